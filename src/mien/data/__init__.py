@@ -1,0 +1,40 @@
+"""Data sets: every format in, one `Dataset` out."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mien.data import cache
+from mien.data.dataset import Dataset, Split, class_weights
+from mien.data.folder import read_folder, read_zip
+from mien.data.records import Record
+from mien.data.tables import read_pair, read_table
+from mien.errors import DataError
+from mien.files import existing
+
+__all__ = ["Dataset", "Split", "class_weights", "open_dataset"]
+
+
+def open_dataset(path: Path | str) -> Dataset:
+    """A data set from a folder, a zip or a CSV; decoded on first use, memory-mapped after.
+
+    Formats: Kaggle's FER-2013 (`train/<class>/`, `test/<class>/`, as folder or zip), fer2013.csv,
+    icml_face_data.csv, a folder with train.csv and test.csv, and any folder per class. Raises
+    InputError if nothing is there and DataError for a file that cannot be read.
+    """
+    path = existing(path, "data set")
+    key = cache.key_of(path)
+    name = path.name or str(path)
+    return cache.load(key, name) or cache.store(key, name, _records(path))
+
+
+def _records(path: Path) -> Iterator[Record]:
+    if path.is_dir():
+        for table in ("fer2013.csv", "icml_face_data.csv"):
+            if (path / table).is_file():
+                return read_table(path / table)
+        return read_pair(path) if (path / "train.csv").is_file() else read_folder(path)
+    if path.suffix.lower() == ".csv":
+        return read_table(path)
+    if path.suffix.lower() == ".zip":
+        return read_zip(path)
+    raise DataError(f"{path} is not a data set; expected a folder, a .zip or a .csv")

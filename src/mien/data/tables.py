@@ -1,0 +1,73 @@
+"""FER-2013 as tables: fer2013.csv, icml_face_data.csv, and Kaggle's train.csv + test.csv."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.records import Record
+from mien.errors import DataError
+from mien.labels import FER2013_CSV, label_index
+
+SIDE_PX = 48
+_USAGES = {"training": "train", "publictest": "public", "privatetest": "private"}
+
+
+def read_table(path: Path, default_split: str = "train") -> Iterator[Record]:
+    """Records of a CSV with `emotion`, `pixels` and, if there, `Usage` columns.
+
+    `emotion` is 0-6 in FER-2013's own order or a label; rows without one are passed over, as in
+    Kaggle's unlabelled test.csv. Column names may have spaces around them (icml_face_data.csv).
+    """
+    csv.field_size_limit(2**24)
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        rows = csv.DictReader(file)
+        rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or []]
+        if "pixels" not in rows.fieldnames:
+            found = ", ".join(rows.fieldnames) or "none"
+            raise DataError(f"{path} has no column pixels (it has: {found}); is it fer2013.csv?")
+        for number, row in enumerate(rows):
+            where = f"{path}, line {number + 2}"
+            if emotion := (row.get("emotion") or "").strip():
+                yield Record(
+                    split=_split(row.get("usage"), default_split, where),
+                    label=_label(emotion, where),
+                    name=f"row {number}",
+                    pixels=_pixels(row["pixels"], where),
+                )
+
+
+def read_pair(folder: Path) -> Iterator[Record]:
+    """Records of `train.csv` and, where it is there and labelled, `test.csv`."""
+    yield from read_table(folder / "train.csv", "train")
+    if (folder / "test.csv").exists():
+        yield from read_table(folder / "test.csv", "test")
+
+
+def _split(usage: str | None, default: str, where: str) -> str:
+    if not usage or not usage.strip():
+        return default
+    try:
+        return _USAGES[usage.strip().lower()]
+    except KeyError:
+        raise DataError(f"{where}: unknown Usage {usage!r}; expected {', '.join(_USAGES)}") from None
+
+
+def _label(emotion: str, where: str) -> str:
+    if emotion.isdigit() and int(emotion) < len(FER2013_CSV):
+        return FER2013_CSV[int(emotion)]
+    return FER2013_CSV[label_index(FER2013_CSV, emotion, where=where)]
+
+
+def _pixels(text: str | None, where: str) -> NDArray[np.uint8]:
+    try:
+        values = np.array((text or "").split(), np.int64)
+    except (ValueError, OverflowError):
+        raise DataError(f"{where}: pixels are not all whole numbers") from None
+    if values.size != SIDE_PX**2:
+        raise DataError(f"{where}: expected {SIDE_PX**2} pixels (48x48), got {values.size}")
+    if values.min() < 0 or values.max() > 255:
+        raise DataError(f"{where}: expected pixels from 0 to 255")
+    return values.astype(np.uint8).reshape(SIDE_PX, SIDE_PX)

@@ -1,0 +1,61 @@
+"""Every error mien raises on purpose.
+
+    MienError
+    ├── InputError        a path, a picture or an argument that cannot be used
+    │   ├── PictureError  bytes that are no readable picture
+    │   └── DataError     a data set, or one of its files, that cannot be read
+    ├── ShapeError        an array or a value of the wrong shape or range
+    ├── RecipeError       an unknown key, model or value in a recipe
+    ├── RunError          a run folder that is missing, unfinished or in the way
+    ├── BundleError       a bundle whose card or digest is wrong
+    ├── WeightsError      weights that are neither here nor to be had
+    ├── MissingExtra      a package of an extra that is not installed
+    └── NotComparable     evaluations that were scored on different images
+
+A message says what was expected, what came, and what to do now. `mien.cli` turns each into one
+line and exit code 2.
+"""
+
+
+class MienError(Exception):
+    """Base of all errors above."""
+
+
+class InputError(MienError):
+    """A path, a picture or an argument that cannot be used."""
+
+
+class PictureError(InputError):
+    """Bytes that are no readable picture."""
+
+
+class DataError(InputError):
+    """A data set, or one of its files, that cannot be read."""
+
+
+class ShapeError(MienError, ValueError):
+    """An array or a value of the wrong shape or range."""
+
+
+class RecipeError(MienError):
+    """An unknown key, model or value in a recipe."""
+
+
+class RunError(MienError):
+    """A run folder that is missing, unfinished or in the way."""
+
+
+class BundleError(MienError):
+    """A bundle whose card or digest is wrong."""
+
+
+class WeightsError(MienError):
+    """Weights that are neither on this machine nor to be had."""
+
+
+class MissingExtra(MienError, ImportError):
+    """A package of an optional extra is not installed."""
+
+
+class NotComparable(MienError):
+    """Evaluations that were scored on different images or labels."""

@@ -1,0 +1,62 @@
+"""Expression vocabularies and the names that data sets give them.
+
+Orders follow the data sets' own files: the FER-2013 CSV numbers its classes 0-6 in an order that
+differs from the alphabetical one of the Kaggle folders; mien uses the alphabetical one throughout.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from mien.errors import DataError
+
+FER2013 = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+FER2013_CSV = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""Meaning of 0-6 in the `emotion` column of fer2013.csv (Goodfellow et al. 2013)."""
+
+FERPLUS = (
+    "neutral",
+    "happy",
+    "surprise",
+    "sad",
+    "angry",
+    "disgust",
+    "fear",
+    "contempt",
+    "unknown",
+    "no_face",
+)
+"""Columns of FER+'s vote table (Barsoum et al. 2016)."""
+RAFDB = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
+"""Meaning of 1-7 in RAF-DB's list_patition_label.txt (Li et al. 2017)."""
+AFFECTNET = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt")
+"""Meaning of 0-7 in AffectNet (Mollahosseini et al. 2017)."""
+
+_ALIASES = {
+    "anger": "angry",
+    "disgusted": "disgust",
+    "fearful": "fear",
+    "happiness": "happy",
+    "sadness": "sad",
+    "surprised": "surprise",
+    "nf": "no_face",
+}
+
+
+def canonical(name: str) -> str:
+    """mien's spelling of a class name: lower case, and `anger` → `angry` and the like."""
+    name = name.strip().lower()
+    return _ALIASES.get(name, name)
+
+
+def vocabulary(names: Iterable[str]) -> tuple[str, ...]:
+    """The labels of a folder data set: FER-2013's order where its classes fit, else alphabetical."""
+    found = sorted({canonical(name) for name in names})
+    return FER2013 if set(found) <= set(FER2013) else tuple(found)
+
+
+def label_index(labels: Sequence[str], name: str, *, where: str) -> int:
+    """Index of `name` in `labels`; DataError names the place (`where`) if it is unknown."""
+    try:
+        return labels.index(canonical(name))
+    except ValueError:
+        known = ", ".join(labels)
+        raise DataError(f"{where}: unknown label {name!r}; expected one of {known}") from None

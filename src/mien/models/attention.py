@@ -1,0 +1,99 @@
+"""The attention model: convolutional stages, a CBAM block after each, pooling and a dense head."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from mien.errors import WeightsError
+from mien.models.cbam import CBAM
+from mien.models.classifier import Classifier
+from mien.models.registry import register
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions, with a shortcut around them where `residual` (He et al. 2016)."""
+
+    def __init__(self, inside: int, outside: int, stride: int, residual: bool) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inside, outside, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outside),
+            nn.ReLU(),
+            nn.Conv2d(outside, outside, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outside),
+        )
+        self.shortcut = _shortcut(inside, outside, stride) if residual else None
+        self.activation = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.body(x)
+        if self.shortcut is not None:
+            out = out + self.shortcut(x)
+        activated: Tensor = self.activation(out)
+        return activated
+
+
+def _shortcut(inside: int, outside: int, stride: int) -> nn.Module:
+    if inside == outside and stride == 1:
+        return nn.Identity()
+    return nn.Sequential(
+        nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity(),
+        nn.Conv2d(inside, outside, 1, bias=False),
+        nn.BatchNorm2d(outside),
+    )
+
+
+class Stages(nn.Sequential):
+    """Stem (halves the picture), then a stage per width (each but the first halves), CBAM last."""
+
+    def __init__(self, channels: int, widths: Sequence[int], blocks: int, residual: bool) -> None:
+        layers: list[nn.Module] = [
+            nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        ]
+        inside = widths[0]
+        for stage, width in enumerate(widths):
+            for block in range(blocks):
+                stride = 2 if stage > 0 and block == 0 else 1
+                layers.append(Block(inside, width, stride, residual))
+                inside = width
+            layers.append(CBAM(width))
+        super().__init__(*layers)
+
+
+@register("attention", paper="arXiv:1807.06521")
+def attention(
+    *,
+    classes: int,
+    channels: int,
+    weights: str,
+    widths: Sequence[int] = (32, 64, 128, 256),
+    blocks: int = 2,
+    residual: bool = True,
+    hidden: int = 128,
+    dropout: float = 0.3,
+) -> nn.Module:
+    """`blocks` convolution blocks and one CBAM per width; pooling, dense `hidden` + ReLU."""
+    if weights == "imagenet":
+        raise WeightsError(
+            "the attention model has no ImageNet weights; set model.weights to none or to a file, "
+            "or use resnet50 or mobilenetv2 with model.options.cbam=true"
+        )
+    features = Stages(channels, widths, blocks, residual)
+    model = Classifier(features, widths[-1], classes, hidden=hidden, dropout=dropout)
+    if weights != "none":
+        load_local(model, weights)
+    return model
+
+
+def load_local(model: nn.Module, path: str) -> None:
+    """Fill `model` from a safetensors or torch file of the very same network; WeightsError else."""
+    from timm.models import load_state_dict
+
+    try:
+        model.load_state_dict(load_state_dict(path, weights_only=True))
+    except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise WeightsError(f"{path} holds no weights for this network: {reason}") from error

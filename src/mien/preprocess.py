@@ -1,0 +1,88 @@
+"""The only definition of face crop → network input; training, export and recognition share it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import ShapeError
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """How a crop becomes the input of one network; part of that network's card.
+
+    A crop is made grey, resized to `source_px` (the resolution the network was trained from, so
+    that a sharp photo looks like its training data) and then to `size_px`, divided by 255,
+    standardised with `mean` and `std`, and repeated over as many channels as `mean` has entries.
+    """
+
+    size_px: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    source_px: int = 48
+
+    def __post_init__(self) -> None:
+        if self.size_px < 1 or self.source_px < 1:
+            raise ShapeError(f"expected sizes of at least 1 px, got {self.size_px}")
+        if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean):
+            raise ShapeError(f"expected 1 or 3 means and stds, got {self.mean} and {self.std}")
+        if min(self.std) <= 0:
+            raise ShapeError(f"expected stds above 0, got {self.std}")
+
+    @property
+    def channels(self) -> int:
+        """Channels of the network's input: 1 or 3."""
+        return len(self.mean)
+
+    def resize(self, crops: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(N, size_px, size_px) uint8 grey, from crops of (H, W) grey or (H, W, 3) RGB uint8."""
+        out = np.empty((len(crops), self.size_px, self.size_px), np.uint8)
+        for row, crop in zip(out, crops, strict=True):
+            row[...] = scale(scale(_grey(crop), self.source_px), self.size_px)
+        return out
+
+    def normalise(self, images: Any) -> Any:
+        """(N, C, S, S) float from (N, 1, S, S) float in 0-1; NumPy arrays and torch tensors alike.
+
+        Written with arithmetic alone so that training and recognition run the same lines.
+        """
+        if self.channels == 1:
+            return (images - self.mean[0]) / self.std[0]
+        mean = np.asarray(self.mean, np.float32).reshape(1, 3, 1, 1)
+        std = np.asarray(self.std, np.float32).reshape(1, 3, 1, 1)
+        if not isinstance(images, np.ndarray):
+            mean, std = images.new_tensor(mean), images.new_tensor(std)
+        return (images - mean) / std
+
+    def __call__(
+        self, crops: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        """(N, C, size_px, size_px) float32, from crops of (H, W) grey or (H, W, 3) RGB uint8."""
+        images = self.resize(crops)[:, None].astype(np.float32) / np.float32(255)
+        return np.ascontiguousarray(self.normalise(images), np.float32)
+
+
+def _grey(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if crop.dtype != np.uint8 or crop.ndim not in (2, 3) or 0 in crop.shape:
+        raise ShapeError(f"expected a (H, W) or (H, W, 3) uint8 crop, got {crop.shape} {crop.dtype}")
+    if crop.ndim == 2:
+        return crop
+    if crop.shape[2] != 3:
+        raise ShapeError(f"expected 3 colour channels (RGB), got {crop.shape[2]}")
+    import cv2
+
+    return np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def scale(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """A square of `size_px`: area averaging down (no aliasing), bilinear up."""
+    if image.shape == (size_px, size_px):
+        return image
+    import cv2
+
+    shrinks = min(image.shape) >= size_px
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (size_px, size_px), interpolation=how), np.uint8)

@@ -1,0 +1,211 @@
+"""A run, written down: the typed form of a YAML recipe. An unknown key is an error."""
+
+import difflib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mien.errors import RecipeError
+from mien.files import write_text
+from mien.preprocess import Preprocess
+
+Range = tuple[float, float]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Part(BaseModel):
+    """Base of every section: frozen, and closed to keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Part):
+    """Which split trains and which one selects."""
+
+    train: str = "train"
+    validation: str = "auto"
+    """`auto`: `public`, else `val`, else a stratified tenth of the training images."""
+    limit: int | None = Field(None, ge=1)
+    """Use only that many training and validation images (a quick proof that a recipe runs)."""
+
+
+class Model(Part):
+    """An architecture of the registry, its weights to start from, and its own options."""
+
+    name: str
+    weights: str = "none"
+    options: dict[str, Any] = {}
+
+
+class Input(Part):
+    """The network's input; becomes the card's `Preprocess`."""
+
+    size_px: int = Field(48, ge=8, le=1024)
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.5,)
+
+    def preprocess(self, source_px: int = 48) -> Preprocess:
+        """The preprocessing this input asks for; `source_px` is the side of the data's images."""
+        return Preprocess(self.size_px, self.mean, self.std, source_px)
+
+
+class Augment(Part):
+    """Random changes of a training image; each drawn per image, uniformly in its range."""
+
+    rotation_deg: float = Field(0, ge=0, le=180)
+    shift: Fraction = 0
+    """Largest shift along each axis, as a fraction of the side."""
+    shear_deg: float = Field(0, ge=0, le=60)
+    zoom: Range = (1, 1)
+    """Scale of the face: below 1 smaller, above 1 cropped."""
+    zoom_axes: Literal["both", "each"] = "both"
+    """`each` draws one zoom for x and another for y, as Keras does."""
+    flip: bool = False
+    """Mirror left and right, half of the time."""
+    brightness: Range = (1, 1)
+    """Factor on the intensities."""
+    contrast: Range = (1, 1)
+    erase: Fraction = 0
+    """Probability that a random rectangle (2-25 % of the area) is blanked (Zhong et al. 2020)."""
+    fill: Literal["nearest", "zeros", "reflect"] = "nearest"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Augment":
+        for name in ("zoom", "brightness", "contrast"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"{name} must be [low, high] with 0 < low <= high")
+        return self
+
+
+class Optimizer(Part):
+    """Adam and AdamW use `momentum` as their first beta."""
+
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: float = Field(gt=0)
+    weight_decay: float = Field(0, ge=0)
+    """Never applied to biases and BatchNorm."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+
+
+class Schedule(Part):
+    """How the learning rate moves."""
+
+    name: Literal["constant", "exponential", "plateau", "cosine"] = "constant"
+    hold_epochs: int = Field(10, ge=0)
+    """exponential: constant that long, then x exp(-`rate`) each epoch."""
+    rate: float = Field(0.1, gt=0)
+    factor: float = Field(0.5, gt=0, lt=1)
+    """plateau: factor when validation loss has not fallen for `patience` epochs."""
+    patience: int = Field(3, ge=0)
+    warmup_epochs: float = Field(1, ge=0)
+    """cosine: linear rise from 0 that long, then half a cosine to 0."""
+
+
+class Loss(Part):
+    """Cross-entropy."""
+
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: N / (classes x count), scikit-learn's definition."""
+    label_smoothing: Fraction = 0
+
+
+class Training(Part):
+    """The fit itself."""
+
+    epochs: int = Field(ge=1)
+    batch: int = Field(64, ge=1)
+    optimizer: Optimizer
+    schedule: Schedule = Schedule()
+    loss: Loss = Loss()
+    early_stopping: int | None = Field(None, ge=1)
+    """Stop when validation loss has not fallen for that many epochs."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto: bf16 where the device computes it natively, fp32 elsewhere."""
+    accumulate: int = Field(1, ge=1)
+
+
+class Recipe(Part):
+    """Everything that decides a run, but for the data's place."""
+
+    name: str
+    about: str = ""
+    seed: int = Field(0, ge=0)
+    data: Data = Data()
+    model: Model
+    input: Input = Input()
+    augment: Augment = Augment()
+    training: Training
+
+    def save(self, path: Path) -> None:
+        """Write the resolved recipe, every default spelled out."""
+        write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names of the recipes in the package: `attention`, `report/attention`, ..."""
+    root = Path(str(resources.files("mien") / "recipes"))
+    return tuple(sorted(p.relative_to(root).with_suffix("").as_posix() for p in root.rglob("*.yaml")))
+
+
+def load_recipe(name: str | Path, overrides: list[str] | None = None) -> Recipe:
+    """A recipe by name or path, with `key.key=value` overrides; RecipeError if it does not hold."""
+    text = _find(str(name)).read_text()
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise RecipeError(f"{name} is not a recipe: expected keys such as model and training")
+    for override in overrides or []:
+        _apply(raw, override)
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as error:
+        raise RecipeError(f"recipe {name}: {_first(error)}") from error
+
+
+def _find(name: str) -> Path:
+    if Path(name).is_file():
+        return Path(name)
+    if name in recipe_names():
+        return Path(str(resources.files("mien") / "recipes")) / f"{name}.yaml"
+    near = difflib.get_close_matches(name, recipe_names(), 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(recipe_names())}"
+    raise RecipeError(f"no recipe {name!r}, neither a file nor a name; {hint}")
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"expected --set key=value, got {override!r}")
+    *path, last = key.split(".")
+    section = raw
+    for part in path:
+        section = section.setdefault(part, {})
+        if not isinstance(section, dict):
+            raise RecipeError(f"--set {override}: {part} is a value, not a section")
+    section[last] = yaml.safe_load(value)
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {where!r}{_near(where)}"
+    return f"{where}: {problem['msg']} (got {problem['input']!r})" if where else problem["msg"]
+
+
+def _near(where: str) -> str:
+    parts = where.split(".")
+    section: type[BaseModel] = Recipe
+    for part in parts[:-1]:
+        annotation = section.model_fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return ""
+        section = annotation
+    near = difflib.get_close_matches(parts[-1], section.model_fields, 1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(section.model_fields)}"

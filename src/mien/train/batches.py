@@ -1,0 +1,78 @@
+"""Batches straight from the memory-mapped images: no worker processes, no per-image Python."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from mien.data.dataset import Split
+from mien.preprocess import Preprocess
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Images(Dataset[Batch]):
+    """Rows of a split → ((n, S, S) uint8 grey at the network's size, (n,) int64 labels)."""
+
+    def __init__(self, split: Split, preprocess: Preprocess) -> None:
+        self.split = split
+        self.preprocess = preprocess
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> Batch:
+        images = self.preprocess.resize(self.split.images[rows])
+        return torch.from_numpy(images), torch.from_numpy(self.split.labels[rows])
+
+
+class Shuffled(Sampler[NDArray[np.int64]]):
+    """Batches of row numbers, in an order that only the seed and the epoch decide.
+
+    Lightning calls `set_epoch`, also after `--resume`: epoch 7 is the same whenever it is run.
+    """
+
+    def __init__(self, size: int, batch: int, seed: int) -> None:
+        self.size, self.batch, self.seed, self.epoch = size, batch, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of `epoch`."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return max(1, self.size // self.batch)
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
+        for step in range(len(self)):
+            # The incomplete last batch is left out: BatchNorm on a handful of images is noise.
+            yield order[step * self.batch : (step + 1) * self.batch]
+
+
+class InOrder(Sampler[NDArray[np.int64]]):
+    """Batches of row numbers 0, 1, 2, ..., the last one shorter."""
+
+    def __init__(self, size: int, batch: int) -> None:
+        self.size, self.batch = size, batch
+
+    def __len__(self) -> int:
+        return -(-self.size // self.batch)
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        for start in range(0, self.size, self.batch):
+            yield np.arange(start, min(start + self.batch, self.size))
+
+
+def training_batches(
+    split: Split, preprocess: Preprocess, batch: int, seed: int
+) -> DataLoader[Batch]:
+    """Shuffled batches of `split`."""
+    sampler = Shuffled(len(split), batch, seed)
+    return DataLoader(Images(split, preprocess), batch_size=None, sampler=sampler)
+
+
+def ordered_batches(split: Split, preprocess: Preprocess, batch: int = 256) -> DataLoader[Batch]:
+    """Batches of `split` in its own order."""
+    return DataLoader(
+        Images(split, preprocess), batch_size=None, sampler=InOrder(len(split), batch)
+    )

@@ -1,0 +1,129 @@
+"""What happens beside the fit: the history, the progress bar, checkpoints that are whole."""
+
+import csv
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mien.files import replacing, write_text
+
+COLUMNS = (
+    "epoch",
+    "lr",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "seconds",
+)
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints that take their name only when written to the last byte."""
+
+    def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
+        """Serialise in memory, then write, so that a full disk is a plain OSError."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        with replacing(Path(path)) as file:
+            file.write(buffer.getbuffer())
+
+
+class History(L.Callback):
+    """`history.csv`: a row per epoch; survives `--resume` inside the checkpoint."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+        self._started = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        """Start the epoch's clock and note its learning rate."""
+        self._started = time.perf_counter()
+        self._lr = trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Add the epoch's row and rewrite the file."""
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k in COLUMNS}
+        self.rows.append(
+            {
+                "epoch": trainer.current_epoch + 1,
+                "lr": float(max(g["lr"] for o in trainer.optimizers for g in o.param_groups)),
+                **metrics,
+                "seconds": round(time.perf_counter() - self._started, 2),
+            }
+        )
+        self._write()
+
+    def _write(self) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in self.rows:
+            writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
+        write_text(self.path, text.getvalue())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows so far."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the rows of the run that was interrupted."""
+        self.rows = list(state_dict["rows"])
+
+
+class Bar(L.Callback):
+    """A progress bar over the whole run: epoch, accuracy, loss and time left."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._words = "starting"
+
+    def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
+        """Show the bar, from where the run stands."""
+        self._progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[words]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        )
+        total = int(trainer.num_training_batches) * int(trainer.max_epochs or 1)
+        self._task = self._progress.add_task(
+            "", total=total, completed=trainer.global_step, epoch="", words=self._words
+        )
+        self._progress.start()
+
+    def on_train_batch_end(self, trainer: L.Trainer, _m: Any, outputs: Any, *_: Any) -> None:
+        """Move the bar on by a step."""
+        self._progress.update(
+            self._task,
+            advance=1,
+            epoch=f"{trainer.current_epoch + 1}/{trainer.max_epochs}",
+            words=f"loss {float(outputs['loss']):.3f}  {self._words}",
+        )
+
+    def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Print the epoch's line, which stays above the bar."""
+        m = trainer.callback_metrics
+        self._words = f"validation accuracy {float(m['val_accuracy']):.4f}"
+        self._progress.console.print(
+            f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}  "
+            f"train loss {float(m['train_loss']):.4f} accuracy {float(m['train_accuracy']):.4f}  "
+            f"validation loss {float(m['val_loss']):.4f} accuracy {float(m['val_accuracy']):.4f}",
+            highlight=False,
+        )
+
+    def teardown(self, *_: Any, **__: Any) -> None:
+        """Take the bar away, also after an error."""
+        if hasattr(self, "_progress"):
+            self._progress.stop()

@@ -1,0 +1,123 @@
+"""The step that Lightning repeats."""
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+
+from mien.preprocess import Preprocess
+from mien.recipe import Optimizer, Recipe
+from mien.train.augment import Augmentation
+from mien.train.batches import Batch
+from mien.train.schedules import factor_of
+
+_TINY = 1e-8  # a factor of exactly 0 would make the first warm-up step a wasted one
+
+
+class Fit(L.LightningModule):
+    """A network under training: augmentation, loss, optimiser and schedule of a recipe."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: nn.Module,
+        preprocess: Preprocess,
+        weights: Tensor | None,
+        steps_per_epoch: int,
+    ) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.model = model
+        self.preprocess = preprocess
+        self.augment = Augmentation(recipe.augment)
+        self.steps_per_epoch = steps_per_epoch
+        self.weights: Tensor | None
+        self.register_buffer("weights", weights, persistent=False)
+        self._plateau: ReduceLROnPlateau | None = None
+        self._plateau_state: dict[str, Any] | None = None
+
+    def on_train_epoch_start(self) -> None:
+        # Augmentation and dropout of an epoch depend on seed and epoch alone: what makes a
+        # resumed run the same as an unbroken one.
+        torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002
+        """uint8 (N, S, S) → normalised (N, C, S, S) float32, augmented while training.
+
+        Here and not in `training_step`, which runs under autocast: bf16 coordinates would shake
+        the image by whole pixels.
+        """
+        images, labels = batch
+        values = images[:, None].float() / 255
+        if self.training:
+            values = self.augment(values)
+        values = self.preprocess.normalise(values)
+        return values.contiguous(memory_format=torch.channels_last), labels
+
+    def training_step(self, batch: Batch, _index: int) -> Tensor:
+        images, labels = batch
+        logits = self.model(images)
+        smoothing = self.recipe.training.loss.label_smoothing
+        loss = cross_entropy(logits, labels, self.weights, label_smoothing=smoothing)
+        self._log("train", loss, logits, labels)
+        return loss
+
+    def validation_step(self, batch: Batch, _index: int) -> None:
+        images, labels = batch
+        logits = self.model(images).float()
+        self._log("val", cross_entropy(logits, labels), logits, labels)
+
+    def _log(self, stage: str, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        accuracy = (logits.argmax(1) == labels).float().mean()
+        for name, value in (("loss", loss), ("accuracy", accuracy)):
+            self.log(
+                f"{stage}_{name}", value, on_step=False, on_epoch=True, batch_size=len(labels)
+            )
+
+    def configure_optimizers(self) -> Any:
+        training = self.recipe.training
+        optimizer = _optimizer(self.model, training.optimizer)
+        if training.schedule.name == "plateau":
+            self._plateau = ReduceLROnPlateau(
+                optimizer, factor=training.schedule.factor, patience=training.schedule.patience
+            )
+            if self._plateau_state:
+                self._plateau.load_state_dict(self._plateau_state)
+            return optimizer
+        factor = factor_of(training.schedule, training.epochs)
+        schedule = LambdaLR(
+            optimizer, lambda step: max(_TINY, factor((step + 0.5) / self.steps_per_epoch))
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_train_epoch_end(self) -> None:
+        # Stepped here, not by Lightning, which would do it after the checkpoint was written.
+        if self._plateau is not None:
+            self._plateau.step(self.trainer.callback_metrics["val_loss"])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self._plateau is not None:
+            checkpoint["plateau"] = self._plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._plateau_state = checkpoint.get("plateau")
+
+
+def _optimizer(model: nn.Module, chosen: Optimizer) -> torch.optim.Optimizer:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": chosen.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if chosen.name == "sgd":
+        return torch.optim.SGD(
+            groups, lr=chosen.lr, momentum=chosen.momentum, nesterov=chosen.momentum > 0
+        )
+    kind = torch.optim.Adam if chosen.name == "adam" else torch.optim.AdamW
+    return kind(groups, lr=chosen.lr, betas=(chosen.momentum, 0.999))

@@ -1,0 +1,226 @@
+"""Training as a story: open the data, build the network, fit it, keep the best."""
+
+import ctypes
+import importlib.metadata
+import logging
+import platform
+import shutil
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+
+import mien
+from mien.data import Dataset, Split, class_weights, open_dataset
+from mien.errors import DataError, RunError
+from mien.files import write_json
+from mien.models import build
+from mien.recipe import Recipe
+from mien.train.batches import ordered_batches, training_batches
+from mien.train.callbacks import Bar, History, WholeCheckpoints
+from mien.train.module import Fit
+
+_PACKAGES = ("torch", "timm", "lightning", "kornia", "numpy", "opencv-python-headless")
+
+
+def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Path:
+    """Train one model on `source` and return its run folder `out`.
+
+    With `resume`, continue after the last whole epoch of an interrupted run. Raises RunError if
+    `out` holds another run, and the errors of the data, the recipe and the weights.
+    """
+    _claim(out, recipe, resume)
+    _settle()
+    L.seed_everything(recipe.seed, verbose=False)
+    data = open_dataset(source)
+    training, validation = _splits(data, recipe)
+    side_px = training.images.shape[1]
+    preprocess = recipe.input.preprocess(side_px)
+    model = build(
+        recipe.model.name,
+        classes=len(data.labels),
+        channels=preprocess.channels,
+        weights=recipe.model.weights,
+        **recipe.model.options,
+    ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    batches = training_batches(training, preprocess, recipe.training.batch, recipe.seed)
+    fit = Fit(recipe, model, preprocess, _weights(recipe, training, data), len(batches))
+    _describe(out, recipe, data, training, validation)
+    trainer = _trainer(recipe, out)
+    last = out / "checkpoints" / "last.ckpt"
+    trainer.fit(
+        fit,
+        batches,
+        ordered_batches(validation, preprocess),
+        ckpt_path=last if resume and last.exists() else None,
+    )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    write_json(out / "done.json", {"epochs": trainer.current_epoch})
+    return out
+
+
+def _claim(out: Path, recipe: Recipe, resume: bool) -> None:
+    """Refuse to mix two runs in one folder."""
+    recipe_file = out / "recipe.yaml"
+    if resume:
+        if not recipe_file.exists():
+            raise RunError(f"{out} holds no run to resume; leave --resume out to start one")
+        from mien.recipe import load_recipe
+
+        if load_recipe(recipe_file) != recipe:
+            raise RunError(f"{out} was begun with another recipe; resume with {recipe_file}")
+    elif out.exists() and any(out.iterdir()):
+        raise RunError(f"{out} is not empty; add --resume to continue it, or choose another --out")
+
+
+def _settle() -> None:
+    """Quiet the libraries' banners, and keep freed memory for the next step.
+
+    glibc gives every large tensor back to the system and asks for it again in the next step;
+    keeping it makes a training step on the CPU about 1.3 times as fast (docs/decisions.md).
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning\..*")
+    warnings.filterwarnings("ignore", message=r".*LeafSpec.*")
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL("libc.so.6")
+        m_mmap_threshold, m_trim_threshold, m_mmap_max = -3, -1, -4
+        libc.mallopt(m_mmap_threshold, 1 << 30)
+        libc.mallopt(m_trim_threshold, 0x7FFFFFFF)
+        libc.mallopt(m_mmap_max, 0)
+
+
+def _splits(data: Dataset, recipe: Recipe) -> tuple[Split, Split]:
+    training, validation = data.for_training(
+        recipe.data.train, recipe.data.validation, recipe.seed
+    )
+    if (limit := recipe.data.limit) is not None:
+        generator = torch.Generator().manual_seed(recipe.seed)
+        training, validation = (
+            s.take(torch.randperm(len(s), generator=generator)[:limit].numpy())
+            for s in (training, validation)
+        )
+    if len(training) < recipe.training.batch:
+        raise DataError(
+            f"{data.name} has {len(training)} training images, fewer than one batch of "
+            f"{recipe.training.batch}; add --set training.batch={max(1, len(training) // 4)}"
+        )
+    return training, validation
+
+
+def _weights(recipe: Recipe, training: Split, data: Dataset) -> torch.Tensor | None:
+    if recipe.training.loss.class_weights == "none":
+        return None
+    counts = training.counts(len(data.labels))
+    return torch.tensor(class_weights(counts), dtype=torch.float32)
+
+
+def _describe(
+    out: Path, recipe: Recipe, data: Dataset, training: Split, validation: Split
+) -> None:
+    """Write what the run stands on, before it starts."""
+    recipe.save(out / "recipe.yaml")
+    splits = {"train": training, "validation": validation}
+    write_json(
+        out / "data.json",
+        {
+            "name": data.name,
+            "labels": data.labels,
+            "side_px": int(training.images.shape[1]),
+            **{
+                role: {"split": s.name, "images": len(s), "digest": s.digest}
+                for role, s in splits.items()
+            },
+        },
+    )
+    write_json(out / "environment.json", environment())
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine of this process, for the run folder and the card."""
+    return {
+        "mien": mien.__version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+        **{name: importlib.metadata.version(name) for name in _PACKAGES},
+    }
+
+
+def _commit() -> str | None:
+    """The commit of a development checkout; None for an installed wheel."""
+    import subprocess
+
+    here = Path(__file__).parent
+    if (git := shutil.which("git")) is None or not (here.parents[2] / ".git").exists():
+        return None
+    answer = subprocess.run(
+        [git, "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return answer.stdout.strip() or None
+
+
+def _trainer(recipe: Recipe, out: Path) -> L.Trainer:
+    checkpoints = out / "checkpoints"
+    callbacks: list[L.Callback] = [
+        History(out / "history.csv"),
+        Bar(Console(stderr=True)),
+        ModelCheckpoint(
+            checkpoints,
+            "best",
+            monitor="val_accuracy",
+            mode="max",
+            save_weights_only=True,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+        ModelCheckpoint(
+            checkpoints,
+            "last",
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+    ]
+    if recipe.training.early_stopping:
+        callbacks.append(
+            EarlyStopping(
+                "val_loss", patience=recipe.training.early_stopping, check_on_train_epoch_end=True
+            )
+        )
+    return L.Trainer(
+        max_epochs=recipe.training.epochs,
+        accelerator="auto",
+        devices=1,
+        precision="bf16-mixed" if _bf16(recipe.training.precision) else "32-true",
+        accumulate_grad_batches=recipe.training.accumulate,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(out, name="", version="tensorboard"),
+        plugins=[WholeCheckpoints()],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=50,
+    )
+
+
+def _bf16(chosen: str) -> bool:
+    """Whether to compute in bfloat16.
+
+    `auto` asks the device: a CPU without bf16 instructions emulates them, 30 times slower than
+    fp32 (measured on an AVX2 machine).
+    """
+    if chosen != "auto":
+        return chosen == "bf16"
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in checks)
