@@ -1,3 +1,48 @@
-"""mien: facial-expression recognition, from FER-2013 to a face in a photo."""
+"""mien: facial-expression recognition, from FER-2013 to a face in a photo.
+
+import mien
+for reading in mien.recognize("photo.jpg"):
+    print(reading.label, reading.confidence)
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mien.errors import MienError
+    from mien.recognizer import Recognizer
+    from mien.types import Box, Face, Reading, Scores
+
+__all__ = ["Box", "Face", "MienError", "Reading", "Recognizer", "Scores", "recognize"]
+
+_HOMES = {
+    "Box": "mien.types",
+    "Face": "mien.types",
+    "MienError": "mien.errors",
+    "Reading": "mien.types",
+    "Recognizer": "mien.recognizer",
+    "Scores": "mien.types",
+}
+
+
+def recognize(picture: "str | Path") -> "list[Reading]":
+    """A reading per face of a photo, with the default weights; for many photos, make a
+    `Recognizer` once."""
+    from mien.recognizer import Recognizer
+
+    return Recognizer().recognize(picture)
+
+
+def __getattr__(name: str) -> Any:
+    # `import mien` loads nothing heavy; each public name is fetched on first use (PEP 562).
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mien' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,6 +1,7 @@
 """Heavy packages, asked for where they are used."""
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from mien.errors import MissingExtra
@@ -8,12 +9,12 @@ from mien.errors import MissingExtra
 
 def need(module: str, *, extra: str) -> ModuleType:
     """The imported `module`, or MissingExtra with the line that installs it."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not module.startswith(error.name.split(".")[0]):
-            raise
-        package = module.split(".")[0]
-        raise MissingExtra(
-            f"{package} is not installed; run: pip install 'mien[{extra}]'"
-        ) from error
+    installed(module, extra=extra)
+    return importlib.import_module(module)
+
+
+def installed(module: str, *, extra: str) -> None:
+    """Raise MissingExtra if the package of `module` is not installed; imports nothing."""
+    package = module.split(".")[0]
+    if importlib.util.find_spec(package) is None:
+        raise MissingExtra(f"{package} is not installed; run: pip install 'mien[{extra}]'")

@@ -48,7 +48,7 @@ def canonical(name: str) -> str:
 
 
 def vocabulary(names: Iterable[str]) -> tuple[str, ...]:
-    """The labels of a folder data set: FER-2013's order where its classes fit, else alphabetical."""
+    """The labels of a folder data set: FER-2013's where its classes fit, else alphabetical."""
     found = sorted({canonical(name) for name in names})
     return FER2013 if set(found) <= set(FER2013) else tuple(found)
 

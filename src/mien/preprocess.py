@@ -67,7 +67,7 @@ class Preprocess:
 
 def _grey(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if crop.dtype != np.uint8 or crop.ndim not in (2, 3) or 0 in crop.shape:
-        raise ShapeError(f"expected a (H, W) or (H, W, 3) uint8 crop, got {crop.shape} {crop.dtype}")
+        raise ShapeError(f"expected (H, W) or (H, W, 3) uint8 crops, got {crop.shape} {crop.dtype}")
     if crop.ndim == 2:
         return crop
     if crop.shape[2] != 3:

@@ -148,14 +148,16 @@ class Recipe(Part):
 def recipe_names() -> tuple[str, ...]:
     """Names of the recipes in the package: `attention`, `report/attention`, ..."""
     root = Path(str(resources.files("mien") / "recipes"))
-    return tuple(sorted(p.relative_to(root).with_suffix("").as_posix() for p in root.rglob("*.yaml")))
+    return tuple(
+        sorted(p.relative_to(root).with_suffix("").as_posix() for p in root.rglob("*.yaml"))
+    )
 
 
 def load_recipe(name: str | Path, overrides: list[str] | None = None) -> Recipe:
     """A recipe by name or path, with `key.key=value` overrides; RecipeError if it does not hold."""
-    text = _find(str(name)).read_text()
+    content = _find(str(name)).read_bytes()
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.safe_load(content)
     except yaml.YAMLError as error:
         raise RecipeError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
@@ -188,7 +190,10 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         section = section.setdefault(part, {})
         if not isinstance(section, dict):
             raise RecipeError(f"--set {override}: {part} is a value, not a section")
-    section[last] = yaml.safe_load(value)
+    try:
+        section[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {override}: {value!r} is not a valid YAML value") from error
 
 
 def _first(error: ValidationError) -> str:

@@ -1,6 +1,7 @@
 """Bytes and paths → pictures."""
 
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,10 @@ PICTURE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".jp2"}
 )
 
+_START_OF_SCAN = 0xDA
+_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_BARE_MARKERS = frozenset({0x00, 0x01, *range(0xD0, 0xDA)})
+
 
 def read_picture(path: Path | str) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB, turned upright by its EXIF tag; InputError or PictureError."""
@@ -29,8 +34,7 @@ def decode(data: bytes, *, name: str, grey: bool = False) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB, or (H, W) if `grey`; PictureError names `name` if it is not whole."""
     if not data:
         raise PictureError(f"{name} is empty (0 bytes)")
-    if _truncated(data):
-        raise PictureError(f"{name} is truncated: its end is missing; fetch it again")
+    _check_head(data, name)
     # OpenCV reads this once, when it is first imported.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
@@ -46,10 +50,40 @@ def decode(data: bytes, *, name: str, grey: bool = False) -> NDArray[np.uint8]:
     return np.asarray(picture, np.uint8)
 
 
-def _truncated(data: bytes) -> bool:
-    """Whether a PNG or a JPEG lacks its end marker; OpenCV would fill the rest with grey."""
+def _check_head(data: bytes, name: str) -> None:
+    """Refuse a PNG or JPEG that is cut short (OpenCV would fill it with grey) or is a bomb."""
     if data.startswith(b"\x89PNG"):
-        return b"IEND" not in data[-64:]
-    if data.startswith(b"\xff\xd8"):
-        return b"\xff\xd9" not in data[-4096:]
-    return False
+        width, height = struct.unpack(">II", data[16:24].ljust(8, b"\0"))
+        whole = b"IEND\xaeB`\x82" in data
+    elif data.startswith(b"\xff\xd8"):
+        width, height, whole = _jpeg_head(data)
+    else:
+        return
+    if width * height > MAX_PIXELS:
+        raise PictureError(f"{name} has {width}x{height} pixels; expected at most {MAX_PIXELS:,}")
+    if not whole:
+        raise PictureError(f"{name} is truncated: its end is missing; fetch it again")
+
+
+def _jpeg_head(data: bytes) -> tuple[int, int, bool]:
+    """Width, height, and whether there is an end marker behind the first scan.
+
+    Segments are stepped over by their length: a thumbnail inside has an end marker of its own, and
+    telephones append films behind the end.
+    """
+    width = height = 0
+    place = data.find(b"\xff", 2)
+    while 0 <= place <= len(data) - 4:
+        kind, length = struct.unpack(">xBH", data[place : place + 4])
+        if kind == _START_OF_SCAN:
+            return width, height, data.find(b"\xff\xd9", place) >= 0
+        if kind in _FRAME_HEADERS:
+            height, width = struct.unpack(">HH", data[place + 5 : place + 9].ljust(4, b"\0"))
+        if kind == 0xFF:
+            step = 1
+        elif kind in _BARE_MARKERS:
+            step = 2
+        else:
+            step = 2 + length
+        place = data.find(b"\xff", place + step)
+    return width, height, False

@@ -39,8 +39,8 @@ class Split:
     def digest(self) -> str:
         """SHA-256 over pixels and labels in order: equal exactly for equal tests."""
         total = hashlib.sha256(str(self.images.shape).encode())
-        total.update(np.ascontiguousarray(self.images))
-        total.update(np.ascontiguousarray(self.labels, np.int64))
+        total.update(np.ascontiguousarray(self.images).data)
+        total.update(np.ascontiguousarray(self.labels, np.int64).data)
         return total.hexdigest()
 
     def take(self, rows: NDArray[np.int64]) -> "Split":

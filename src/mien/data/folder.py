@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -37,8 +38,10 @@ def read_zip(path: Path) -> Iterator[Record]:
         with zipfile.ZipFile(path) as archive:
             for name in sorted(n for n in archive.namelist() if _wanted(n)):
                 yield _record(name, archive.read(name), str(path))
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is not a whole zip file ({error}); fetch it again") from error
+    except RuntimeError as error:  # zipfile's answer to encryption and to unknown compression
+        raise DataError(f"{path} cannot be unpacked here ({error}); open it unpacked") from error
 
 
 def list_files(root: Path) -> list[str]:

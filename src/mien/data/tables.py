@@ -22,7 +22,14 @@ def read_table(path: Path, default_split: str = "train") -> Iterator[Record]:
     Kaggle's unlabelled test.csv. Column names may have spaces around them (icml_face_data.csv).
     """
     csv.field_size_limit(2**24)
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+    try:
+        yield from _records(path, default_split)
+    except csv.Error as error:
+        raise DataError(f"{path} is not a readable table ({error}); is it fer2013.csv?") from error
+
+
+def _records(path: Path, default_split: str) -> Iterator[Record]:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         rows = csv.DictReader(file)
         rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or []]
         if "pixels" not in rows.fieldnames:
@@ -52,11 +59,13 @@ def _split(usage: str | None, default: str, where: str) -> str:
     try:
         return _USAGES[usage.strip().lower()]
     except KeyError:
-        raise DataError(f"{where}: unknown Usage {usage!r}; expected {', '.join(_USAGES)}") from None
+        raise DataError(
+            f"{where}: unknown Usage {usage!r}; expected {', '.join(_USAGES)}"
+        ) from None
 
 
 def _label(emotion: str, where: str) -> str:
-    if emotion.isdigit() and int(emotion) < len(FER2013_CSV):
+    if emotion.isdecimal() and int(emotion) < len(FER2013_CSV):
         return FER2013_CSV[int(emotion)]
     return FER2013_CSV[label_index(FER2013_CSV, emotion, where=where)]
 

@@ -90,10 +90,11 @@ def attention(
 
 def load_local(model: nn.Module, path: str) -> None:
     """Fill `model` from a safetensors or torch file of the very same network; WeightsError else."""
-    from timm.models import load_state_dict
+    from mien.models.pretrained import read_weights
 
+    found = read_weights(path)
     try:
-        model.load_state_dict(load_state_dict(path, weights_only=True))
-    except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WeightsError(f"{path} holds no weights for this network: {reason}") from error
+        model.load_state_dict(found)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"{path} holds no weights for this network: {reason[:200]}") from error

@@ -1,6 +1,8 @@
 """Networks from timm, with ImageNet weights, weights from a local file, or none."""
 
-import os
+import pickle
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +33,56 @@ def _load(name: str, channels: int, weights: str) -> Any:
         return timm.create_model(name, pretrained=False, **shape)
     if weights == "imagenet":
         return _download(name, shape)
-    if not Path(weights).is_file():
-        raise WeightsError(f"weights {weights!r} are neither 'imagenet', 'none' nor a file; check")
+    found = read_weights(weights)
     try:
         overlay = {"file": weights}
-        return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **shape)
-    except (RuntimeError, KeyError, ValueError, OSError, EOFError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WeightsError(f"{weights} holds no weights for timm's {name}: {reason}") from error
+        model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **shape)
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise _unfit(weights, f"timm's {name}", error) from error
+    # timm passes over what the file lacks; a network half at random would train on, silently.
+    lacking = [n for n in model.state_dict() if n not in found and not n.endswith("_tracked")]
+    if lacking:
+        raise _unfit(
+            weights, f"timm's {name}", f"it lacks {lacking[0]} and {len(lacking) - 1} more"
+        )
+    return model
+
+
+def read_weights(path: str) -> dict[str, Tensor]:
+    """Name → tensor from a torch or safetensors file; WeightsError if it holds none."""
+    from safetensors import SafetensorError
+    from timm.models import load_state_dict
+
+    if not Path(path).is_file():
+        raise WeightsError(f"weights {path!r} are neither 'imagenet', 'none' nor a file; check")
+    try:
+        found: dict[str, Tensor] = load_state_dict(path, weights_only=True)
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+        EOFError,
+        AttributeError,
+        pickle.UnpicklingError,
+        SafetensorError,
+    ) as error:
+        raise _unfit(path, "any network", error) from error
+    return found
+
+
+def _unfit(path: str, network: str, reason: object) -> WeightsError:
+    line = (str(reason).strip().splitlines() or [type(reason).__name__])[0]
+    return WeightsError(f"{path} holds no weights for {network}: {line}")
 
 
 def _download(name: str, shape: dict[str, Any]) -> Any:
-    # Asked before the hub is imported: it reads these once, and its defaults retry for a minute.
-    if offline():
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError
 
+    # The hub read its own variable when timm imported it; unasked, it would retry for a minute.
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or offline() or not _reachable(constants.ENDPOINT)
     try:
         return timm.create_model(name, pretrained=True, **shape)
     except (OSError, HfHubHTTPError, RuntimeError) as error:
@@ -56,3 +92,16 @@ def _download(name: str, shape: dict[str, Any]) -> Any:
             "a local file with --set model.weights=FILE, or train from scratch with "
             "--set model.weights=none"
         ) from error
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _reachable(address: str) -> bool:
+    """Whether anything answers there within seconds, be it with an error."""
+    try:
+        urllib.request.urlopen(address, timeout=5).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True

@@ -65,8 +65,16 @@ def build(
     found = entry(name)
     for option in options:
         if option not in found.options:
-            raise RecipeError(f"model {name} has no option {option!r}{_hint(option, found.options)}")
-    return found.build(classes=classes, channels=channels, weights=weights, **options)
+            raise RecipeError(
+                f"model {name} has no option {option!r}{_hint(option, found.options)}"
+            )
+    try:
+        return found.build(classes=classes, channels=channels, weights=weights, **options)
+    except (TypeError, ValueError, IndexError, RuntimeError) as error:
+        if not options:
+            raise
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"model {name} cannot be built with {options}: {reason[:200]}") from error
 
 
 def _hint(word: str, known: tuple[str, ...]) -> str:

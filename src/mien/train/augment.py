@@ -10,7 +10,7 @@ _PADDING = {"nearest": "border", "zeros": "zeros", "reflect": "reflection"}
 
 
 class Augmentation(nn.Module):
-    """(N, 1, S, S) float32 in 0-1 → the same; geometry in one resampling, then light, then erasing."""
+    """(N, 1, S, S) float32 in 0-1 → the same: geometry, then light, then erasing."""
 
     def __init__(self, ranges: Augment) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ COLUMNS = (
 class WholeCheckpoints(TorchCheckpointIO):
     """Checkpoints that take their name only when written to the last byte."""
 
-    def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
         """Serialise in memory, then write, so that a full disk is a plain OSError."""
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)

@@ -73,9 +73,7 @@ class Fit(L.LightningModule):
     def _log(self, stage: str, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         accuracy = (logits.argmax(1) == labels).float().mean()
         for name, value in (("loss", loss), ("accuracy", accuracy)):
-            self.log(
-                f"{stage}_{name}", value, on_step=False, on_epoch=True, batch_size=len(labels)
-            )
+            self.log(f"{stage}_{name}", value, on_step=False, on_epoch=True, batch_size=len(labels))
 
     def configure_optimizers(self) -> Any:
         training = self.recipe.training

@@ -48,7 +48,7 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
         channels=preprocess.channels,
         weights=recipe.model.weights,
         **recipe.model.options,
-    ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    ).to(memory_format=torch.channels_last)
     batches = training_batches(training, preprocess, recipe.training.batch, recipe.seed)
     fit = Fit(recipe, model, preprocess, _weights(recipe, training, data), len(batches))
     _describe(out, recipe, data, training, validation)
@@ -98,9 +98,7 @@ def _settle() -> None:
 
 
 def _splits(data: Dataset, recipe: Recipe) -> tuple[Split, Split]:
-    training, validation = data.for_training(
-        recipe.data.train, recipe.data.validation, recipe.seed
-    )
+    training, validation = data.for_training(recipe.data.train, recipe.data.validation, recipe.seed)
     if (limit := recipe.data.limit) is not None:
         generator = torch.Generator().manual_seed(recipe.seed)
         training, validation = (
@@ -122,9 +120,7 @@ def _weights(recipe: Recipe, training: Split, data: Dataset) -> torch.Tensor | N
     return torch.tensor(class_weights(counts), dtype=torch.float32)
 
 
-def _describe(
-    out: Path, recipe: Recipe, data: Dataset, training: Split, validation: Split
-) -> None:
+def _describe(out: Path, recipe: Recipe, data: Dataset, training: Split, validation: Split) -> None:
     """Write what the run stands on, before it starts."""
     recipe.save(out / "recipe.yaml")
     splits = {"train": training, "validation": validation}
@@ -221,6 +217,6 @@ def _bf16(chosen: str) -> bool:
     if chosen != "auto":
         return chosen == "bf16"
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(bool(getattr(torch.cpu, name, bool)()) for name in checks)

@@ -1,0 +1,112 @@
+"""Bundles: a network as `model.onnx` with its card, run by ONNX Runtime."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.card import Card, load_card
+from mien.errors import BundleError
+from mien.files import sha256
+
+DEFAULT = "attention"
+MODEL_FILE = "model.onnx"
+CARD_FILE = "card.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle on disk whose digest holds."""
+
+    folder: Path
+    card: Card
+
+    @property
+    def model_file(self) -> Path:
+        """The ONNX file."""
+        return self.folder / MODEL_FILE
+
+
+def open_bundle(name: str | Path = DEFAULT) -> Bundle:
+    """The bundle in the folder `name`, or the one of that name in the package.
+
+    Raises BundleError if there is none, its card is not valid, or its digest is wrong.
+    """
+    folder = _find(name)
+    card = load_card(folder / CARD_FILE)
+    model = folder / MODEL_FILE
+    if not model.is_file():
+        raise BundleError(f"{folder} is no bundle: {MODEL_FILE} is missing")
+    if (found := sha256(model)) != card.digest:
+        raise BundleError(
+            f"{model} does not match its card: expected sha256 {card.digest[:12]}..., got "
+            f"{found[:12]}...; the file is damaged or was changed, export or install it again"
+        )
+    return Bundle(folder, card)
+
+
+def bundle_names() -> tuple[str, ...]:
+    """Names of the bundles in the package."""
+    return tuple(sorted(p.parent.name for p in _shipped().glob(f"*/{CARD_FILE}")))
+
+
+def _shipped() -> Path:
+    return Path(str(resources.files("mien") / "bundles"))
+
+
+def _find(name: str | Path) -> Path:
+    if Path(name).is_dir():
+        return Path(name)
+    if str(name) in bundle_names():
+        return _shipped() / str(name)
+    known = ", ".join(bundle_names()) or "none"
+    raise BundleError(f"no bundle {str(name)!r}: neither a folder nor a name; shipped: {known}")
+
+
+class Classifier:
+    """Crops in, probabilities out; reusable and safe to share between threads."""
+
+    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
+        options.log_severity_level = 3
+        self.card = bundle.card
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(bundle.model_file), options, providers=_providers()
+            )
+        except Exception as error:
+            raise BundleError(f"{bundle.model_file} cannot be run: {error}") from error
+        self._input = self._session.get_inputs()[0].name
+
+    def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, C, S, S) preprocessed float32 → (N, classes) float32."""
+        return np.asarray(self._session.run(None, {self._input: inputs})[0], np.float32)
+
+    def probabilities(
+        self, crops: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
+    ) -> NDArray[np.float64]:
+        """(N, classes) float64 that sum to 1, from (H, W) grey or (H, W, 3) RGB uint8 crops."""
+        if len(crops) == 0:
+            return np.empty((0, len(self.card.labels)))
+        return softmax(self.logits(self.card.preprocess(crops)) / self.card.temperature)
+
+
+def _providers() -> list[str]:
+    """A graphics card where the installed onnxruntime drives one, then the CPU."""
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    return [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in available]
+
+
+def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """(N, classes) float64 along the last axis, safe from overflow."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(1, keepdims=True))

@@ -1,0 +1,80 @@
+"""The facts that travel with weights, as `card.json` beside `model.onnx`."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mien.errors import BundleError, ShapeError
+from mien.files import write_json
+from mien.preprocess import Preprocess
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """An accuracy (0-1) with its 95 % interval, on `images` images of `split` of `data`."""
+
+    data: str
+    split: str
+    images: int
+    digest: str
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What must be known to use a network, and what should be known before trusting it."""
+
+    name: str
+    model: str
+    paper: str
+    licence: str
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    digest: str
+    """SHA-256 of model.onnx."""
+    parameters: int
+    macs: int
+    """Multiply-accumulates for one face."""
+    training: dict[str, Any]
+    """Recipe name, data, digest, seed and epochs of the training run."""
+    temperature: float = 1.0
+    """Logits are divided by it before the softmax (Guo et al. 2017)."""
+    measured: tuple[Measured, ...] = ()
+    created_by: str = ""
+    format: int = field(default=FORMAT)
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise BundleError(f"card format {self.format} is not {FORMAT}; update mien")
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise BundleError(f"expected at least two distinct labels, got {self.labels}")
+        if self.temperature <= 0:
+            raise BundleError(f"expected a temperature above 0, got {self.temperature}")
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        write_json(path, dataclasses.asdict(self))
+
+
+def load_card(path: Path) -> Card:
+    """The card at `path`; BundleError names the file and what is wrong with it."""
+    try:
+        raw = json.loads(path.read_text())
+        crop = raw["preprocess"]
+        crop["mean"], crop["std"] = tuple(crop["mean"]), tuple(crop["std"])
+        raw["preprocess"] = Preprocess(**crop)
+        raw["labels"] = tuple(raw["labels"])
+        raw["measured"] = tuple(Measured(**m) for m in raw["measured"])
+        return Card(**raw)
+    except FileNotFoundError:
+        raise BundleError(f"{path.parent} is no bundle: card.json is missing") from None
+    except (ValueError, KeyError, TypeError, AttributeError, ShapeError) as error:
+        raise BundleError(f"{path} is not a valid card: {error}; export it again") from error
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from error

@@ -1,0 +1,286 @@
+"""The `mien` command: arguments in, library calls, errors as one line and exit code 2."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mien.errors import MienError
+from mien.extras import installed
+
+app = typer.Typer(
+    name="mien",
+    help="Read facial expressions: recognise, train, evaluate, compare and export classifiers.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="Look at data sets, and draw one.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+DataPath = Annotated[
+    Path, typer.Option("--data", "-d", help="Folder, .zip or .csv of a data set.", metavar="DATA")
+]
+
+
+@app.command(rich_help_panel="Use")
+def recognize(
+    photo: Annotated[Path, typer.Argument(help="A picture.", metavar="PHOTO")],
+    model: Annotated[str, typer.Option(help="Bundle: a folder, or a name in the package.")] = "",
+    detector: Annotated[str, typer.Option(help="auto, yunet, haar or none.")] = "auto",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Draw boxes and bars here.")] = None,
+) -> None:
+    """Read the expression of every face in a photo."""
+    _recognize(photo, model, detector, json, out)
+
+
+@app.command(rich_help_panel="Use")
+def demo(
+    out: Annotated[Path, typer.Option(help="Where to draw the result.")] = Path("mien-demo.png"),
+) -> None:
+    """Recognise the face in a portrait that comes with mien; no network needed."""
+    from mien.demo import PORTRAIT
+
+    _recognize(PORTRAIT, "", "auto", False, out)
+
+
+@app.command(rich_help_panel="Train")
+def train(
+    recipe: Annotated[str, typer.Argument(help="Recipe: a name in the package, or a YAML file.")],
+    data: DataPath,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Run folder.", metavar="RUN")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change the recipe, e.g. training.epochs=5.", metavar="KEY=VAL"),
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Continue an interrupted run.")] = False,
+) -> None:
+    """Train a model and export its best epoch to RUN/bundle."""
+    _need_train()
+    from mien.recipe import load_recipe
+
+    chosen = load_recipe(recipe, set_)
+    with _busy("loading torch"):
+        from mien.train.run import run
+    try:
+        run(chosen, data, out, resume=resume)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"mien: stopped; continue with the same command and --resume ({out})\n")
+        raise typer.Exit(130) from None
+    bundle = _export(out, data, out / "bundle")
+    _print(f"trained: {out}\nbundle:  {bundle}\nnext:    mien evaluate {out} --data {data}")
+
+
+@app.command(rich_help_panel="Train")
+def recipes() -> None:
+    """List the recipes in the package."""
+    _need_report()
+    from rich.table import Table
+
+    from mien.recipe import load_recipe, recipe_names
+
+    table = Table(box=None, header_style="bold")
+    for heading in ("recipe", "model", "input", "epochs", "about"):
+        table.add_column(heading)
+    for name in recipe_names():
+        r = load_recipe(name)
+        size = f"{r.input.size_px} px"
+        table.add_row(name, r.model.name, size, str(r.training.epochs), r.about)
+    _console().print(table)
+
+
+@app.command(rich_help_panel="Train")
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Run folder or bundle.", metavar="RUN|BUNDLE")],
+    data: DataPath,
+    split: Annotated[str, typer.Option(help="public, private, test, val or train.")] = "public",
+    out: Annotated[
+        Path | None, typer.Option(help="Default: RUN/evaluation/SPLIT.", metavar="DIR")
+    ] = None,
+) -> None:
+    """Score a model: probabilities of every image, figures with intervals, pictures."""
+    _need_report()
+    from mien import evaluate as scoring
+    from mien.bundle import CARD_FILE, open_bundle
+    from mien.data import open_dataset
+    from mien.report.evaluation_page import write_evaluation
+
+    is_run = (model / "recipe.yaml").is_file()
+    if is_run and not (model / "bundle" / CARD_FILE).is_file():
+        _export(model, data, model / "bundle")
+    bundle = open_bundle(model / "bundle" if is_run else model)
+    folder = out or (model / "evaluation" / split if is_run else Path("evaluation") / split)
+    with _busy("reading the data"):
+        dataset = open_dataset(data)
+    with _bar(len(dataset.split(split)), "images") as advance:
+        evaluation = scoring.evaluate(bundle, dataset, split, advance)
+    metrics = scoring.save(evaluation, folder)
+    write_evaluation(evaluation, metrics, folder, model if is_run else None)
+    _print(metrics.report)
+    _print(
+        f"{split}: {len(evaluation.truth)} images, 95 % intervals\n"
+        f"accuracy     {metrics.accuracy.percent()} %\n"
+        f"macro-recall {metrics.macro_recall.percent()} %\n"
+        f"macro-F1     {metrics.macro_f1.percent()} %\n"
+        f"loss         {metrics.loss.value:.4f} [{metrics.loss.low:.4f}, {metrics.loss.high:.4f}]\n"
+        f"saved:       {folder}"
+    )
+
+
+@app.command(rich_help_panel="Train")
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Evaluated runs.", metavar="RUN...")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page.", metavar="DIR")],
+    split: Annotated[str, typer.Option(help="Which evaluation of each run.")] = "public",
+) -> None:
+    """Compare evaluated models on one page; refuses different test images."""
+    _need_report()
+    from mien.report.compare import compare as write
+
+    with _busy("comparing"):
+        page = write(runs, out, split)
+    _print((out / "comparison.md").read_text().split("\n\n![")[0])
+    _print(f"page: {page}")
+
+
+@app.command(rich_help_panel="Train")
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Bundle folder.", metavar="BUNDLE")],
+    data: Annotated[
+        Path | None, typer.Option("--data", "-d", help="Images for the parity proof.")
+    ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Keep the weights in 16 bits: half the size.")
+    ] = False,
+) -> None:
+    """Export the best epoch to ONNX, proving first that it gives what torch gives."""
+    _need_train()
+    _print(f"bundle: {_export(run, data, out, half=half)}")
+
+
+@data_app.command("stats")
+def data_stats(
+    data: Annotated[Path, typer.Argument(help="Folder, .zip or .csv.", metavar="DATA")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page.", metavar="DIR")],
+) -> None:
+    """Explore a data set: counts, weights, samples, mean faces, intensities."""
+    _need_report()
+    from mien.data import open_dataset
+    from mien.report.data_page import write_statistics
+
+    with _busy("reading the data"):
+        dataset = open_dataset(data)
+    with _busy("drawing the figures"):
+        page = write_statistics(dataset, out)
+    _print(f"page: {page}")
+
+
+@data_app.command("draw")
+def data_draw(
+    out: Annotated[Path, typer.Argument(help="New folder.", metavar="OUT")],
+    images: Annotated[int, typer.Option(help="How many, at least 70.")] = 1400,
+    seed: Annotated[int, typer.Option(help="Same seed, same pictures.")] = 0,
+) -> None:
+    """Draw a small data set of parametric faces, to try everything without FER-2013."""
+    from mien.data.drawn import draw_dataset
+
+    with _bar(images, "faces") as advance:
+        draw_dataset(out, images, seed, progress=advance)
+    _print(f"drawn: {out}\nnext:  mien train drawn --data {out} --out runs/drawn")
+
+
+def main() -> None:
+    """Run the command; every foreseen error is one line on standard error and exit code 2."""
+    try:
+        app()
+    except MienError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"cannot read or write {error.filename or 'a file'}: {error.strerror or error}")
+
+
+def _fail(message: str) -> None:
+    sys.stderr.write(f"mien: {' '.join(message.split())}\n")
+    sys.exit(2)
+
+
+def _recognize(photo: Path, model: str, detector: str, as_json: bool, out: Path | None) -> None:
+    from mien import output
+    from mien.recognizer import Recognizer
+    from mien.sources import read_picture
+
+    picture = read_picture(photo)
+    recognizer = Recognizer(model, detector=detector) if model else Recognizer(detector=detector)
+    readings = recognizer.recognize(picture)
+    if out is not None:
+        output.save_picture(out, output.draw(picture, readings))
+    if as_json:
+        typer.echo(output.to_json(str(photo), readings))
+        return
+    if readings:
+        _console().print(output.to_table(readings, recognizer.labels))
+    else:
+        _print("no face found; for a ready-made face crop use --detector none")
+    if out is not None:
+        _print(f"picture: {out}")
+
+
+def _export(run: Path, data: Path | None, out: Path, *, half: bool = False) -> Path:
+    """Export `run`; its parity is proved on validation images of `data`."""
+    from mien.data import open_dataset
+    from mien.export import export as write
+    from mien.export import proof_images
+
+    with _busy("exporting and proving parity"):
+        dataset = open_dataset(data) if data is not None else None
+        _, difference = write(run, proof_images(dataset), out, half=half)
+    _print(f"parity:  largest difference from torch {difference:.1e}, in probability")
+    return out
+
+
+def _need_report() -> None:
+    for module in ("yaml", "pydantic", "sklearn", "pandas", "pyarrow", "matplotlib", "jinja2"):
+        installed(module, extra="report")
+
+
+def _need_train() -> None:
+    _need_report()
+    for module in ("torch", "timm", "lightning", "kornia", "onnx", "onnxscript"):
+        installed(module, extra="train")
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    # Piped output is for programs and files: its lines are never folded.
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
+
+
+def _print(text: str) -> None:
+    typer.echo(text)
+
+
+def _busy(words: str) -> Any:
+    """A spinner on standard error while something takes a while."""
+    from rich.console import Console
+
+    return Console(stderr=True).status(words)
+
+
+@contextlib.contextmanager
+def _bar(total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error; call what it gives with the number done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeLeft())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda done: progress.advance(task, done)

@@ -1,0 +1,74 @@
+"""Bootstrap intervals: how far a figure could have come out otherwise on as many images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 2000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A measured value with the two ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def percent(self, digits: int = 2) -> str:
+        """`67.21 [65.66, 68.73]`: value and interval in per cent."""
+        value, low, high = (f"{100 * v:.{digits}f}" for v in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]"
+
+
+def bootstrap(
+    values: NDArray[np.float64],
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    seed: int = 0,
+) -> Figure:
+    """Percentile interval (Efron 1979) of `statistic`, which maps (R, N) weights to (R,) figures.
+
+    `values` only gives N; each of `RESAMPLES` resamples is a row of weights (how often each image
+    was drawn), in blocks that keep memory flat.
+    """
+    size = len(values)
+    rng = np.random.default_rng(seed)
+    figures = []
+    for _ in range(RESAMPLES // 100):
+        draws = rng.multinomial(size, np.full(size, 1 / size), size=100).astype(np.float64)
+        figures.append(statistic(draws))
+    low, high = _ends(np.concatenate(figures))
+    return Figure(float(statistic(np.ones((1, size)))[0]), low, high)
+
+
+def mean_interval(values: NDArray[np.float64], *, seed: int = 0) -> Figure:
+    """The mean of `values` (N,) with its interval."""
+    return bootstrap(values, lambda weights: weights @ values / len(values), seed=seed)
+
+
+def confusion_interval(
+    confusion: NDArray[np.int64],
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    seed: int = 0,
+) -> Figure:
+    """Interval of a figure of the confusion matrix: (R, C, C) counts → (R,).
+
+    Resampling images is resampling cells, so N images cost no more than C x C cells.
+    """
+    total = int(confusion.sum())
+    chances = confusion.ravel() / total
+    draws = np.random.default_rng(seed).multinomial(total, chances, size=RESAMPLES)
+    resampled = draws.reshape(-1, *confusion.shape).astype(np.float64)
+    low, high = _ends(statistic(resampled))
+    return Figure(float(statistic(confusion[None].astype(np.float64))[0]), low, high)
+
+
+def _ends(figures: NDArray[np.float64]) -> tuple[float, float]:
+    tail = (1 - LEVEL) / 2
+    low, high = np.nanquantile(figures, [tail, 1 - tail])
+    return float(low), float(high)

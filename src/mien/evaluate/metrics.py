@@ -1,0 +1,113 @@
+"""Probabilities and labels → the figures of an evaluation, each with its interval."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import DataError, ShapeError
+from mien.evaluate.intervals import Figure, confusion_interval, mean_interval
+from mien.extras import need
+
+_FLOOR = 1e-12  # keeps the log of a probability that rounded to 0 finite
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Figures of one evaluation; fractions are 0-1, the loss is in nats.
+
+    `confusion` (C, C) int64 counts true labels in rows, predictions in columns.
+    """
+
+    accuracy: Figure
+    loss: Figure
+    macro_recall: Figure
+    macro_f1: Figure
+    recall: tuple[float, ...]
+    confusion: NDArray[np.int64]
+    report: str
+    """scikit-learn's classification report, four digits."""
+
+
+def measure(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], names: tuple[str, ...]
+) -> Metrics:
+    """All figures of (N, C) `probabilities` against (N,) `labels`; macro figures average over the
+    classes that occur. Raises ShapeError for probabilities that are none or do not fit."""
+    _check(probabilities, labels, names)
+    sklearn = need("sklearn.metrics", extra="report")
+    predicted = probabilities.argmax(1)
+    indices = np.arange(len(names))
+    confusion = np.asarray(sklearn.confusion_matrix(labels, predicted, labels=indices), np.int64)
+    losses = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], _FLOOR))
+    return Metrics(
+        accuracy=confusion_interval(confusion, _accuracy),
+        loss=mean_interval(losses),
+        macro_recall=confusion_interval(confusion, macro_recall),
+        macro_f1=confusion_interval(confusion, macro_f1),
+        recall=tuple(float(r) for r in _recalls(confusion[None].astype(np.float64))[0]),
+        confusion=confusion,
+        report=sklearn.classification_report(
+            labels, predicted, labels=indices, target_names=names, digits=4, zero_division=0
+        ),
+    )
+
+
+def macro_recall(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(R, C, C) → (R,): mean recall over the classes that occur (balanced accuracy)."""
+    return _present_mean(_recalls(confusions))
+
+
+def macro_f1(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(R, C, C) → (R,): mean F1 over the classes that occur."""
+    hits = np.diagonal(confusions, axis1=1, axis2=2)
+    true, predicted = confusions.sum(2), confusions.sum(1)
+    scores = np.where(true > 0, 2 * hits / np.maximum(true + predicted, 1), np.nan)
+    return _present_mean(scores)
+
+
+def _accuracy(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
+    hits: NDArray[np.float64] = np.trace(confusions, axis1=1, axis2=2)
+    return np.asarray(hits / confusions.sum((1, 2)))
+
+
+def _recalls(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
+    hits = np.diagonal(confusions, axis1=1, axis2=2)
+    true = confusions.sum(2)
+    return np.where(true > 0, hits / np.maximum(true, 1), np.nan)
+
+
+def _present_mean(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the last axis that passes over NaN, the mark of a class without images."""
+    present = ~np.isnan(scores)
+    total: NDArray[np.float64] = np.where(present, scores, 0).sum(1) / present.sum(1)
+    return total
+
+
+def _check(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], names: tuple[str, ...]
+) -> None:
+    if len(labels) == 0:
+        raise DataError("there is no image to evaluate")
+    if probabilities.shape != (len(labels), len(names)):
+        raise ShapeError(
+            f"expected {(len(labels), len(names))} probabilities, got {probabilities.shape}"
+        )
+    if not np.isfinite(probabilities).all():
+        raise ShapeError("the network gave probabilities that are not numbers (NaN or infinite)")
+
+
+def to_json(metrics: Metrics, names: tuple[str, ...]) -> dict[str, Any]:
+    """JSON-safe form, with labels as keys; a class without images has recall null."""
+    figures = {
+        name: {"value": f.value, "low": f.low, "high": f.high}
+        for name in ("accuracy", "loss", "macro_recall", "macro_f1")
+        for f in [getattr(metrics, name)]
+    }
+    recalls = (None if np.isnan(r) else r for r in metrics.recall)
+    return {
+        **figures,
+        "recall": dict(zip(names, recalls, strict=True)),
+        "confusion": metrics.confusion.tolist(),
+    }

@@ -1,0 +1,35 @@
+"""OpenCV's Haar cascade (Viola & Jones 2001), in the OpenCV wheel: the offline fallback."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.types import Box, Face
+
+_LONGEST_PX = 1280
+
+
+class Haar:
+    """Frontal faces. FER-2013's own frames came from such a cascade, hence the margin near 1."""
+
+    name = "haar"
+    margin = 1.03  # benchmarks/framing.py: median over training faces
+
+    def __init__(self) -> None:
+        folder = Path(cv2.__file__).parent / "data"
+        self._cascade = cv2.CascadeClassifier(str(folder / "haarcascade_frontalface_default.xml"))
+
+    def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
+        """Faces of a (H, W, 3) uint8 RGB picture, the largest first; Haar gives no score."""
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        scale = min(1.0, _LONGEST_PX / max(grey.shape))
+        if scale < 1:
+            grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        smallest = max(24, min(grey.shape) // 20)
+        found = self._cascade.detectMultiScale(
+            cv2.equalizeHist(grey), scaleFactor=1.1, minNeighbors=6, minSize=(smallest, smallest)
+        )
+        boxes = [Box(*(round(int(v) / scale) for v in box)) for box in found]
+        return [Face(box) for box in sorted(boxes, key=lambda b: -b.width * b.height)]

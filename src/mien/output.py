@@ -1,0 +1,137 @@
+"""Readings → a table in the terminal, JSON, and a picture with boxes and bars."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import InputError
+from mien.files import replacing
+from mien.types import Reading
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_INK, _PAPER, _BAR, _TOP = (33, 37, 41), (255, 255, 255), (173, 181, 189), (0, 114, 178)
+_LINE_PX = 22
+_PANEL_PX = 236
+
+
+def to_table(readings: list[Reading], labels: tuple[str, ...]) -> "Table":
+    """A rich table: a row per face with box, detector score, label and all probabilities."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("face", "box (x y w h)", "found", "expression"):
+        table.add_column(heading, no_wrap=True)
+    for label in labels:
+        table.add_column(label, justify="right")
+    for number, reading in enumerate(readings, 1):
+        box, score = reading.face.box, reading.face.score
+        table.add_row(
+            str(number),
+            f"{box.x} {box.y} {box.width} {box.height}",
+            "-" if score is None else f"{score:.2f}",
+            f"[bold]{reading.label}[/bold] {reading.confidence:.0%}",
+            *(_cell(v, v == reading.confidence) for v in reading.scores.values),
+        )
+    return table
+
+
+def _cell(value: float, top: bool) -> str:
+    return f"[bold]{value:.3f}[/bold]" if top else f"[dim]{value:.3f}[/dim]"
+
+
+def to_json(path: str, readings: list[Reading]) -> str:
+    """One JSON object: the picture's path and its faces."""
+    return json.dumps({"path": path, "faces": [r.to_dict() for r in readings]}, indent=2)
+
+
+def draw(picture: NDArray[np.uint8], readings: list[Reading]) -> NDArray[np.uint8]:
+    """(H', W', 3) uint8 RGB: the picture with numbered boxes, and beside it a panel of bars.
+
+    A small picture is enlarged so that the words can be read.
+    """
+    import cv2
+
+    scale = max(1.0, 480 / picture.shape[0])
+    enlarged = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    canvas = np.array(enlarged, np.uint8)
+    for number, reading in enumerate(readings, 1):
+        _draw_box(canvas, reading, number, scale)
+    panels = [_panel(reading, number) for number, reading in enumerate(readings, 1)]
+    return _beside(canvas, panels) if panels else canvas
+
+
+def save_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write (H, W, 3) RGB as the format of the suffix; InputError for an unknown one."""
+    import cv2
+
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    try:
+        _, data = cv2.imencode(path.suffix or ".png", bgr)
+    except cv2.error:
+        raise InputError(f"{path}: cannot write {path.suffix!r}; use .png, .jpg or .webp") from None
+    with replacing(path) as file:
+        file.write(data.tobytes())
+
+
+def _draw_box(canvas: NDArray[np.uint8], reading: Reading, number: int, scale: float) -> None:
+    import cv2
+
+    box = reading.face.box
+    x, y, right, bottom = (
+        round(v * scale) for v in (box.x, box.y, box.x + box.width, box.y + box.height)
+    )
+    cv2.rectangle(canvas, (x, y), (right, bottom), _PAPER, 4, cv2.LINE_AA)
+    cv2.rectangle(canvas, (x, y), (right, bottom), _TOP, 2, cv2.LINE_AA)
+    words = f"{number} {reading.label} {reading.confidence:.0%}"
+    (width, height), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, 0.55, 1)
+    left = int(np.clip(x, 0, max(0, canvas.shape[1] - width - 10)))
+    top = y - height - 12 if y > height + 12 else bottom
+    cv2.rectangle(canvas, (left, top), (left + width + 10, top + height + 12), _TOP, cv2.FILLED)
+    _write(canvas, words, left + 5, top + height + 5, 0.55, _PAPER)
+
+
+def _panel(reading: Reading, number: int) -> NDArray[np.uint8]:
+    """Bars of one face: (height, _PANEL_PX, 3)."""
+    import cv2
+
+    values = reading.scores.to_dict()
+    panel = np.full((_LINE_PX * (len(values) + 2), _PANEL_PX, 3), 255, np.uint8)
+    _write(panel, f"face {number}", 14, 20, 0.55, _INK)
+    for line, (label, value) in enumerate(values.items(), 1):
+        y = _LINE_PX * line + 8
+        left, room = 92, _PANEL_PX - 92 - 50
+        colour = _TOP if label == reading.label else _BAR
+        cv2.rectangle(
+            panel, (left, y + 3), (left + max(1, round(room * value)), y + 15), colour, cv2.FILLED
+        )
+        _write(panel, label, 14, y + 14, 0.45, _INK)
+        _write(panel, f"{value:.0%}", _PANEL_PX - 44, y + 14, 0.45, _INK)
+    return panel
+
+
+def _write(
+    canvas: NDArray[np.uint8], words: str, x: int, y: int, size: float, colour: tuple[int, ...]
+) -> None:
+    import cv2
+
+    cv2.putText(canvas, words, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
+
+
+def _beside(canvas: NDArray[np.uint8], panels: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """The panels in columns right of the picture, as many to a column as its height holds."""
+    height = panels[0].shape[0]
+    rows = max(1, canvas.shape[0] // height)
+    columns = -(-len(panels) // rows)
+    whole = np.full(
+        (max(canvas.shape[0], height), canvas.shape[1] + columns * _PANEL_PX, 3), 255, np.uint8
+    )
+    whole[: canvas.shape[0], : canvas.shape[1]] = canvas
+    for place, panel in enumerate(panels):
+        top, left = place % rows * height, canvas.shape[1] + place // rows * _PANEL_PX
+        whole[top : top + height, left : left + _PANEL_PX] = panel
+    return whole

@@ -1,0 +1,1 @@
+"""Reports: figures, tables and pages made from data sets and saved evaluations."""

@@ -1,0 +1,104 @@
+"""Figures of training and evaluation: learning curves, confusion matrices, recalls."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.report.figures import colour, new_figure, png, styled
+from mien.report.history import History
+
+
+@styled
+def learning_curves(history: History, title: str) -> bytes:
+    """PNG of one run: loss and accuracy by epoch, training and validation (report Fig. 1-3)."""
+    figure, panels = new_figure(9, 3.4, columns=2)
+    for axes, kind in zip(panels.flat, ("loss", "accuracy"), strict=True):
+        for stage, name, number in (("train", "training", 0), ("val", "validation", 1)):
+            axes.plot(history.epochs, history[f"{stage}_{kind}"], color=colour(number), label=name)
+        best = history.best
+        axes.axvline(history.epochs[best], color="0.7", linewidth=1, linestyle=":", zorder=0)
+        _dress(axes, "epoch", kind, history.epochs)
+        axes.legend()
+    figure.suptitle(title)
+    return png(figure)
+
+
+@styled
+def all_curves(histories: dict[str, History]) -> bytes:
+    """PNG of all runs together: validation loss and accuracy by epoch (the report's Fig. 5)."""
+    figure, panels = new_figure(9, 3.6, columns=2)
+    for axes, kind in zip(panels.flat, ("loss", "accuracy"), strict=True):
+        for number, (name, history) in enumerate(histories.items()):
+            axes.plot(
+                history.epochs,
+                history[f"val_{kind}"],
+                color=colour(number),
+                marker=".",
+                label=name,
+            )
+        longest = max(histories.values(), key=lambda h: len(h.epochs))
+        _dress(axes, "epoch", f"validation {kind}", longest.epochs)
+        axes.legend()
+    return png(figure)
+
+
+@styled
+def confusion_matrix(
+    confusion: NDArray[np.int64], labels: Sequence[str], title: str, *, normalised: bool = True
+) -> bytes:
+    """PNG of (C, C) counts, true labels in rows; shaded by row share (the report's Fig. 4).
+
+    `normalised` writes each row's shares in per cent, otherwise counts.
+    """
+    shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
+    side = 1.2 + 0.62 * len(labels)
+    figure, panels = new_figure(side + 0.4, side)
+    axes = panels.flat[0]
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares):
+        words = f"{100 * share:.0f}" if normalised else f"{confusion[row, column]:,}"
+        axes.text(
+            column, row, words, ha="center", va="center", color="white" if share > 0.5 else "0.2"
+        )
+    axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right")
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.grid(visible=False)
+    unit = "% of each true class" if normalised else "images"
+    axes.set_title(f"{title}\n{unit}")
+    return png(figure)
+
+
+@styled
+def recalls(by_model: dict[str, Sequence[float]], labels: Sequence[str]) -> bytes:
+    """PNG of bars: recall of each class, models side by side."""
+    figure, panels = new_figure(9, 3.4)
+    axes = panels.flat[0]
+    width = 0.8 / len(by_model)
+    places = np.arange(len(labels))
+    for number, (name, values) in enumerate(by_model.items()):
+        shift = (number - (len(by_model) - 1) / 2) * width
+        axes.bar(
+            places + shift,
+            100 * np.nan_to_num(np.asarray(values, float)),
+            width * 0.92,
+            color=colour(number),
+            label=name,
+        )
+    axes.set_xticks(places, labels)
+    axes.set_ylabel("recall, %")
+    axes.set_ylim(0, 100)
+    axes.legend(ncols=len(by_model), loc="upper center", bbox_to_anchor=(0.5, 1.18))
+    return png(figure)
+
+
+def _dress(axes: Any, x: str, y: str, epochs: Sequence[int]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)

@@ -1,0 +1,163 @@
+"""Figures: one look for all, and the drawings of a data set's page.
+
+matplotlib's objects are used directly, never pyplot: no global state, no display.
+"""
+
+import functools
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.extras import need
+
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#333333",
+    "#999999",
+)
+"""Told apart with any kind of colour vision, without the yellow that fades on white
+(Okabe & Ito 2008, https://jfly.uni-koeln.de/color/)."""
+
+_Arguments = ParamSpec("_Arguments")
+_Drawn = TypeVar("_Drawn")
+
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "semibold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#8a919c",
+    "axes.labelcolor": "#3b424d",
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e6e8ec",
+    "grid.linewidth": 0.8,
+    "xtick.color": "#3b424d",
+    "ytick.color": "#3b424d",
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+}
+
+
+def colour(number: int) -> str:
+    """The colour of the class or series `number`; they come round again after eight."""
+    return COLOURS[number % len(COLOURS)]
+
+
+def styled(draw: Callable[_Arguments, _Drawn]) -> Callable[_Arguments, _Drawn]:
+    """`draw`, run in mien's style; decorate every function that draws a figure with it.
+
+    matplotlib reads its settings when a title or a legend is made, not when it is printed.
+    MissingExtra without matplotlib, when the function is called.
+    """
+
+    @functools.wraps(draw)
+    def in_style(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Drawn:
+        with need("matplotlib", extra="report").rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return in_style
+
+
+@styled
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
+    """A matplotlib Figure of `width` x `height` inches and its (rows, columns) array of Axes."""
+    figures = need("matplotlib.figure", extra="report")
+    figure = figures.Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+@styled
+def png(figure: Any) -> bytes:
+    """The figure as PNG, 160 dpi, cut to its content; the same figure gives the same bytes."""
+    need("matplotlib.backends.backend_agg", extra="report").FigureCanvasAgg(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=160, bbox_inches="tight", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+@styled
+def bars(
+    labels: Sequence[str], series: Mapping[str, Sequence[float]], axis: str, form: str = "{:,.0f}"
+) -> Any:
+    """A figure of horizontal bars: for each label one bar per series, its number beside it."""
+    figure, axes = new_figure(6.8, 0.9 + len(labels) * (0.22 + 0.22 * len(series)))
+    ax = axes[0, 0]
+    thick = 0.82 / len(series)
+    for number, (name, values) in enumerate(series.items()):
+        places = np.arange(len(labels)) + (number - (len(series) - 1) / 2) * thick
+        drawn = ax.barh(places, values, thick * 0.92, color=colour(number), label=name)
+        ax.bar_label(drawn, [form.format(v) for v in values], padding=3, fontsize=9)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.invert_yaxis()
+    ax.margins(x=0.12)
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel(axis)
+    if len(series) > 1:
+        ax.legend(loc="lower right")
+    return figure
+
+
+@styled
+def lines(x: NDArray[Any], series: Mapping[str, NDArray[Any]], axes_names: tuple[str, str]) -> Any:
+    """A figure with one line per series over `x`; `axes_names` are those of x and y."""
+    figure, axes = new_figure(6.8, 4)
+    ax = axes[0, 0]
+    for number, (name, values) in enumerate(series.items()):
+        style = "-" if number < len(COLOURS) else "--"
+        ax.plot(x, values, style, color=colour(number), linewidth=1.4, label=name)
+    ax.set_xlabel(axes_names[0])
+    ax.set_ylabel(axes_names[1])
+    ax.set_xlim(x.min(), x.max())
+    ax.set_ylim(bottom=0)
+    ax.legend(ncols=1 + len(series) // 6)
+    return figure
+
+
+@styled
+def picture_rows(rows: Mapping[str, NDArray[np.uint8]]) -> Any:
+    """A figure with a named row of pictures, (N, H, W) uint8 grey, per entry."""
+    figure, axes = new_figure(6.8, 0.2 + 0.66 * len(rows), rows=len(rows))
+    for ax, (name, pictures) in zip(axes[:, 0], rows.items(), strict=True):
+        spaced = np.pad(pictures, ((0, 0), (0, 0), (0, 3)), constant_values=255)
+        ax.imshow(np.hstack(list(spaced)), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        _only_picture(ax)
+        ax.set_ylabel(name, rotation=0, ha="right", va="center")
+    return figure
+
+
+@styled
+def picture_grid(pictures: Mapping[str, NDArray[Any]], columns: int = 4) -> Any:
+    """A figure of named (H, W) grey pictures, all on one scale from their darkest to brightest."""
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    figure, axes = new_figure(1.7 * columns, 1.95 * rows, rows, columns)
+    darkest = min(picture.min() for picture in pictures.values())
+    brightest = max(picture.max() for picture in pictures.values())
+    for ax in axes.flat[len(pictures) :]:
+        ax.remove()
+    for ax, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
+        ax.imshow(picture, cmap="gray", vmin=darkest, vmax=brightest, interpolation="bilinear")
+        _only_picture(ax)
+        ax.set_title(name, loc="center", fontweight="normal")
+    return figure
+
+
+def _only_picture(ax: Any) -> None:
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.grid(False)
+    for spine in ax.spines.values():
+        spine.set_visible(False)

@@ -1,0 +1,111 @@
+"""Sentences made from the numbers of a comparison."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mien.report.compare import Candidate, Difference
+
+
+def complexity(macs: int) -> str:
+    """The report's word for a network's cost, here by multiply-accumulates per face."""
+    return "low" if macs < 50e6 else "medium" if macs < 300e6 else "high"
+
+
+def verdict(candidates: "list[Candidate]", differences: "list[Difference]") -> list[str]:
+    """What separates the models; candidates come best first."""
+    return [
+        *(_difference(d) for d in differences),
+        *(_against_report(c) for c in candidates if c.published is not None),
+        *_extremes(candidates),
+        *(_fit(c) for c in candidates if c.history),
+        _cost(candidates),
+    ]
+
+
+def caveats(candidates: "list[Candidate]") -> list[str]:
+    """What a reader must know before believing the table."""
+    first = candidates[0].evaluation
+    found = ["Intervals are 95 % bootstrap intervals over images."]
+    chosen_here = [c.name for c in candidates if c.validation == first.split]
+    if chosen_here:
+        found.append(
+            f"The epoch of {_list(chosen_here)} was chosen on these same images ({first.split}), "
+            "so their figures are a little hopeful: test and validation are one here."
+        )
+    if any(c.published is not None for c in candidates):
+        found.append(
+            "The report's own figures are on the merged test of 7,178 images (PublicTest and "
+            "PrivateTest), with ImageNet weights; compare with care."
+        )
+    return found
+
+
+def _difference(d: "Difference") -> str:
+    points = f"{100 * d.accuracy.value:.1f} points [{100 * d.accuracy.low:.1f}, " + (
+        f"{100 * d.accuracy.high:.1f}]"
+    )
+    if d.real:
+        return f"{d.better} is more accurate than {d.worse} by {points}."
+    return f"{d.better} and {d.worse} cannot be told apart on these images: {points}."
+
+
+def _against_report(c: "Candidate") -> str:
+    accuracy, published = c.metrics.accuracy, c.published or 0.0
+    place = "above" if accuracy.low > published else "below" if accuracy.high < published else "at"
+    return (
+        f"{c.name}, {100 * accuracy.value:.2f} %, is {place} the report's {100 * published:.2f} % "
+        f"for its {c.evaluation.model}."
+    )
+
+
+def _extremes(candidates: "list[Candidate]") -> list[str]:
+    labels = candidates[0].evaluation.labels
+    mean = np.nanmean([c.metrics.recall for c in candidates], axis=0)
+    if np.isnan(mean).any() or len(labels) < 3:
+        return []
+    easy, hard = labels[int(mean.argmax())], labels[int(mean.argmin())]
+    best = candidates[0]
+    shares = best.metrics.confusion.astype(float)
+    shares /= np.maximum(shares.sum(1, keepdims=True), 1)
+    np.fill_diagonal(shares, 0)
+    true, taken = np.unravel_index(int(shares.argmax()), shares.shape)
+    return [
+        f"All find {easy} easiest (mean recall {100 * mean.max():.0f} %) and {hard} hardest "
+        f"({100 * mean.min():.0f} %).",
+        f"{best.name} most often takes {labels[true]} for {labels[taken]} "
+        f"({100 * shares[true, taken]:.0f} % of {labels[true]} faces).",
+    ]
+
+
+def _fit(c: "Candidate") -> str:
+    """Under- or over-fitting, from the accuracies of the kept epoch.
+
+    Augmentation and dropout act on training images alone, so equal accuracies are no gap at all.
+    """
+    assert c.history is not None
+    best = c.history.best
+    gap = 100 * (c.history["train_accuracy"][best] - c.history["val_accuracy"][best])
+    last = best == len(c.history.epochs) - 1
+    if gap > 5:
+        shape = f"overfits: training accuracy is {gap:.0f} points above validation"
+    elif last:
+        shape = "was still gaining in its last epoch: more epochs may pay"
+    else:
+        shape = f"peaked in epoch {c.history.epochs[best]} without overfitting"
+    return f"{c.name} {shape}."
+
+
+def _cost(candidates: "list[Candidate]") -> str:
+    fastest = min(candidates, key=lambda c: c.evaluation.latency_ms)
+    smallest = min(candidates, key=lambda c: c.evaluation.parameters)
+    return (
+        f"{fastest.name} is the fastest ({fastest.evaluation.latency_ms:.1f} ms a face on one CPU "
+        f"thread), {smallest.name} the smallest ({smallest.evaluation.parameters / 1e6:.2f} M "
+        "parameters)."
+    )
+
+
+def _list(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from mien.data import open_dataset
+from mien.errors import DataError
+
+FACES = np.random.default_rng(0).integers(0, 256, (6, 48, 48), np.uint8)
+TEXTS = [" ".join(map(str, face.ravel())) for face in FACES]
+USAGES = ("Training", "Training", "PublicTest", "PrivateTest", "Training", "PublicTest")
+EMOTIONS = (0, 6, 3, 4, 1, 5)
+IN_MIEN_S_ORDER = (0, 4, 3, 5, 1, 6)
+
+
+def fer2013(rows=range(6)) -> str:
+    lines = [f"{EMOTIONS[i]},{TEXTS[i]},{USAGES[i]}" for i in rows]
+    return "\n".join(["emotion,pixels,Usage", *lines]) + "\n"
+
+
+def icml(_=None) -> str:
+    lines = [f"{EMOTIONS[i]},{USAGES[i]}, {TEXTS[i]}" for i in range(6)]
+    return "\n".join(["emotion, Usage, pixels", *lines]) + "\n"
+
+
+FORMS = {
+    "fer2013.csv": fer2013(),
+    "icml_face_data.csv": icml(),
+    "windows.csv": "\ufeff" + fer2013().replace("\n", "\r\n"),
+    "quoted.csv": fer2013().replace(f",{TEXTS[0]},", f',"{TEXTS[0]}",'),
+}
+
+
+PUBLISHED = ("fer2013.csv", "icml_face_data.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "opened"), [(name, name) for name in FORMS] + [(name, "") for name in PUBLISHED]
+)
+def test_tables_with_usage_open_alike_as_file_or_in_their_folder(tmp_path, name, opened):
+    (tmp_path / name).write_bytes(FORMS[name].encode())
+    data = open_dataset(tmp_path / opened)
+    for split, rows in {"train": [0, 1, 4], "public": [2, 5], "private": [3]}.items():
+        found = data.split(split)
+        assert (found.images == FACES[rows]).all()
+        assert found.labels.tolist() == [IN_MIEN_S_ORDER[row] for row in rows]
+        assert found.names.tolist() == [f"row {row}" for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("test_csv", "expected"),
+    [
+        ("emotion,pixels\n" + f"3,{TEXTS[2]}\n", {"train": 2, "test": 1}),
+        (f"pixels\n{TEXTS[2]}\n", {"train": 2}),
+        (None, {"train": 2}),
+    ],
+    ids=["labelled", "unlabelled", "missing"],
+)
+def test_kaggle_s_pair_opens_with_or_without_labelled_tests(tmp_path, test_csv, expected):
+    (tmp_path / "train.csv").write_text(f"emotion,pixels\n0,{TEXTS[0]}\n6,{TEXTS[1]}\n")
+    if test_csv:
+        (tmp_path / "test.csv").write_text(test_csv)
+    data = open_dataset(tmp_path)
+    assert {name: len(split) for name, split in data.splits.items()} == expected
+    assert data.split("train").labels.tolist() == [0, 4]
+
+
+def test_labels_may_be_words(tmp_path):
+    (tmp_path / "a.csv").write_text(f"emotion,pixels\nHappiness,{TEXTS[0]}\nsad,{TEXTS[1]}\n")
+    assert open_dataset(tmp_path / "a.csv").split("train").labels.tolist() == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "has no column pixels .it has: none"),
+        ("a,b\n1,2\n", r"has no column pixels \(it has: a, b\); is it fer2013\.csv\?"),
+        ("emotion,pixels\n", "holds no pictures"),
+        (f"pixels\n{TEXTS[0]}\n", "holds no pictures"),
+        ("emotion,pixels\n0,1 2 3\n", r"line 2: expected 2304 pixels \(48x48\), got 3"),
+        ("emotion,pixels\n0\n", "line 2: expected 2304 pixels"),
+        (f"emotion,pixels\n0,{TEXTS[0]}\n1,{TEXTS[0]} 7\n", "line 3: .* got 2305"),
+        ("emotion,pixels\n0," + "256 " * 2304, "line 2: expected pixels from 0 to 255"),
+        ("emotion,pixels\n0," + "-1 " * 2304, "line 2: expected pixels from 0 to 255"),
+        ("emotion,pixels\n0," + "x " * 2304, "line 2: pixels are not all whole numbers"),
+        ("emotion,pixels\n0," + "9" * 40 + " 1" * 2303, "line 2: (pixels are|expected pixels)"),
+        (f"emotion,pixels\n7,{TEXTS[0]}\n", "line 2: unknown label '7'; expected one of angry"),
+        (f"emotion,pixels\n-1,{TEXTS[0]}\n", "line 2: unknown label '-1'"),
+        (f"emotion,pixels\n²,{TEXTS[0]}\n", "line 2: unknown label '²'"),
+        (f"emotion,pixels\nbored,{TEXTS[0]}\n", "line 2: unknown label 'bored'"),
+        (f"emotion,pixels,Usage\n0,{TEXTS[0]},Secret\n", "line 2: unknown Usage 'Secret'"),
+        ("emotion,pixels\n0," + "1 " * 2**24, "field larger than"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_told_with_its_line(tmp_path, content, message):
+    (tmp_path / "mine.csv").write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=message) as caught:
+        open_dataset(tmp_path / "mine.csv")
+    assert "mine.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_binary_rubbish_named_csv_is_told(tmp_path):
+    (tmp_path / "mine.csv").write_bytes(np.random.default_rng(0).bytes(5000))
+    with pytest.raises(DataError):
+        open_dataset(tmp_path / "mine.csv")

@@ -1,0 +1,157 @@
+import time
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from mien.errors import RecipeError, WeightsError
+from mien.models import build, entry, names
+
+TIMM = {"mobilenetv2": "mobilenetv2_100", "resnet50": "resnet50"}
+SMALL = {"attention": {"widths": [8, 16], "blocks": 1, "hidden": 16}}
+
+
+def built(name: str, channels: int = 1, **more: object) -> nn.Module:
+    torch.manual_seed(0)
+    return build(name, classes=7, channels=channels, **{**SMALL.get(name, {}), **more})
+
+
+@pytest.mark.parametrize(("name", "channels"), [*((name, 1) for name in names()), ("attention", 3)])
+def test_every_model_turns_pictures_into_logits(name, channels):
+    model = built(name, channels).eval()
+    with torch.no_grad():
+        logits = model(torch.randn(2, channels, 48, 48))
+    assert logits.shape == (2, 7)
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("name", names())
+def test_gradients_reach_every_weight(name):
+    model = built(name, dropout=0.0).train()
+    model(torch.randn(2, 1, 40, 40)).square().sum().backward()
+    dead = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert dead == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_model_has_a_card_s_facts(name):
+    found = entry(name)
+    assert found.paper.startswith("arXiv:")
+    assert found.licence
+    assert {"hidden", "dropout"} <= set(found.options)
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_cbam_can_be_put_on_a_backbone(name):
+    plain, hybrid = built(name), built(name, cbam=True)
+    extra = {n for n, _ in hybrid.named_parameters()} - {n for n, _ in plain.named_parameters()}
+    assert extra
+    assert all(n.startswith("attention.") for n in extra)
+    assert hybrid(torch.randn(2, 1, 48, 48)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_attention_puts_cbam_after_every_stage(residual):
+    model = built("attention", widths=[8, 8, 16], blocks=2, residual=residual)
+    kinds = [type(layer).__name__ for layer in model.features][4:]
+    assert kinds == ["Block", "Block", "CBAM"] * 3
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_a_frozen_base_keeps_weights_and_statistics_while_training(name):
+    model = built(name, frozen=True).train()
+    before = {n: t.clone() for n, t in model.features.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1)
+    head = model.head[-1].weight.clone()
+    model(torch.randn(4, 1, 48, 48)).square().sum().backward()
+    optimizer.step()
+    assert all(torch.equal(t, before[n]) for n, t in model.features.state_dict().items())
+    assert not torch.equal(model.head[-1].weight, head)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("resnet5", {}, r"no model named 'resnet5'; did you mean 'resnet50'\?"),
+        ("xyzzy", {}, r"no model named 'xyzzy'; there are: attention, "),
+        ("attention", {"width": [8]}, r"has no option 'width'; did you mean 'widths'\?"),
+        ("resnet50", {"weights_": 1, "xyzzy": 1}, "has no option"),
+        ("resnet50", {"hidden": "many"}, r"hidden"),
+        ("attention", {"widths": []}, r"widths"),
+        ("attention", {"widths": 8}, r"widths"),
+        ("mobilenetv2", {"dropout": 2.0}, r"dropout"),
+    ],
+)
+def test_a_mistyped_model_or_option_is_told(name, options, message):
+    with pytest.raises(RecipeError, match=message):
+        build(name, classes=7, channels=1, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"), [("mobilenetv2", 1), ("mobilenetv2", 3), ("resnet50", 3)]
+)
+def test_timm_weights_load_from_a_local_file(tmp_path, name, channels):
+    torch.manual_seed(1)
+    source = timm.create_model(TIMM[name], pretrained=False)
+    torch.save(source.state_dict(), tmp_path / "weights.pth")
+    model = built(name, channels, weights=str(tmp_path / "weights.pth")).eval()
+    grey = torch.randn(1, 1, 64, 64)
+    with torch.no_grad():
+        expected = source.eval().forward_features(grey.expand(-1, 3, -1, -1))
+        found = model.features(grey.expand(-1, channels, -1, -1))
+    # timm sums the first layer's colours for a network of one channel: the same answer on grey.
+    assert torch.allclose(found, expected, atol=1e-3)
+
+
+def test_attention_weights_load_from_a_local_file(tmp_path):
+    source = built("attention").eval()
+    torch.save(source.state_dict(), tmp_path / "weights.pth")
+    torch.manual_seed(9)
+    model = build(
+        "attention",
+        classes=7,
+        channels=1,
+        weights=str(tmp_path / "weights.pth"),
+        **SMALL["attention"],
+    ).eval()
+    x = torch.randn(1, 1, 48, 48)
+    assert torch.equal(model(x), source(x))
+
+
+WRONG = {
+    "text": lambda path: path.write_text("no weights"),
+    "empty": lambda path: path.write_bytes(b""),
+    "a list": lambda path: torch.save([1, 2], path),
+    "another network's": lambda path: torch.save(nn.Linear(2, 2).state_dict(), path),
+    "half a file": lambda path: (
+        torch.save(nn.Linear(99, 99).state_dict(), path),
+        path.write_bytes(path.read_bytes()[:20_000]),
+    ),
+    "missing": lambda path: None,
+    "a folder": lambda path: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("name", ["attention", "mobilenetv2"])
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_wrong_weights_file_is_told(tmp_path, kind, name, suffix):
+    path = tmp_path / f"weights{suffix}"
+    WRONG[kind](path)
+    with pytest.raises(WeightsError, match="weights") as caught:
+        built(name, weights=str(path))
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", names())
+def test_imagenet_weights_without_a_network_are_an_answer_within_seconds(
+    name, tmp_path, monkeypatch
+):
+    huggingface = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(huggingface, "HF_HUB_CACHE", str(tmp_path))
+    started = time.perf_counter()
+    with pytest.raises(WeightsError, match=r"model\.weights"):
+        built(name, weights="imagenet")
+    assert time.perf_counter() - started < 10

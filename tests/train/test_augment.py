@@ -1,0 +1,131 @@
+import pytest
+import torch
+
+from mien.recipe import Augment
+from mien.train.augment import Augmentation
+
+EVERYTHING = {
+    "rotation_deg": 30,
+    "shift": 0.2,
+    "shear_deg": 12,
+    "zoom": (0.8, 1.2),
+    "flip": True,
+    "brightness": (0.5, 1.5),
+    "contrast": (0.5, 1.5),
+    "erase": 0.5,
+}
+
+
+def noise(n: int = 8) -> torch.Tensor:
+    return torch.rand(n, 1, 24, 24, generator=torch.Generator().manual_seed(0))
+
+
+def same(n: int = 32) -> torch.Tensor:
+    return noise(1).expand(n, -1, -1, -1).contiguous()
+
+
+def augmented(images: torch.Tensor, seed: int = 0, **ranges: object) -> torch.Tensor:
+    torch.manual_seed(seed)
+    return Augmentation(Augment(**ranges))(images)
+
+
+def test_nothing_asked_is_nothing_changed():
+    assert torch.equal(augmented(noise()), noise())
+
+
+@pytest.mark.parametrize("fill", ["nearest", "zeros", "reflect"])
+@pytest.mark.parametrize("zoom_axes", ["both", "each"])
+def test_values_stay_intensities_and_the_shape_stays(fill, zoom_axes):
+    out = augmented(noise(), fill=fill, zoom_axes=zoom_axes, **EVERYTHING)
+    assert (out.shape, out.dtype) == ((8, 1, 24, 24), torch.float32)
+    assert out.min() >= 0
+    assert out.max() <= 1
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_each_change_is_drawn_for_each_image_and_repeats_with_the_seed(name):
+    ranges = {name: EVERYTHING[name]}
+    out = augmented(same(), **ranges)
+    expected = 2 if name == "flip" else 10
+    assert len({tuple(image.flatten().tolist()) for image in out}) >= expected
+    assert torch.equal(augmented(same(), **ranges), out)
+    assert not torch.equal(augmented(same(), seed=1, **ranges), out)
+
+
+def test_flip_only_mirrors_half_of_the_images():
+    images = noise(200)
+    out = augmented(images, flip=True)
+    mirrored = (out == images.flip(3)).flatten(1).all(1)
+    kept = (out == images).flatten(1).all(1)
+    assert (mirrored ^ kept).all()
+    assert 70 < int(mirrored.sum()) < 130
+
+
+@pytest.mark.parametrize("fill", ["nearest", "zeros", "reflect"])
+def test_fill_decides_what_comes_in_at_the_border(fill):
+    grey = torch.full((32, 1, 24, 24), 0.5)
+    out = augmented(grey, shift=0.4, fill=fill)
+    assert out.max() == pytest.approx(0.5)
+    assert out.min() == pytest.approx(0.0 if fill == "zeros" else 0.5)
+
+
+@pytest.mark.parametrize(("fill", "expected"), [("nearest", 1.0), ("reflect", 0.0)])
+def test_reflection_mirrors_where_nearest_repeats_the_border(fill, expected):
+    images = torch.zeros(1, 1, 24, 24)
+    images[..., 0] = 1
+    out = augmented(images, zoom=(0.5, 0.5), fill=fill)
+    assert out[0, 0, 12, 0] == pytest.approx(expected, abs=1e-4)
+
+
+def square(image: torch.Tensor) -> int:
+    return int((image > 0.5).sum())
+
+
+@pytest.mark.parametrize(("zoom", "grows"), [((1.5, 1.5), True), ((0.5, 0.5), False)])
+def test_zoom_above_one_enlarges_the_face(zoom, grows):
+    images = torch.zeros(1, 1, 24, 24)
+    images[..., 8:16, 8:16] = 1
+    out = augmented(images, zoom=zoom)
+    assert square(out) == pytest.approx(64 * zoom[0] ** 2, rel=0.2)
+
+
+@pytest.mark.parametrize("axes", ["both", "each"])
+def test_zoom_axes_decides_whether_the_shape_is_kept(axes):
+    images = torch.zeros(32, 1, 48, 48)
+    images[..., 16:32, 16:32] = 1
+    out = augmented(images, zoom=(0.6, 1.4), zoom_axes=axes) > 0.5
+    height = out.any(3).sum((1, 2)).float()
+    width = out.any(2).sum((1, 2)).float()
+    assert bool(((height - width).abs() <= 1).all()) == (axes == "both")
+
+
+def test_shift_stays_in_its_range():
+    images = torch.zeros(64, 1, 40, 40)
+    images[..., 18:22, 18:22] = 1
+    out = augmented(images, shift=0.25)
+    for axis in (2, 3):
+        weights = out.sum(5 - axis).squeeze(1)
+        centre = (weights * torch.arange(40)).sum(1) / weights.sum(1)
+        moved = (centre - 19.5).abs().max()
+        assert 5 < moved <= 10.5
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 1.5])
+def test_brightness_multiplies_intensities(factor):
+    images = noise() / 2
+    out = augmented(images, brightness=(factor, factor))
+    assert torch.allclose(out, images * factor, atol=1e-6)
+
+
+def test_contrast_keeps_the_mean():
+    images = noise() * 0.2 + 0.4
+    out = augmented(images, contrast=(0.5, 0.5))
+    assert torch.allclose(out.mean((1, 2, 3)), images.mean((1, 2, 3)), atol=1e-5)
+    assert torch.allclose(out.std((1, 2, 3)), images.std((1, 2, 3)) / 2, atol=1e-5)
+
+
+def test_erasing_blanks_a_part_of_some_images():
+    images = noise(200)
+    changed = (augmented(images, erase=0.5) != images).float().mean((1, 2, 3))
+    assert 60 < int((changed > 0).sum()) < 140
+    assert changed.max() < 0.3

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+import torch
+
+from mien.data.dataset import Split
+from mien.preprocess import Preprocess
+from mien.train.batches import ordered_batches, training_batches
+
+PREPROCESS = Preprocess(12, (0.5,), (0.5,), source_px=8)
+
+
+def split(size: int) -> Split:
+    """Image `i` is a plain grey of intensity `i`, and so is its label."""
+    rows = np.arange(size)
+    images = np.repeat(rows, 64).reshape(size, 8, 8).astype(np.uint8)
+    return Split("train", images, rows, rows.astype(str))
+
+
+def order(batches) -> list[int]:
+    return [int(label) for _, labels in batches for label in labels]
+
+
+def test_a_batch_is_pictures_at_the_network_s_size_with_their_labels():
+    for images, labels in training_batches(split(50), PREPROCESS, 16, seed=0):
+        assert (images.shape, images.dtype) == ((16, 12, 12), torch.uint8)
+        assert labels.dtype == torch.int64
+        assert (images[:, 0, 0] == labels).all()
+
+
+@pytest.mark.parametrize(("size", "batch", "steps"), [(50, 16, 3), (48, 16, 3), (16, 16, 1)])
+def test_an_epoch_shows_every_image_once_but_for_the_incomplete_batch(size, batch, steps):
+    batches = training_batches(split(size), PREPROCESS, batch, seed=0)
+    shown = order(batches)
+    assert len(batches) == steps
+    assert len(shown) == len(set(shown)) == steps * batch
+
+
+def test_the_order_depends_on_seed_and_epoch_alone():
+    def epoch(seed: int, number: int) -> list[int]:
+        batches = training_batches(split(50), PREPROCESS, 10, seed)
+        batches.sampler.set_epoch(number)
+        return order(batches)
+
+    assert epoch(0, 3) == epoch(0, 3)
+    assert len({tuple(epoch(*key)) for key in [(0, 0), (0, 1), (1, 0), (1, 1)]}) == 4
+
+
+@pytest.mark.parametrize("size", [1, 9, 10, 11])
+def test_ordered_batches_show_every_image_in_its_own_order(size):
+    batches = ordered_batches(split(size), PREPROCESS, batch=10)
+    assert order(batches) == list(range(size))
+    assert len(batches) == -(-size // 10)
