@@ -143,7 +143,7 @@ def compare(
 
     with _busy("comparing"):
         page = write(runs, out, split)
-    _print((out / "comparison.md").read_text().split("\n\n![")[0])
+    _print((out / "comparison.md").read_text().split("\n![")[0])
     _print(f"page: {page}")
 
 

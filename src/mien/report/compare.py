@@ -192,6 +192,7 @@ def _markdown(
     ]
     for heading in list(rows[0])[1:]:
         lines.append(f"| {heading} | " + " | ".join(row[heading] for row in rows) + " |")
-    lines += ["", *sentences, ""]
-    lines += [f"![{Path(name).stem.replace('_', ' ')}]({name})" for name in pictures]
-    return "\n\n".join(["\n".join(lines[: -len(pictures)]), *lines[-len(pictures) :]]) + "\n"
+    lines += ["", *(f"- {sentence}" for sentence in sentences), ""]
+    for name in pictures:
+        lines += [f"![{Path(name).stem.replace('_', ' ')}]({name})", ""]
+    return "\n".join(lines)

@@ -55,8 +55,8 @@ def _against_report(c: "Candidate") -> str:
     accuracy, published = c.metrics.accuracy, c.published or 0.0
     place = "above" if accuracy.low > published else "below" if accuracy.high < published else "at"
     return (
-        f"{c.name}, {100 * accuracy.value:.2f} %, is {place} the report's {100 * published:.2f} % "
-        f"for its {c.evaluation.model}."
+        f"{c.name} reaches {100 * accuracy.value:.2f} %, {place} the report's "
+        f"{100 * published:.2f} % for this architecture."
     )
 
 
@@ -91,7 +91,7 @@ def _fit(c: "Candidate") -> str:
     if gap > 5:
         shape = f"overfits: training accuracy is {gap:.0f} points above validation"
     elif last:
-        shape = "was still gaining in its last epoch: more epochs may pay"
+        shape = "was best in its last epoch: a longer schedule may pay"
     else:
         shape = f"peaked in epoch {c.history.epochs[best]} without overfitting"
     return f"{c.name} {shape}."
@@ -100,11 +100,11 @@ def _fit(c: "Candidate") -> str:
 def _cost(candidates: "list[Candidate]") -> str:
     fastest = min(candidates, key=lambda c: c.evaluation.latency_ms)
     smallest = min(candidates, key=lambda c: c.evaluation.parameters)
-    return (
-        f"{fastest.name} is the fastest ({fastest.evaluation.latency_ms:.1f} ms a face on one CPU "
-        f"thread), {smallest.name} the smallest ({smallest.evaluation.parameters / 1e6:.2f} M "
-        "parameters)."
-    )
+    speed = f"{fastest.evaluation.latency_ms:.1f} ms a face on one CPU thread"
+    size = f"{smallest.evaluation.parameters / 1e6:.2f} M parameters"
+    if fastest is smallest:
+        return f"{fastest.name} is the fastest ({speed}) and the smallest ({size})."
+    return f"{fastest.name} is the fastest ({speed}), {smallest.name} the smallest ({size})."
 
 
 def _list(names: list[str]) -> str:

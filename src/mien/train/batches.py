@@ -68,11 +68,15 @@ def training_batches(
 ) -> DataLoader[Batch]:
     """Shuffled batches of `split`."""
     sampler = Shuffled(len(split), batch, seed)
-    return DataLoader(Images(split, preprocess), batch_size=None, sampler=sampler)
+    return _loader(Images(split, preprocess), sampler)
 
 
 def ordered_batches(split: Split, preprocess: Preprocess, batch: int = 256) -> DataLoader[Batch]:
     """Batches of `split` in its own order."""
-    return DataLoader(
-        Images(split, preprocess), batch_size=None, sampler=InOrder(len(split), batch)
-    )
+    return _loader(Images(split, preprocess), InOrder(len(split), batch))
+
+
+def _loader(images: Images, sampler: Sampler[NDArray[np.int64]]) -> DataLoader[Batch]:
+    # A loader draws a number whenever it starts; from a generator of its own, because a resumed
+    # run starts loaders in another order and would augment differently from an unbroken one.
+    return DataLoader(images, batch_size=None, sampler=sampler, generator=torch.Generator())

@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib.metadata
+import json
 import logging
 import platform
 import shutil
@@ -40,6 +41,10 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
     L.seed_everything(recipe.seed, verbose=False)
     data = open_dataset(source)
     training, validation = _splits(data, recipe)
+    if resume:
+        _same_images(out, training, validation)
+        if (out / "done.json").exists():
+            return out
     side_px = training.images.shape[1]
     preprocess = recipe.input.preprocess(side_px)
     model = build(
@@ -50,18 +55,20 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
         **recipe.model.options,
     ).to(memory_format=torch.channels_last)
     batches = training_batches(training, preprocess, recipe.training.batch, recipe.seed)
-    fit = Fit(recipe, model, preprocess, _weights(recipe, training, data), len(batches))
+    steps = -(-len(batches) // recipe.training.accumulate)
+    fit = Fit(recipe, model, preprocess, _weights(recipe, training, data), steps)
     _describe(out, recipe, data, training, validation)
     trainer = _trainer(recipe, out)
     last = out / "checkpoints" / "last.ckpt"
-    trainer.fit(
-        fit,
-        batches,
-        ordered_batches(validation, preprocess),
-        ckpt_path=last if resume and last.exists() else None,
-    )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    try:
+        trainer.fit(
+            fit,
+            batches,
+            ordered_batches(validation, preprocess),
+            ckpt_path=last if resume and last.exists() else None,
+        )
+    except SystemExit as stop:  # Lightning's answer to Ctrl-C and to SIGTERM
+        raise KeyboardInterrupt from stop
     write_json(out / "done.json", {"epochs": trainer.current_epoch})
     return out
 
@@ -76,8 +83,20 @@ def _claim(out: Path, recipe: Recipe, resume: bool) -> None:
 
         if load_recipe(recipe_file) != recipe:
             raise RunError(f"{out} was begun with another recipe; resume with {recipe_file}")
+    elif out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file; choose another --out")
     elif out.exists() and any(out.iterdir()):
         raise RunError(f"{out} is not empty; add --resume to continue it, or choose another --out")
+
+
+def _same_images(out: Path, training: Split, validation: Split) -> None:
+    """Refuse to resume on other data; a run that was cut off before it noted its own may."""
+    if not (out / "data.json").exists():
+        return
+    begun = json.loads((out / "data.json").read_text())
+    for role, split in (("train", training), ("validation", validation)):
+        if begun[role]["digest"] != split.digest:
+            raise RunError(f"{out} was begun on other images ({begun['name']}); give those as data")
 
 
 def _settle() -> None:

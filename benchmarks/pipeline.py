@@ -1,0 +1,72 @@
+"""What the input pipeline costs: training steps on fresh augmented batches and on one fixed batch.
+
+    python benchmarks/pipeline.py DATA [--recipe attention] [--steps 30]
+
+Both kinds of step alternate in one process, so that a machine whose speed drifts slows both.
+"""
+
+import argparse
+import resource
+import statistics
+import time
+from itertools import cycle
+from pathlib import Path
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from mien.data import open_dataset
+from mien.models import build
+from mien.recipe import load_recipe
+from mien.train.batches import training_batches
+from mien.train.module import Fit
+from mien.train.run import _settle
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--recipe", default="attention")
+    parser.add_argument("--steps", type=int, default=30)
+    given = parser.parse_args()
+
+    _settle()
+    recipe = load_recipe(given.recipe)
+    data = open_dataset(given.data)
+    preprocess = recipe.input.preprocess(data.split("train").images.shape[1])
+    model = build(
+        recipe.model.name,
+        classes=len(data.labels),
+        channels=preprocess.channels,
+        **recipe.model.options,
+    ).to(memory_format=torch.channels_last)
+    batches = training_batches(data.split("train"), preprocess, recipe.training.batch, 0)
+    fit = Fit(recipe, model, preprocess, None, len(batches)).train()
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9, nesterov=True)
+
+    def step(images: torch.Tensor, labels: torch.Tensor) -> None:
+        cross_entropy(model(images), labels).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    stream = cycle(batches)
+    fixed = fit.on_after_batch_transfer(next(stream), 0)
+    with_pipeline, without = [], []
+    for _ in range(given.steps):
+        started = time.perf_counter()
+        step(*fit.on_after_batch_transfer(next(stream), 0))
+        between = time.perf_counter()
+        step(*fixed)
+        with_pipeline.append(between - started)
+        without.append(time.perf_counter() - between)
+    ratios = [a / b for a, b in zip(with_pipeline[3:], without[3:], strict=True)]
+    print(f"recipe {given.recipe}, batch {recipe.training.batch}, {len(ratios)} pairs of steps")
+    print(f"fresh batch  {1000 * statistics.median(with_pipeline[3:]):7.1f} ms (median)")
+    print(f"fixed batch  {1000 * statistics.median(without[3:]):7.1f} ms")
+    quartiles = statistics.quantiles(ratios, n=4)
+    print(f"ratio        {quartiles[1]:7.3f} [quartiles {quartiles[0]:.3f}, {quartiles[2]:.3f}]")
+    print(f"peak memory  {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:7.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

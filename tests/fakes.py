@@ -1,0 +1,50 @@
+"""A network small enough to reason about, so that tests of recognition need no training."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mien.bundle import CARD_FILE, MODEL_FILE, Bundle, open_bundle
+from mien.card import Card
+from mien.files import sha256
+from mien.labels import FER2013
+from mien.preprocess import Preprocess
+
+
+def brightness_bundle(folder: Path, labels: tuple[str, ...] = FER2013) -> Bundle:
+    """A bundle that reads the mean brightness of a crop: dark is the first label, bright the last.
+
+    logit[i] = 20 c[i] b - 10 c[i]^2 for brightness b and centres c, evenly spaced in 0-1.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    centres = np.linspace(0, 1, len(labels), dtype=np.float32)
+    weights = {"w": 20 * centres[None], "b": -10 * centres**2}
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("Gemm", ["mean", "w", "b"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "brightness",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["faces", 1, 8, 8])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["faces", len(labels)])],
+        [numpy_helper.from_array(v, k) for k, v in weights.items()],
+    )
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(network, folder / MODEL_FILE)
+    Card(
+        name="brightness",
+        model="brightness",
+        paper="-",
+        licence="Apache-2.0",
+        labels=labels,
+        preprocess=Preprocess(size_px=8, mean=(0.0,), std=(1.0,), source_px=8),
+        digest=sha256(folder / MODEL_FILE),
+        parameters=2 * len(labels),
+        macs=64 + len(labels),
+        training={},
+    ).save(folder / CARD_FILE)
+    return open_bundle(folder)

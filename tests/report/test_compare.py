@@ -1,0 +1,132 @@
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.errors import InputError, NotComparable, RunError
+from mien.evaluate import save
+from mien.evaluate.evaluation import Evaluation
+from mien.labels import FER2013
+from mien.report.compare import compare, differences, open_candidate
+
+N = 700
+
+
+def evaluation(name: str, skill: float, seed: int = 0) -> Evaluation:
+    """A network that is right on about `skill` of the images."""
+    rng = np.random.default_rng(seed)
+    truth = np.arange(N) % 7
+    chosen = np.where(rng.random(N) < skill, truth, rng.integers(0, 7, N))
+    probabilities = np.full((N, 7), 0.05)
+    probabilities[np.arange(N), chosen] = 0.7
+    return Evaluation(
+        name=name,
+        model="attention",
+        data="fer2013",
+        split="public",
+        digest="d" * 64,
+        labels=FER2013,
+        names=np.array([f"{i}.png" for i in range(N)]),
+        truth=truth,
+        probabilities=probabilities,
+        parameters=2_000_000,
+        macs=80_000_000,
+        size_mb=8.0,
+        latency_ms=2.0,
+    )
+
+
+def a_run(folder: Path, found: Evaluation, *, epochs: int = 3) -> Path:
+    save(found, folder / "evaluation" / "public")
+    rows = [f"{e},0.1,{2 / e},{0.2 * e},{2.1 / e},{0.19 * e},12" for e in range(1, epochs + 1)]
+    heading = "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds"
+    (folder / "history.csv").write_text("\n".join([heading, *rows]) + "\n")
+    (folder / "data.json").write_text(json.dumps({"validation": {"split": "public"}}))
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Path]:
+    return [
+        a_run(tmp_path / "weak", evaluation("weak", 0.3)),
+        a_run(tmp_path / "strong", evaluation("strong", 0.8)),
+    ]
+
+
+def test_the_page_stands_alone_and_says_who_is_better(runs: list[Path], tmp_path: Path):
+    page = compare(runs, tmp_path / "out", "public").read_text()
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page), "nothing is fetched"
+    assert "strong is more accurate than weak by" in page
+    assert "26.41" in page, "the report's own value stands beside ours"
+    assert "were chosen on these same images" in page or "was chosen on these same images" in page
+    names = {p.name for p in (tmp_path / "out").iterdir()}
+    assert {"index.html", "comparison.md", "comparison.csv", "curves_all.png"} <= names
+    assert {"curves_weak.png", "confusion_strong.png", "recall.png"} <= names
+
+
+def test_markdown_has_a_column_per_model_best_first(runs: list[Path], tmp_path: Path):
+    compare(runs, tmp_path / "out", "public")
+    text = (tmp_path / "out" / "comparison.md").read_text()
+    assert "| | strong | weak |" in text
+    assert "| training, s/epoch | 12 | 12 |" in text
+    assert "| complexity | medium | medium |" in text
+
+
+def test_different_images_are_refused(runs: list[Path], tmp_path: Path):
+    other = dataclasses.replace(evaluation("other", 0.5), digest="e" * 64)
+    runs.append(a_run(tmp_path / "other", other))
+    with pytest.raises(NotComparable, match="different images"):
+        compare(runs, tmp_path / "out", "public")
+    assert not (tmp_path / "out").exists()
+
+
+def test_different_labels_are_refused(runs: list[Path], tmp_path: Path):
+    turned = dataclasses.replace(evaluation("turned", 0.5), labels=tuple(reversed(FER2013)))
+    runs.append(a_run(tmp_path / "turned", turned))
+    with pytest.raises(NotComparable, match="different labels"):
+        compare(runs, tmp_path / "out", "public")
+
+
+def test_equal_models_are_not_told_apart(tmp_path: Path):
+    twins = [a_run(tmp_path / n, evaluation(n, 0.6, seed)) for n, seed in (("a", 1), ("b", 2))]
+    page = compare(twins, tmp_path / "out", "public").read_text()
+    assert "cannot be told apart" in page
+
+
+def test_a_difference_is_paired(tmp_path: Path):
+    strong, weak = (
+        open_candidate(a_run(tmp_path / n, evaluation(n, s)), "public")
+        for n, s in (("s", 0.8), ("w", 0.3))
+    )
+    (found,) = differences([strong, weak])
+    gap = strong.metrics.accuracy.value - weak.metrics.accuracy.value
+    assert found.accuracy.value == pytest.approx(gap)
+    assert found.real
+
+
+def test_one_run_and_a_bare_evaluation_can_be_shown(tmp_path: Path):
+    save(evaluation("alone", 0.5), tmp_path / "alone")
+    page = compare([tmp_path / "alone"], tmp_path / "out", "public").read_text()
+    assert "Learning curves" not in page
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "message"),
+    [
+        (lambda r: (r / "history.csv").write_text("epoch,lr\n"), RunError, "not a whole history"),
+        (lambda r: (r / "history.csv").write_text("epoch\nx\n"), RunError, "not a whole history"),
+        (lambda r: r.rename(r.with_name("gone")), InputError, "no run folder"),
+    ],
+)
+def test_spoilt_runs(runs: list[Path], tmp_path: Path, spoil, error, message):
+    spoil(runs[0])
+    with pytest.raises(error, match=message):
+        compare(runs, tmp_path / "out", "public")
+
+
+def test_a_split_that_was_not_evaluated(runs: list[Path], tmp_path: Path):
+    with pytest.raises(InputError, match="holds no evaluation"):
+        compare(runs, tmp_path / "out", "private")
