@@ -84,7 +84,7 @@ def test_no_crops_are_an_empty_batch():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (np.zeros((48, 48), np.float32), r"uint8 crop, got \(48, 48\) float32"),
+        (np.zeros((48, 48), np.float32), r"uint8 crops?, got \(48, 48\) float32"),
         (np.zeros((48, 48, 4), np.uint8), "3 colour channels"),
         (np.zeros((0, 48), np.uint8), r"got \(0, 48\)"),
         (np.zeros((48,), np.uint8), r"got \(48,\)"),

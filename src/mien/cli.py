@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+import mien
 from mien.errors import MienError
 from mien.extras import installed
 
@@ -24,6 +25,21 @@ app.add_typer(data_app, name="data")
 DataPath = Annotated[
     Path, typer.Option("--data", "-d", help="Folder, .zip or .csv of a data set.", metavar="DATA")
 ]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mien {mien.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001  (its callback does the work)
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(rich_help_panel="Use")

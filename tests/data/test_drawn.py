@@ -64,7 +64,7 @@ def test_seed_decides_every_byte(tmp_path: Path) -> None:
 def test_reports_progress(tmp_path: Path) -> None:
     seen: list[int] = []
     draw_dataset(tmp_path / "faces", 70, 0, progress=seen.append)
-    assert seen == list(range(1, 71))
+    assert seen == [1] * 70
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ def draw_dataset(
 
     `train/<class>/Training_000012.png`, and `test/<class>/` with `PublicTest_` and `PrivateTest_`
     (80, 10 and 10 %); every split holds every class, within one image of equally often. The same
-    `seed` writes the same bytes. `progress` is called with the number of images written so far.
+    `seed` writes the same bytes. `progress` is called with 1 after each image.
     InputError if `images` is below 70 or `out` is there and not an empty folder.
     """
     if images < MIN_IMAGES:
@@ -239,7 +239,7 @@ def draw_dataset(
         for number, place in enumerate(_places(images)):
             _write_png(folder / place, draw_face(Path(place).parent.name, _rng(seed, number)))
             if progress:
-                progress(number + 1)
+                progress(1)
 
 
 def _rng(seed: int, number: int) -> np.random.Generator:
