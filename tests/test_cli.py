@@ -81,6 +81,11 @@ def test_evaluate_compare_export_recognise(mien, workshop: Path, drawn: Path, tm
     code, out, _ = mien("export", run, "--out", tmp_path / "bundle", "--data", drawn, "--half")
     assert code == 0
     assert "parity" in out
+    code, _, _ = mien(
+        *("evaluate", tmp_path / "bundle", "--data", drawn, "--split", "test"),
+        *("--out", tmp_path / "e", "--record"),
+    )
+    assert code == 0
     card = json.loads((tmp_path / "bundle" / "card.json").read_text())
     assert card["measured"][0]["images"] == 42
     sizes = [p.stat().st_size for p in (run / "bundle/model.onnx", tmp_path / "bundle/model.onnx")]

@@ -6,9 +6,15 @@ for reading in mien.recognize("photo.jpg"):
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# OpenCV reads these once, when it is first imported: refuse decompression bombs above 2^27 pixels
+# (sources.MAX_PIXELS), and leave it to our errors to speak.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**27))
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -70,7 +70,12 @@ def _find(name: str | Path) -> Path:
 class Classifier:
     """Crops in, probabilities out; reusable and safe to share between threads."""
 
-    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        threads: int | None = None,
+        providers: Sequence[str] | None = None,
+    ) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -79,7 +84,7 @@ class Classifier:
         self.card = bundle.card
         try:
             self._session = onnxruntime.InferenceSession(
-                str(bundle.model_file), options, providers=_providers()
+                str(bundle.model_file), options, providers=providers or _providers()
             )
         except Exception as error:
             raise BundleError(f"{bundle.model_file} cannot be run: {error}") from error

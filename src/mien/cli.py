@@ -1,6 +1,7 @@
 """The `mien` command: arguments in, library calls, errors as one line and exit code 2."""
 
 import contextlib
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ app = typer.Typer(
 data_app = typer.Typer(help="Look at data sets, and draw one.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 DataPath = Annotated[
     Path, typer.Option("--data", "-d", help="Folder, .zip or .csv of a data set.", metavar="DATA")
 ]
@@ -35,7 +38,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001  (its callback does the work)
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
@@ -115,8 +118,14 @@ def evaluate(
     data: DataPath,
     split: Annotated[str, typer.Option(help="public, private, test, val or train.")] = "public",
     out: Annotated[
-        Path | None, typer.Option(help="Default: RUN/evaluation/SPLIT.", metavar="DIR")
+        Path | None,
+        typer.Option(
+            help="Default: RUN/evaluation/SPLIT, NAME-bundle/... for a bundle.", metavar="DIR"
+        ),
     ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write the accuracy into the bundle's card.")
+    ] = False,
 ) -> None:
     """Score a model: probabilities of every image, figures with intervals, pictures."""
     _need_report()
@@ -129,13 +138,16 @@ def evaluate(
     if is_run and not (model / "bundle" / CARD_FILE).is_file():
         _export(model, data, model / "bundle")
     bundle = open_bundle(model / "bundle" if is_run else model)
-    folder = out or (model / "evaluation" / split if is_run else Path("evaluation") / split)
+    place = model if is_run else Path(f"{bundle.card.name}-bundle")
+    folder = out or place / "evaluation" / split
     with _busy("reading the data"):
         dataset = open_dataset(data)
     with _bar(len(dataset.split(split)), "images") as advance:
         evaluation = scoring.evaluate(bundle, dataset, split, advance)
     metrics = scoring.save(evaluation, folder)
     write_evaluation(evaluation, metrics, folder, model if is_run else None)
+    if is_run or record:
+        scoring.record(evaluation, metrics, bundle)
     _print(metrics.report)
     _print(
         f"{split}: {len(evaluation.truth)} images, 95 % intervals\n"
@@ -159,7 +171,7 @@ def compare(
 
     with _busy("comparing"):
         page = write(runs, out, split)
-    _print((out / "comparison.md").read_text().split("\n![")[0])
+    _print((out / "comparison.md").read_text(encoding="utf-8").split("\n![")[0])
     _print(f"page: {page}")
 
 
@@ -168,14 +180,14 @@ def export(
     run: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Bundle folder.", metavar="BUNDLE")],
     data: Annotated[
-        Path | None, typer.Option("--data", "-d", help="Images for the parity proof.")
+        Path | None,
+        typer.Option("--data", "-d", help="Images for the parity proof; else drawn faces."),
     ] = None,
     half: Annotated[
         bool, typer.Option("--half", help="Keep the weights in 16 bits: half the size.")
     ] = False,
 ) -> None:
     """Export the best epoch to ONNX, proving first that it gives what torch gives."""
-    _need_train()
     _print(f"bundle: {_export(run, data, out, half=half)}")
 
 
@@ -217,7 +229,11 @@ def main() -> None:
     except MienError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"cannot read or write {error.filename or 'a file'}: {error.strerror or error}")
+        remedy = "; free some space and repeat (training: with --resume)"
+        _fail(
+            f"cannot read or write {error.filename or 'a file'}: {error.strerror or error}"
+            + (remedy if error.errno in _FULL_DISK else "")
+        )
 
 
 def _fail(message: str) -> None:
@@ -248,6 +264,7 @@ def _recognize(photo: Path, model: str, detector: str, as_json: bool, out: Path 
 
 def _export(run: Path, data: Path | None, out: Path, *, half: bool = False) -> Path:
     """Export `run`; its parity is proved on validation images of `data`."""
+    _need_train()
     from mien.data import open_dataset
     from mien.export import export as write
     from mien.export import proof_images
@@ -255,7 +272,8 @@ def _export(run: Path, data: Path | None, out: Path, *, half: bool = False) -> P
     with _busy("exporting and proving parity"):
         dataset = open_dataset(data) if data is not None else None
         _, difference = write(run, proof_images(dataset), out, half=half)
-    _print(f"parity:  largest difference from torch {difference:.1e}, in probability")
+    faces = f"images of {dataset.name}" if dataset is not None else "drawn faces (no --data)"
+    _print(f"parity:  probabilities differ from torch's by at most {difference:.1e}, on {faces}")
     return out
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mien.errors import InputError
+from mien.errors import InputError, RunError
 
 
 def home() -> Path:
@@ -53,25 +53,42 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield file
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say where
         raise
 
 
 @contextlib.contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
     """A new folder that takes the name `path`, in place of what was there, once it is whole."""
+    path = path.resolve()
+    if path == Path.cwd():
+        raise InputError("the current folder cannot be replaced; name a folder inside it")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    aside = temporary.with_name(f"{temporary.name}.old")
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
+            path.rename(aside)
+        temporary.rename(path)
+        shutil.rmtree(aside, ignore_errors=True)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
+        if aside.exists() and not path.exists():
+            aside.rename(path)
         raise
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file; RunError names the file if it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, FileNotFoundError) as error:
+        raise RunError(f"{path} is missing or damaged ({error}); make it again") from error
 
 
 def write_text(path: Path, text: str) -> None:

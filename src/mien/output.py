@@ -56,8 +56,9 @@ def draw(picture: NDArray[np.uint8], readings: list[Reading]) -> NDArray[np.uint
     """
     import cv2
 
-    scale = max(1.0, 480 / picture.shape[0])
-    enlarged = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    scale = min(max(1.0, 480 / picture.shape[0]), 12.0)
+    size = (max(1, round(picture.shape[1] * scale)), round(picture.shape[0] * scale))
+    enlarged = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
     canvas = np.array(enlarged, np.uint8)
     for number, reading in enumerate(readings, 1):
         _draw_box(canvas, reading, number, scale)

@@ -100,7 +100,7 @@ class Schedule(Part):
     rate: float = Field(0.1, gt=0)
     factor: float = Field(0.5, gt=0, lt=1)
     """plateau: factor when validation loss has not fallen for `patience` epochs."""
-    patience: int = Field(3, ge=0)
+    patience: int = Field(3, ge=1)
     warmup_epochs: float = Field(1, ge=0)
     """cosine: linear rise from 0 that long, then half a cosine to 0."""
 

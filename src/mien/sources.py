@@ -1,6 +1,5 @@
 """Bytes and paths → pictures."""
 
-import os
 import struct
 from pathlib import Path
 
@@ -35,9 +34,6 @@ def decode(data: bytes, *, name: str, grey: bool = False) -> NDArray[np.uint8]:
     if not data:
         raise PictureError(f"{name} is empty (0 bytes)")
     _check_head(data, name)
-    # OpenCV reads this once, when it is first imported.
-    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     import cv2
 
     flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR_RGB

@@ -113,7 +113,7 @@ def test_real_fer2013_has_its_published_counts_and_weights(fer2013):
 def test_real_fer2013_opens_at_once_the_second_time(fer2013, shared):
     import time
 
-    started = time.perf_counter()
+    started = time.process_time()
     again = open_dataset(shared / "data" / "fer2013.zip")
-    assert time.perf_counter() - started < 2  # 0.2 s on an idle machine
+    assert time.process_time() - started < 1  # work, not waiting: the machine may be busy
     assert again.split("train").digest == fer2013.split("train").digest

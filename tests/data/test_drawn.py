@@ -86,8 +86,11 @@ def test_leaves_what_is_there_alone(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_drawing_leaves_nothing(tmp_path: Path) -> None:
-    def interrupt(done: int) -> None:
-        if done == 10:
+    drawn: list[int] = []
+
+    def interrupt(more: int) -> None:
+        drawn.append(more)
+        if len(drawn) == 10:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -154,4 +154,4 @@ def test_imagenet_weights_without_a_network_are_an_answer_within_seconds(
     started = time.perf_counter()
     with pytest.raises(WeightsError, match=r"model\.weights"):
         built(name, weights="imagenet")
-    assert time.perf_counter() - started < 10
+    assert time.perf_counter() - started < 30  # 2 s when idle; the hub's own retries take 47 s

@@ -154,17 +154,14 @@ def test_a_seed_decides_a_run(finished, drawn, tiny_recipe, tmp_path):
     assert largest_difference(finished, other) > 1e-3
 
 
-def test_a_killed_run_resumes_to_the_weights_of_an_unbroken_one(
-    broken, drawn, tmp_path, record_property
-):
+def test_a_killed_run_resumes_to_the_weights_of_an_unbroken_one(broken, drawn, tmp_path):
     folder, recipe, _ = broken
     assert len(history(folder / "killed")) == 1
     assert not (folder / "killed" / "done.json").exists()
     run(recipe, drawn, folder / "killed", resume=True)
     unbroken = run(recipe, drawn, tmp_path / "unbroken")
     difference = largest_difference(unbroken, folder / "killed")
-    record_property("largest difference of a weight", difference)
-    assert difference < 1e-5
+    assert difference < 1e-5  # 0 on the machine this was written on
     assert results(folder / "killed") == results(unbroken)
 
 

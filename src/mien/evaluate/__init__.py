@@ -1,6 +1,6 @@
 """Evaluations: probabilities of every image, and the figures made from them."""
 
-from mien.evaluate.evaluation import Evaluation, evaluate, load, save
+from mien.evaluate.evaluation import Evaluation, evaluate, load, record, save
 from mien.evaluate.metrics import Metrics, measure
 
-__all__ = ["Evaluation", "Metrics", "evaluate", "load", "measure", "save"]
+__all__ = ["Evaluation", "Metrics", "evaluate", "load", "measure", "record", "save"]

@@ -1,5 +1,6 @@
 """An evaluation: saved per-image probabilities, from which every figure can be made again."""
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.bundle import Bundle, Classifier
+from mien.bundle import CARD_FILE, Bundle, Classifier
+from mien.card import Measured
 from mien.data import Dataset, Split
 from mien.errors import DataError, InputError, NotComparable
 from mien.evaluate.metrics import Metrics, measure, to_json
@@ -18,7 +20,7 @@ from mien.files import replacing, write_json, write_text
 
 PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
-_WHO = ("name", "model", "data", "split", "digest")
+_WHO = ("name", "model", "data", "split", "digest", "network")
 _COSTS = ("parameters", "macs", "size_mb", "latency_ms")
 _BATCH = 128
 
@@ -33,6 +35,8 @@ class Evaluation:
     split: str
     digest: str
     """SHA-256 of the split's pixels and labels."""
+    network: str
+    """SHA-256 of the network's file, from its card."""
     labels: tuple[str, ...]
     names: NDArray[np.str_]
     truth: NDArray[np.int64]
@@ -71,6 +75,7 @@ def evaluate(
         data=data.name,
         split=split,
         digest=chosen.digest,
+        network=card.digest,
         labels=card.labels,
         names=chosen.names,
         truth=truth,
@@ -84,17 +89,18 @@ def evaluate(
 
 def _truth(split: Split, labels: tuple[str, ...], wanted: tuple[str, ...]) -> NDArray[np.int64]:
     """The split's labels as numbers of the network's own order."""
-    if unknown := set(labels) - set(wanted):
+    present = [labels[number] for number in np.unique(split.labels)]
+    if unknown := set(present) - set(wanted):
         raise NotComparable(
             f"the data has labels the network does not know: {', '.join(sorted(unknown))}; "
             f"it knows: {', '.join(wanted)}"
         )
-    order = np.array([wanted.index(label) for label in labels], np.int64)
+    order = np.array([wanted.index(x) if x in wanted else -1 for x in labels], np.int64)
     return order[split.labels]
 
 
 def _latency_ms(bundle: Bundle, split: Split, repeats: int = 30) -> float:
-    classifier = Classifier(bundle, threads=1)
+    classifier = Classifier(bundle, threads=1, providers=("CPUExecutionProvider",))
     face = np.asarray(split.images[:1])
     times = []
     for _ in range(repeats):
@@ -119,6 +125,23 @@ def save(evaluation: Evaluation, folder: Path) -> Metrics:
         },
     )
     return metrics
+
+
+def record(evaluation: Evaluation, metrics: Metrics, bundle: Bundle) -> None:
+    """Write the accuracy into the bundle's card, in place of an older one on the same images."""
+    accuracy = metrics.accuracy
+    entry = Measured(
+        data=evaluation.data,
+        split=evaluation.split,
+        images=len(evaluation.truth),
+        digest=evaluation.digest,
+        accuracy=accuracy.value,
+        low=accuracy.low,
+        high=accuracy.high,
+    )
+    others = tuple(m for m in bundle.card.measured if m.digest != entry.digest)
+    card = dataclasses.replace(bundle.card, measured=(*others, entry))
+    card.save(bundle.folder / CARD_FILE)
 
 
 def load(folder: Path) -> Evaluation:

@@ -25,17 +25,16 @@ class Figure:
 
 
 def bootstrap(
-    values: NDArray[np.float64],
+    size: int,
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     *,
     seed: int = 0,
 ) -> Figure:
     """Percentile interval (Efron 1979) of `statistic`, which maps (R, N) weights to (R,) figures.
 
-    `values` only gives N; each of `RESAMPLES` resamples is a row of weights (how often each image
-    was drawn), in blocks that keep memory flat.
+    Each of `RESAMPLES` resamples of `size` = N images is a row of weights: how often each image was
+    drawn; in blocks that keep memory flat.
     """
-    size = len(values)
     rng = np.random.default_rng(seed)
     figures = []
     for _ in range(RESAMPLES // 100):
@@ -47,7 +46,7 @@ def bootstrap(
 
 def mean_interval(values: NDArray[np.float64], *, seed: int = 0) -> Figure:
     """The mean of `values` (N,) with its interval."""
-    return bootstrap(values, lambda weights: weights @ values / len(values), seed=seed)
+    return bootstrap(len(values), lambda weights: weights @ values / len(values), seed=seed)
 
 
 def confusion_interval(

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.faces.shrink import shrunk
 from mien.types import Box, Face
 
 _LONGEST_PX = 1280
@@ -23,10 +24,8 @@ class Haar:
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB picture, the largest first; Haar gives no score."""
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        scale = min(1.0, _LONGEST_PX / max(grey.shape))
-        if scale < 1:
-            grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        smaller, scale = shrunk(picture, _LONGEST_PX)
+        grey = cv2.cvtColor(smaller, cv2.COLOR_RGB2GRAY)
         smallest = max(24, min(grey.shape) // 20)
         found = self._cascade.detectMultiScale(
             cv2.equalizeHist(grey), scaleFactor=1.1, minNeighbors=6, minSize=(smallest, smallest)

@@ -1,8 +1,8 @@
 """Detector weights: found in `MIEN_HOME` or downloaded once, their digest always checked."""
 
 import hashlib
+import http.client
 import sys
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from mien.errors import WeightsError
 from mien.files import home, offline, replacing, sha256
 
-_TIMEOUT_S = 3.0
+_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,15 @@ def _download(weights: Weights, path: Path) -> None:
     try:
         with urllib.request.urlopen(weights.url, timeout=_TIMEOUT_S) as answer:
             data = answer.read(weights.max_bytes + 1)
-    except (urllib.error.URLError, OSError) as error:
+        if hashlib.sha256(data).hexdigest() != weights.sha256:
+            raise WeightsError(f"{weights.url} sent another file (wrong sha256); it was not kept.")
+        with replacing(path) as file:
+            file.write(data)
+    except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise WeightsError(
             f"{weights.name} is not in {path.parent} and cannot be downloaded ({reason})."
         ) from error
-    if hashlib.sha256(data).hexdigest() != weights.sha256:
-        raise WeightsError(f"{weights.url} sent another file (wrong sha256); it was not kept.")
-    with replacing(path) as file:
-        file.write(data)
 
 
 _said: set[str] = set()

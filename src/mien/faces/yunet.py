@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.faces.shrink import shrunk
 from mien.faces.weights import YUNET, locate
 from mien.types import Box, Face
 
@@ -24,11 +25,8 @@ class YuNet:
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB picture, the largest first."""
-        height, width = picture.shape[:2]
-        scale = min(1.0, _LONGEST_PX / max(height, width))
-        bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-        if scale < 1:
-            bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        smaller, scale = shrunk(picture, _LONGEST_PX)
+        bgr = cv2.cvtColor(smaller, cv2.COLOR_RGB2BGR)
         self._network.setInputSize((bgr.shape[1], bgr.shape[0]))
         _, rows = self._network.detect(bgr)
         faces = [_face(row, scale) for row in (rows if rows is not None else [])]

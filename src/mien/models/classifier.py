@@ -31,6 +31,8 @@ class Classifier(nn.Module):
         self.frozen = frozen
         if frozen:
             features.requires_grad_(False)
+            # Lightning keeps the modes it finds; without this the statistics would drift.
+            features.eval()
 
     def train(self, mode: bool = True) -> "Classifier":
         super().train(mode)

@@ -3,14 +3,14 @@
 import csv
 import io
 import itertools
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import InputError, NotComparable
 from mien.evaluate import Evaluation, Metrics, load
 from mien.evaluate.intervals import Figure, mean_interval
-from mien.files import replacing, write_text
+from mien.files import read_json, replacing, write_text
+from mien.labels import FER2013
 from mien.report import words
 from mien.report.curves import all_curves, confusion_matrix, learning_curves, recalls
 from mien.report.history import History, read_history
@@ -18,6 +18,7 @@ from mien.report.page import data_uri, render
 
 PUBLISHED_ACCURACY = {"resnet50": 0.2481, "attention": 0.2641, "mobilenetv2": 0.5054}
 """Test accuracy in the technical report (Table 1), on the merged test of 7,178 images."""
+_FER2013_TESTS = (3589, 7178)
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,11 @@ class Candidate:
 
     @property
     def published(self) -> float | None:
-        """The report's test accuracy for this architecture."""
-        return PUBLISHED_ACCURACY.get(self.evaluation.model)
+        """The report's test accuracy for this architecture; None on data that is not FER-2013."""
+        evaluation = self.evaluation
+        if evaluation.labels != FER2013 or len(evaluation.truth) not in _FER2013_TESTS:
+            return None
+        return PUBLISHED_ACCURACY.get(evaluation.model)
 
 
 @dataclass(frozen=True)
@@ -57,14 +61,14 @@ def open_candidate(path: Path, split: str) -> Candidate:
         raise InputError(f"{path} is no run folder; make one with mien train")
     folder = path if (path / "metrics.json").is_file() else path / "evaluation" / split
     evaluation = load(folder)
-    run = folder.parents[1] if folder.parent.name == "evaluation" else path
-    has_history = (run / "history.csv").is_file()
+    run = folder.resolve().parents[1]
+    is_run = (run / "recipe.yaml").is_file()
     return Candidate(
-        name=run.name,
+        name=run.name if is_run else evaluation.name,
         evaluation=evaluation,
         metrics=evaluation.metrics(),
-        history=read_history(run) if has_history else None,
-        validation=_validation_split(run),
+        history=read_history(run) if is_run else None,
+        validation=_validation_split(run) if is_run else None,
     )
 
 
@@ -128,7 +132,7 @@ def _refuse_unlike(candidates: list[Candidate]) -> None:
 
 def _validation_split(run: Path) -> str | None:
     path = run / "data.json"
-    return json.loads(path.read_text())["validation"]["split"] if path.is_file() else None
+    return str(read_json(path)["validation"]["split"]) if path.is_file() else None
 
 
 def _row(candidate: Candidate) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Batches straight from the memory-mapped images: no worker processes, no per-image Python."""
+"""Batches straight from the memory-mapped images, without worker processes."""
 
 from collections.abc import Iterator
 

@@ -42,12 +42,12 @@ class History(L.Callback):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, float]] = []
-        self._started = 0.0
+        self._started = self._lr = 0.0
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
         """Start the epoch's clock and note its learning rate."""
         self._started = time.perf_counter()
-        self._lr = trainer.optimizers[0].param_groups[0]["lr"]
+        self._lr = float(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Add the epoch's row and rewrite the file."""
@@ -55,7 +55,7 @@ class History(L.Callback):
         self.rows.append(
             {
                 "epoch": trainer.current_epoch + 1,
-                "lr": float(max(g["lr"] for o in trainer.optimizers for g in o.param_groups)),
+                "lr": self._lr,
                 **metrics,
                 "seconds": round(time.perf_counter() - self._started, 2),
             }

@@ -80,7 +80,10 @@ class Fit(L.LightningModule):
         optimizer = _optimizer(self.model, training.optimizer)
         if training.schedule.name == "plateau":
             self._plateau = ReduceLROnPlateau(
-                optimizer, factor=training.schedule.factor, patience=training.schedule.patience
+                optimizer,
+                factor=training.schedule.factor,
+                patience=training.schedule.patience - 1,  # torch acts one epoch after Keras
+                threshold=0,
             )
             if self._plateau_state:
                 self._plateau.load_state_dict(self._plateau_state)
