@@ -181,7 +181,9 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="Bundle folder.", metavar="BUNDLE")],
     data: Annotated[
         Path | None,
-        typer.Option("--data", "-d", help="Images for the parity proof; else drawn faces."),
+        typer.Option(
+            "--data", "-d", help="Images for the parity proof. Default: the data of the run."
+        ),
     ] = None,
     half: Annotated[
         bool, typer.Option("--half", help="Keep the weights in 16 bits: half the size.")
@@ -263,16 +265,22 @@ def _recognize(photo: Path, model: str, detector: str, as_json: bool, out: Path 
 
 
 def _export(run: Path, data: Path | None, out: Path, *, half: bool = False) -> Path:
-    """Export `run`; its parity is proved on validation images of `data`."""
+    """Export `run`; its parity is proved on images of `data`, or of the data it was trained on."""
     _need_train()
     from mien.data import open_dataset
     from mien.export import export as write
-    from mien.export import proof_images
+    from mien.export import proof_images, recorded_source
 
     with _busy("exporting and proving parity"):
+        if data is None and (run / "data.json").is_file():
+            data = recorded_source(run)
         dataset = open_dataset(data) if data is not None else None
         _, difference = write(run, proof_images(dataset), out, half=half)
-    faces = f"images of {dataset.name}" if dataset is not None else "drawn faces (no --data)"
+    faces = (
+        f"images of {dataset.name}"
+        if dataset is not None
+        else "drawn faces (its data set is gone; give --data)"
+    )
     _print(f"parity:  probabilities differ from torch's by at most {difference:.1e}, on {faces}")
     return out
 

@@ -27,6 +27,12 @@ _PROOFS = 256
 _PROOF_BATCH = 32
 
 
+def recorded_source(run: Path) -> Path | None:
+    """The data set that `run` was trained on, if it is still in its place."""
+    source = read_json(run / "data.json").get("source", "")
+    return Path(source) if source and Path(source).exists() else None
+
+
 def proof_images(data: Dataset | None) -> NDArray[np.uint8]:
     """(N, S, S) uint8 faces to prove parity on: of `data`, never of its training split if it has
     another; without data, drawn ones."""

@@ -57,7 +57,7 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
     batches = training_batches(training, preprocess, recipe.training.batch, recipe.seed)
     steps = -(-len(batches) // recipe.training.accumulate)
     fit = Fit(recipe, model, preprocess, _weights(recipe, training, data), steps)
-    _describe(out, recipe, data, training, validation)
+    _describe(out, recipe, data, (training, validation), source)
     trainer = _trainer(recipe, out)
     last = out / "checkpoints" / "last.ckpt"
     try:
@@ -139,19 +139,23 @@ def _weights(recipe: Recipe, training: Split, data: Dataset) -> torch.Tensor | N
     return torch.tensor(class_weights(counts), dtype=torch.float32)
 
 
-def _describe(out: Path, recipe: Recipe, data: Dataset, training: Split, validation: Split) -> None:
+def _describe(
+    out: Path, recipe: Recipe, data: Dataset, splits: tuple[Split, Split], source: Path
+) -> None:
     """Write what the run stands on, before it starts."""
     recipe.save(out / "recipe.yaml")
-    splits = {"train": training, "validation": validation}
+    training, validation = splits
+    roles = {"train": training, "validation": validation}
     write_json(
         out / "data.json",
         {
             "name": data.name,
+            "source": str(source.resolve()),
             "labels": data.labels,
             "side_px": int(training.images.shape[1]),
             **{
                 role: {"split": s.name, "images": len(s), "digest": s.digest}
-                for role, s in splits.items()
+                for role, s in roles.items()
             },
         },
     )
@@ -159,7 +163,7 @@ def _describe(out: Path, recipe: Recipe, data: Dataset, training: Split, validat
 
 
 def environment() -> dict[str, Any]:
-    """Versions and machine of this process, for the run folder and the card."""
+    """Versions and machine of this process, for the run folder."""
     return {
         "mien": mien.__version__,
         "commit": _commit(),
