@@ -323,6 +323,8 @@ def _bar(total: int, unit: str) -> Iterator[Callable[[int], None]]:
     from rich.progress import TimeRemainingColumn as TimeLeft
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeLeft())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         task = progress.add_task("", total=total)
         yield lambda done: progress.advance(task, done)

@@ -197,7 +197,9 @@ def _apply(raw: dict[str, Any], override: str) -> None:
 
 
 def _first(error: ValidationError) -> str:
-    problem = error.errors()[0]
+    # A mistyped key is also a missing one: the first says what to do.
+    problems = sorted(error.errors(), key=lambda p: p["type"] != "extra_forbidden")
+    problem = problems[0]
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"unknown key {where!r}{_near(where)}"

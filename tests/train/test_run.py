@@ -181,7 +181,7 @@ def test_plateau_survives_an_interruption(drawn, tiny_recipe, tmp_path, monkeypa
         tmp_path,
         "training.epochs=4",
         "training.optimizer.lr=1.5",
-        "training.schedule={name: plateau, patience: 0, factor: 0.5}",
+        "training.schedule={name: plateau, patience: 1, factor: 0.5}",
     )
     unbroken = run(recipe, drawn, tmp_path / "unbroken")
     with monkeypatch.context() as patch:

@@ -9,6 +9,7 @@ from mien.faces.weights import YUNET, locate
 from mien.types import Box, Face
 
 _LONGEST_PX = 960
+_SMALLEST_PX = 64
 _SCORE = 0.7
 
 
@@ -26,7 +27,11 @@ class YuNet:
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB picture, the largest first."""
         smaller, scale = shrunk(picture, _LONGEST_PX)
+        height, width = smaller.shape[:2]
+        # With 32 px or less on a side (its largest stride) OpenCV 4.14 reads invented faces out of it.
+        below, right = max(0, _SMALLEST_PX - height), max(0, _SMALLEST_PX - width)
         bgr = cv2.cvtColor(smaller, cv2.COLOR_RGB2BGR)
+        bgr = cv2.copyMakeBorder(bgr, 0, below, 0, right, cv2.BORDER_REPLICATE)
         self._network.setInputSize((bgr.shape[1], bgr.shape[0]))
         _, rows = self._network.detect(bgr)
         faces = [_face(row, scale) for row in (rows if rows is not None else [])]

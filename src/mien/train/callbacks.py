@@ -37,17 +37,16 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 class History(L.Callback):
-    """`history.csv`: a row per epoch; survives `--resume` inside the checkpoint."""
+    """`history.csv`: a row per epoch, `lr` as it ended; lives in the checkpoint for `--resume`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, float]] = []
-        self._started = self._lr = 0.0
+        self._started = 0.0
 
-    def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        """Start the epoch's clock and note its learning rate."""
+    def on_train_epoch_start(self, *_: Any) -> None:
+        """Start the epoch's clock."""
         self._started = time.perf_counter()
-        self._lr = float(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Add the epoch's row and rewrite the file."""
@@ -55,7 +54,7 @@ class History(L.Callback):
         self.rows.append(
             {
                 "epoch": trainer.current_epoch + 1,
-                "lr": self._lr,
+                "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
                 **metrics,
                 "seconds": round(time.perf_counter() - self._started, 2),
             }
