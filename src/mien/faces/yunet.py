@@ -28,7 +28,7 @@ class YuNet:
         """Faces of a (H, W, 3) uint8 RGB picture, the largest first."""
         smaller, scale = shrunk(picture, _LONGEST_PX)
         height, width = smaller.shape[:2]
-        # With 32 px or less on a side (its largest stride) OpenCV 4.14 reads invented faces out of it.
+        # With 32 px or less on a side, its largest stride, OpenCV 4.14 finds faces of garbage.
         below, right = max(0, _SMALLEST_PX - height), max(0, _SMALLEST_PX - width)
         bgr = cv2.cvtColor(smaller, cv2.COLOR_RGB2BGR)
         bgr = cv2.copyMakeBorder(bgr, 0, below, 0, right, cv2.BORDER_REPLICATE)
