@@ -38,10 +38,13 @@ def load(key: str, name: str) -> Dataset | None:
     folder = home() / "data" / key
     if not (folder / "splits.json").is_file():
         return None
-    facts = json.loads((folder / "splits.json").read_text())
-    images = np.load(folder / "images.npy", mmap_mode="r")
-    labels = np.load(folder / "labels.npy")
-    names = np.load(folder / "names.npy")
+    try:
+        facts = json.loads((folder / "splits.json").read_text())
+        images = np.load(folder / "images.npy", mmap_mode="r")
+        labels = np.load(folder / "labels.npy")
+        names = np.load(folder / "names.npy")
+    except (ValueError, OSError, EOFError):
+        return None  # damaged: it will be decoded again
     splits, start = {}, 0
     for split, size, digest in facts["splits"]:
         rows = slice(start, start + size)

@@ -96,9 +96,10 @@ class Bar(L.Callback):
             console=self.console,
             transient=True,
         )
-        total = int(trainer.num_training_batches) * int(trainer.max_epochs or 1)
+        batches = int(trainer.num_training_batches)
+        total, done = batches * int(trainer.max_epochs or 1), batches * trainer.current_epoch
         self._task = self._progress.add_task(
-            "", total=total, completed=trainer.global_step, epoch="", words=self._words
+            "", total=total, completed=done, epoch="", words=self._words
         )
         self._progress.start()
 
