@@ -1,5 +1,6 @@
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,3 +93,10 @@ def test_a_file_of_another_kind_is_told(tmp_path, name):
     (tmp_path / name).write_text("x")
     with pytest.raises(DataError, match=r"is not a data set; expected a folder, a \.zip or a"):
         open_dataset(tmp_path / name)
+
+
+def test_a_damaged_cache_is_decoded_again(kaggle, decoded):
+    images = Path(open_dataset(kaggle).split("train").images.filename)
+    images.write_bytes(images.read_bytes()[:100])
+    assert len(open_dataset(kaggle).split("train")) == 3
+    assert len(decoded) == 10

@@ -107,7 +107,7 @@ class Statistics:
 
 
 def describe(data: Dataset) -> Statistics:
-    """The statistics of `data`, in one pass over its pixels."""
+    """The statistics of `data`."""
     classes = len(data.labels)
     reference = "train" if "train" in data.splits else next(iter(data.splits))
     counts = {name: split.counts(classes) for name, split in data.splits.items()}
