@@ -105,7 +105,6 @@ def test_a_recipe_cannot_be_changed(tiny_recipe: Recipe):
         tiny_recipe.seed = 4
 
 
-@pytest.mark.skipif(not set(REPORT) & set(recipe_names()), reason="no report recipes")
 @pytest.mark.parametrize(
     ("name", "optimizer", "epochs"),
     [

@@ -103,7 +103,7 @@ def _settle() -> None:
     """Quiet the libraries' banners, and keep freed memory for the next step.
 
     glibc gives every large tensor back to the system and asks for it again in the next step;
-    keeping it makes a training step on the CPU about 1.3 times as fast (docs/decisions.md).
+    keeping it made training steps on the CPU faster (docs/decisions.md).
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"lightning\..*")
@@ -234,7 +234,7 @@ def _trainer(recipe: Recipe, out: Path) -> L.Trainer:
 def _bf16(chosen: str) -> bool:
     """Whether to compute in bfloat16.
 
-    `auto` asks the device: a CPU without bf16 instructions emulates them, 30 times slower than
+    `auto` asks the device: a CPU without bf16 instructions emulates them, 14 times slower than
     fp32 (measured on an AVX2 machine).
     """
     if chosen != "auto":
