@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mien import export as exporting
-from mien.bundle import Classifier
+from mien.bundle import Classifier, open_bundle
 from mien.errors import BundleError, RunError
 from mien.export import export, proof_images
 from mien.labels import FER2013
@@ -52,6 +52,17 @@ def test_every_model_exports_with_parity_for_any_number_of_faces(model: str, tmp
     rows = Classifier(bundle).probabilities(faces)
     alone = [Classifier(bundle).probabilities(face[None])[0] for face in faces]
     assert np.allclose(rows, alone, atol=1e-6)
+
+
+def test_an_exported_network_says_nothing_of_the_machine_it_was_exported_on(tmp_path: Path):
+    run = untrained_run(tmp_path, "attention")
+    for half in (False, True):
+        export(run, proof_images(None), tmp_path / "b", half=half)
+        content = (tmp_path / "b" / "model.onnx").read_bytes()
+        assert b"conv" in content.lower(), "the nodes keep their names"
+        assert b".py" not in content
+        assert str(Path.cwd()).encode() not in content
+    assert b".py" not in open_bundle().model_file.read_bytes()
 
 
 def test_half_the_bits_half_the_size_nearly_the_same_answer(tmp_path: Path):

@@ -160,6 +160,21 @@ def _to_onnx(model: Any, preprocess: Preprocess, path: Path) -> None:
             verbose=False,
             dynamo=True,
         )
+    _anonymise(path)
+
+
+def _anonymise(path: Path) -> None:
+    """Take out what the exporter notes beside each node: stack traces, and with them file names of
+    the machine that exported."""
+    import onnx
+
+    network = onnx.load(path)
+    graph = network.graph
+    for part in (network, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+    graph.ClearField("value_info")
+    onnx.save(network, path)
 
 
 def _halve(path: Path) -> None:
