@@ -26,16 +26,13 @@ def main(wheel: Path, environment: Path) -> int:
     site = next(environment.glob("lib/python*/site-packages"))
     skipped = tuple(str(site / tool) for tool in TOOLS)
     files = [f for f in site.rglob("*") if f.is_file() and not str(f).startswith(skipped)]
-    # Byte code is the interpreter's own cache, no part of what a package installs.
-    shipped = [f for f in files if f.suffix != ".pyc"]
     figures = (
         ("wheel, MB", wheel.stat().st_size / 1e6, WHEEL_MB),
         ("packages", len(packages), PACKAGES),
-        ("installed, MB", size_mb(shipped), INSTALLED_MB),
+        ("installed, MB", size_mb(files), INSTALLED_MB),
     )
     for name, value, budget in figures:
         print(f"{name:<14} {value:7.1f} of {budget}")
-    print(f"{'with byte code':<14} {size_mb(files):7.1f}")
     forbidden = packages & {"torch", "tensorflow", "pandas", "scikit-learn"}
     print(f"forbidden      {sorted(forbidden) or 'none'}")
     return int(bool(forbidden) or any(value > budget for _, value, budget in figures))
