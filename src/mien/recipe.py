@@ -103,9 +103,6 @@ class Schedule(Part):
     patience: int = Field(3, ge=1)
     warmup_epochs: float = Field(1, ge=0)
     """cosine: linear rise from 0 that long, then half a cosine to 0."""
-    restart_epochs: tuple[int, ...] = ()
-    """cosine: epochs after which it starts anew at `restart_factor` (SGDR)."""
-    restart_factor: float = Field(0.5, gt=0, le=1)
 
 
 class Loss(Part):

@@ -44,13 +44,3 @@ def test_cosine_rises_once_and_then_only_falls(warmup):
     assert peak == pytest.approx(warmup * 10)
     assert values[: peak + 1] == sorted(values[: peak + 1])
     assert values[peak:] == sorted(values[peak:], reverse=True)
-
-
-def test_a_restarted_cosine_is_the_plain_one_until_it_starts_anew():
-    schedule = Schedule(name="cosine", warmup_epochs=0.5, restart_epochs=(7,), restart_factor=0.5)
-    factor = factor_of(schedule, epochs=10)
-    plain = factor_of(Schedule(name="cosine", warmup_epochs=0.5), epochs=7)
-    assert [factor(e / 10) for e in range(70)] == [plain(e / 10) for e in range(70)]
-    assert factor(7) == 0.5
-    assert factor(8.5) == pytest.approx(0.25)
-    assert factor(10) == pytest.approx(0)

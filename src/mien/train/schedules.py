@@ -11,7 +11,7 @@ def factor_of(schedule: Schedule, epochs: int) -> Callable[[float], float]:
     if schedule.name == "exponential":
         return lambda done: exponential(done, schedule.hold_epochs, schedule.rate)
     if schedule.name == "cosine":
-        return lambda done: restarted_cosine(done, epochs, schedule)
+        return lambda done: cosine(done, epochs, schedule.warmup_epochs)
     return lambda _done: 1.0
 
 
@@ -26,15 +26,3 @@ def cosine(done: float, epochs: int, warmup_epochs: float) -> float:
         return done / warmup_epochs
     progress = (done - warmup_epochs) / max(1e-9, epochs - warmup_epochs)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def restarted_cosine(done: float, epochs: int, schedule: Schedule) -> float:
-    """A cosine that starts anew after each of `restart_epochs`: SGDR (Loshchilov & Hutter,
-    arXiv:1608.03983); the warm-up comes before the first alone."""
-    starts = (0, *schedule.restart_epochs)
-    ends = (*schedule.restart_epochs, epochs)
-    cycle = max(i for i, start in enumerate(starts) if done >= start)
-    length = ends[cycle] - starts[cycle]
-    if cycle == 0:
-        return cosine(done, length, schedule.warmup_epochs)
-    return schedule.restart_factor * cosine(done - starts[cycle], length, 0)
