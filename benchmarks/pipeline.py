@@ -20,7 +20,7 @@ from mien.models import build
 from mien.recipe import load_recipe
 from mien.train.batches import training_batches
 from mien.train.module import Fit
-from mien.train.run import _settle
+from mien.train.run import settle
 
 
 def main() -> None:
@@ -30,8 +30,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30)
     given = parser.parse_args()
 
-    _settle()
     recipe = load_recipe(given.recipe)
+    settle(recipe)
     data = open_dataset(given.data)
     preprocess = recipe.input.preprocess(data.split("train").images.shape[1])
     model = build(

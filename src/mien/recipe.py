@@ -125,6 +125,9 @@ class Training(Part):
     """Stop when validation loss has not fallen for that many epochs."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto: bf16 where the device computes it natively, fp32 elsewhere."""
+    checkpoint_activations: bool = False
+    """Memory before speed: activations are computed again in the backward pass, freed memory is
+    given back. The result is the same."""
     accumulate: int = Field(1, ge=1)
 
 

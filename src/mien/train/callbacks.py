@@ -121,6 +121,7 @@ class Bar(L.Callback):
             f"train loss {float(m['train_loss']):.4f} accuracy {float(m['train_accuracy']):.4f}  "
             f"validation loss {float(m['val_loss']):.4f} accuracy {float(m['val_accuracy']):.4f}",
             highlight=False,
+            soft_wrap=True,
         )
 
     def teardown(self, *_: Any, **__: Any) -> None:

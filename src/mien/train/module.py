@@ -12,6 +12,7 @@ from mien.preprocess import Preprocess
 from mien.recipe import Optimizer, Recipe
 from mien.train.augment import Augmentation
 from mien.train.batches import Batch
+from mien.train.memory import checkpoint_activations
 from mien.train.schedules import factor_of
 
 _TINY = 1e-8  # a factor of exactly 0 would make the first warm-up step a wasted one
@@ -31,6 +32,8 @@ class Fit(L.LightningModule):
         super().__init__()
         self.recipe = recipe
         self.model = model
+        if recipe.training.checkpoint_activations:
+            checkpoint_activations(model)
         self.preprocess = preprocess
         self.augment = Augmentation(recipe.augment)
         self.steps_per_epoch = steps_per_epoch

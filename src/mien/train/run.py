@@ -1,12 +1,10 @@
 """Training as a story: open the data, build the network, fit it, keep the best."""
 
-import ctypes
 import importlib.metadata
 import json
 import logging
 import platform
 import shutil
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from mien.models import build
 from mien.recipe import Recipe
 from mien.train.batches import ordered_batches, training_batches
 from mien.train.callbacks import Bar, History, WholeCheckpoints
+from mien.train.memory import keep_freed
 from mien.train.module import Fit
 
 _PACKAGES = ("torch", "timm", "lightning", "kornia", "numpy", "opencv-python-headless")
@@ -37,7 +36,7 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
     `out` holds another run, and the errors of the data, the recipe and the weights.
     """
     _claim(out, recipe, resume)
-    _settle()
+    settle(recipe)
     L.seed_everything(recipe.seed, verbose=False)
     data = open_dataset(source)
     training, validation = _splits(data, recipe)
@@ -99,21 +98,13 @@ def _same_images(out: Path, training: Split, validation: Split) -> None:
             raise RunError(f"{out} was begun on other images ({begun['name']}); give those as data")
 
 
-def _settle() -> None:
-    """Quiet the libraries' banners, and keep freed memory for the next step.
-
-    glibc gives every large tensor back to the system and asks for it again in the next step;
-    keeping it made training steps on the CPU faster (docs/decisions.md).
-    """
+def settle(recipe: Recipe) -> None:
+    """Quiet the libraries' banners, and trade memory for speed unless the recipe asks not to."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"lightning\..*")
     warnings.filterwarnings("ignore", message=r".*LeafSpec.*")
-    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL("libc.so.6")
-        m_mmap_threshold, m_trim_threshold, m_mmap_max = -3, -1, -4
-        libc.mallopt(m_mmap_threshold, 1 << 30)
-        libc.mallopt(m_trim_threshold, 0x7FFFFFFF)
-        libc.mallopt(m_mmap_max, 0)
+    if not recipe.training.checkpoint_activations:
+        keep_freed()
 
 
 def _splits(data: Dataset, recipe: Recipe) -> tuple[Split, Split]:
