@@ -11,9 +11,19 @@ from mien.models.registry import register
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions, with a shortcut around them where `residual` (He et al. 2016)."""
+    """Two 3x3 convolutions, with a shortcut around them where `residual` (He et al. 2016).
 
-    def __init__(self, inside: int, outside: int, stride: int, residual: bool) -> None:
+    `gate` attends to what the convolutions found, before the shortcut is added.
+    """
+
+    def __init__(
+        self,
+        inside: int,
+        outside: int,
+        stride: int,
+        residual: bool = True,
+        gate: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(inside, outside, 3, stride, 1, bias=False),
@@ -22,11 +32,12 @@ class Block(nn.Module):
             nn.Conv2d(outside, outside, 3, 1, 1, bias=False),
             nn.BatchNorm2d(outside),
         )
+        self.gate = gate or nn.Identity()
         self.shortcut = _shortcut(inside, outside, stride) if residual else None
         self.activation = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.body(x)
+        out: Tensor = self.gate(self.body(x))
         if self.shortcut is not None:
             out = out + self.shortcut(x)
         activated: Tensor = self.activation(out)
@@ -76,25 +87,31 @@ def attention(
     dropout: float = 0.3,
 ) -> nn.Module:
     """`blocks` convolution blocks and one CBAM per width; pooling, dense `hidden` + ReLU."""
-    if weights == "imagenet":
-        raise WeightsError(
-            "the attention model has no ImageNet weights; set model.weights to none or to a file, "
-            "or use resnet50 or mobilenetv2 with model.options.cbam=true"
-        )
     features = Stages(channels, widths, blocks, residual)
     model = Classifier(features, widths[-1], classes, hidden=hidden, dropout=dropout)
-    if weights != "none":
-        load_local(model, weights)
+    fill(model, weights)
     return model
 
 
-def load_local(model: nn.Module, path: str) -> None:
-    """Fill `model` from a safetensors or torch file of the very same network; WeightsError else."""
+def fill(model: nn.Module, weights: str) -> None:
+    """Load a safetensors or torch file of the very same network, or nothing for `none`.
+
+    Raises WeightsError for any other file, and for `imagenet`: networks of our own have none.
+    """
+    if weights == "none":
+        return
+    if weights == "imagenet":
+        raise WeightsError(
+            "this network has no ImageNet weights; set model.weights to none or to a file, "
+            "or use resnet50 or mobilenetv2 (with model.options.cbam=true for attention)"
+        )
     from mien.models.pretrained import read_weights
 
-    found = read_weights(path)
+    found = read_weights(weights)
     try:
         model.load_state_dict(found)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise WeightsError(f"{path} holds no weights for this network: {reason[:200]}") from error
+        raise WeightsError(
+            f"{weights} holds no weights for this network: {reason[:200]}"
+        ) from error

@@ -1,0 +1,42 @@
+"""mien's own networks for small grey faces: residual blocks with squeeze-and-excitation."""
+
+from collections.abc import Sequence
+
+from timm.layers.squeeze_excite import SEModule
+from torch import nn
+
+from mien.models.attention import Block, fill
+from mien.models.classifier import Classifier
+from mien.models.registry import register
+
+
+@register("mien-s", paper="arXiv:1709.01507")
+def mien_s(
+    *,
+    classes: int,
+    channels: int,
+    weights: str,
+    widths: Sequence[int] = (32, 64, 128),
+    blocks: Sequence[int] = (1, 2, 2),
+    hidden: int = 0,
+    dropout: float = 0.3,
+) -> nn.Module:
+    """A stem that halves the picture, then `blocks[i]` residual blocks of `widths[i]` channels, the
+    first of each stage but the first halving it again, the last with squeeze-and-excitation
+    (Hu et al. 2018): there alone, because its many small operations cost more than they compute."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False),
+        nn.BatchNorm2d(widths[0]),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+    ]
+    inside = widths[0]
+    for stage, (width, repeats) in enumerate(zip(widths, blocks, strict=True)):
+        for block in range(repeats):
+            stride = 2 if stage > 0 and block == 0 else 1
+            gate = SEModule(width, rd_ratio=1 / 8) if block == repeats - 1 else None
+            layers.append(Block(inside, width, stride, gate=gate))
+            inside = width
+    model = Classifier(nn.Sequential(*layers), inside, classes, hidden=hidden, dropout=dropout)
+    fill(model, weights)
+    return model
