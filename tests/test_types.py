@@ -50,6 +50,7 @@ def test_scores_name_the_most_probable_label():
 def test_a_reading_survives_json():
     reading = Reading(Face(Box(1, 2, 3, 4), 0.9), Scores(LABELS, (0.2, 0.7, 0.1)))
     assert json.loads(json.dumps(reading.to_dict())) == {
+        "status": "ok",
         "box": {"x": 1, "y": 2, "width": 3, "height": 4},
         "score": 0.9,
         "label": "happy",

@@ -45,6 +45,8 @@ class Card:
     """Recipe name, data, digest, seed and epochs of the training run."""
     temperature: float = 1.0
     """Logits are divided by it before the softmax (Guo et al. 2017)."""
+    unsure_below: float = 0.0
+    """A reading of less confidence is `unsure`: set so that four of five images stay above it."""
     measured: tuple[Measured, ...] = ()
     created_by: str = ""
     format: int = field(default=FORMAT)

@@ -2,7 +2,8 @@
 
     MienError
     ├── InputError        a path, a picture or an argument that cannot be used
-    │   ├── PictureError  bytes that are no readable picture
+    │   ├── PictureError  bytes that are no readable picture or video
+    │   ├── NoFace        a picture without a face, where `strict` asks for one
     │   └── DataError     a data set, or one of its files, that cannot be read
     ├── ShapeError        an array or a value of the wrong shape or range
     ├── RecipeError       an unknown key, model or value in a recipe
@@ -27,6 +28,10 @@ class InputError(MienError):
 
 class PictureError(InputError):
     """Bytes that are no readable picture."""
+
+
+class NoFace(InputError):
+    """A picture without a face, where `strict` asks for one."""
 
 
 class DataError(InputError):

@@ -41,7 +41,7 @@ class Preprocess:
         """(N, size_px, size_px) uint8 grey, from crops of (H, W) grey or (H, W, 3) RGB uint8."""
         out = np.empty((len(crops), self.size_px, self.size_px), np.uint8)
         for row, crop in zip(out, crops, strict=True):
-            row[...] = scale(scale(_grey(crop), self.source_px), self.size_px)
+            row[...] = scale(scale(grey(crop), self.source_px), self.size_px)
         return out
 
     def normalise(self, images: Any) -> Any:
@@ -65,7 +65,8 @@ class Preprocess:
         return np.ascontiguousarray(self.normalise(images), np.float32)
 
 
-def _grey(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def grey(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W) uint8, from (H, W) grey or (H, W, 3) RGB; ShapeError otherwise."""
     if crop.dtype != np.uint8 or crop.ndim not in (2, 3) or 0 in crop.shape:
         raise ShapeError(f"expected (H, W) or (H, W, 3) uint8 crops, got {crop.shape} {crop.dtype}")
     if crop.ndim == 2:

@@ -1,10 +1,19 @@
 """What recognition gives back: frozen values that cannot be wrong and that JSON can hold."""
 
+import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mien.errors import ShapeError
+from mien.extras import need
+
+if TYPE_CHECKING:
+    import pandas
+
+Status = Literal["ok", "small", "blurred", "unsure", "no_face", "unreadable"]
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +29,20 @@ class Box:
         if self.width <= 0 or self.height <= 0:
             raise ShapeError(f"expected a box with an area, got {self.width}x{self.height} px")
 
+    @property
+    def centre(self) -> Point:
+        """(x, y) of its middle, in pixels."""
+        return self.x + self.width / 2, self.y + self.height / 2
+
+    def overlap(self, other: "Box") -> float:
+        """Intersection over union with `other`, 0-1."""
+        width = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        height = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        if width <= 0 or height <= 0:
+            return 0.0
+        both = width * height
+        return both / (self.width * self.height + other.width * other.height - both)
+
     def square(self, scale: float = 1.0) -> "Box":
         """The square of side `scale` x the longer side around the same centre."""
         side = max(1, round(max(self.width, self.height) * scale))
@@ -30,10 +53,23 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One detected face: its box and the detector's score, 0-1 (None where it gives none)."""
+    """One detected face: its box, the detector's score, 0-1, and landmarks, where it gives them.
+
+    `landmarks` are pixels (x, y): right eye, left eye, nose, right and left corner of the mouth;
+    right and left are the person's own.
+    """
 
     box: Box
     score: float | None = None
+    landmarks: tuple[Point, ...] | None = None
+
+    @property
+    def roll_deg(self) -> float:
+        """By how much the eyes are off the level, clockwise; 0 without landmarks."""
+        if self.landmarks is None:
+            return 0.0
+        (right_x, right_y), (left_x, left_y) = self.landmarks[:2]
+        return math.degrees(math.atan2(left_y - right_y, left_x - right_x))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +104,111 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One face of one picture and the expression it shows."""
+    """One face of one picture or frame and the expression it shows.
 
-    face: Face
-    scores: Scores
+    `status` is `ok`, or why to be careful: `small`, `blurred` or `unsure`. In tables of many
+    pictures a picture without a face has one reading too, with `no_face` or `unreadable`, and
+    neither `face` nor `scores`. `time_s` (seconds from the beginning), `frame` (counted from 0),
+    `face_id` and `smoothed` are those of videos.
+    """
+
+    face: Face | None
+    scores: Scores | None
+    status: Status = "ok"
+    path: str | None = None
+    time_s: float | None = None
+    frame: int | None = None
+    face_id: int | None = None
+    smoothed: Scores | None = None
+    """Probabilities averaged over the last moments of the same face."""
+    error: str | None = None
+    """Why a picture is `unreadable`."""
+
+    def __post_init__(self) -> None:
+        if (self.face is None) != (self.scores is None):
+            raise ShapeError("expected a face with its scores, or neither")
 
     @property
-    def label(self) -> str:
+    def expressions(self) -> dict[str, float]:
+        """{expression: 0-1}; empty without a face."""
+        return self.scores.to_dict() if self.scores else {}
+
+    @property
+    def label(self) -> str | None:
         """The most probable expression."""
-        return self.scores.label
+        return self.scores.label if self.scores else None
 
     @property
-    def confidence(self) -> float:
+    def confidence(self) -> float | None:
         """The probability of `label`."""
-        return self.scores.confidence
+        return self.scores.confidence if self.scores else None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe: box in pixels, detector score, label, confidence, {expression: 0-1}."""
-        box = self.face.box
+        """JSON-safe; what is not known of this reading is left out."""
+        told: dict[str, Any] = {
+            "path": self.path,
+            "time_s": self.time_s,
+            "frame": self.frame,
+            "face_id": self.face_id,
+            "status": self.status,
+            "error": self.error,
+        }
+        if self.face is not None and self.scores is not None:
+            box = self.face.box
+            told |= {
+                "box": {"x": box.x, "y": box.y, "width": box.width, "height": box.height},
+                "score": self.face.score,
+                "landmarks": self.face.landmarks and [list(p) for p in self.face.landmarks],
+                "label": self.label,
+                "confidence": self.confidence,
+                "expressions": self.expressions,
+                "smoothed": self.smoothed and self.smoothed.to_dict(),
+            }
+        return {name: value for name, value in told.items() if value is not None}
+
+    def to_row(self, labels: Iterable[str]) -> dict[str, Any]:
+        """The columns of a table: `COLUMNS`, then one per expression; None where not known."""
+        box = self.face.box if self.face else None
         return {
-            "box": {"x": box.x, "y": box.y, "width": box.width, "height": box.height},
-            "score": self.face.score,
+            "path": self.path,
+            "time_s": self.time_s,
+            "frame": self.frame,
+            "face_id": self.face_id,
+            "x": box and box.x,
+            "y": box and box.y,
+            "width": box and box.width,
+            "height": box and box.height,
+            "score": self.face.score if self.face else None,
             "label": self.label,
             "confidence": self.confidence,
-            "expressions": self.scores.to_dict(),
+            "status": self.status,
+            **{label: self.expressions.get(label) for label in labels},
         }
+
+
+COLUMNS = (
+    *("path", "time_s", "frame", "face_id", "x", "y", "width", "height"),
+    *("score", "label", "confidence", "status"),
+)
+"""Columns of every table, before one per expression."""
+
+
+class Readings(list[Reading]):
+    """Readings in the order of pictures and frames, a picture's largest face first."""
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """A JSON-safe dictionary per reading."""
+        return [reading.to_dict() for reading in self]
+
+    def to_json(self) -> str:
+        """A JSON list."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """A row per reading, `COLUMNS` and one column per expression; needs mien[report]."""
+        frames = need("pandas", extra="report")
+        labels = next((r.scores.labels for r in self if r.scores), ())
+        table: pandas.DataFrame = frames.DataFrame(
+            [reading.to_row(labels) for reading in self], columns=[*COLUMNS, *labels]
+        )
+        return table

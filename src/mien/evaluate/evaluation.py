@@ -25,6 +25,10 @@ _COSTS = ("parameters", "macs", "size_mb", "latency_ms")
 _BATCH = 128
 
 
+UNSURE = 0.2
+"""Share of the recorded images whose readings are `unsure`."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """One network on one split: who, on what, and (N, C) probabilities beside (N,) labels."""
@@ -100,7 +104,7 @@ def _truth(split: Split, labels: tuple[str, ...], wanted: tuple[str, ...]) -> ND
 
 
 def _latency_ms(bundle: Bundle, split: Split, repeats: int = 30) -> float:
-    classifier = Classifier(bundle, threads=1, providers=("CPUExecutionProvider",))
+    classifier = Classifier(bundle, threads=1, device="cpu")
     face = np.asarray(split.images[:1])
     times = []
     for _ in range(repeats):
@@ -128,7 +132,8 @@ def save(evaluation: Evaluation, folder: Path) -> Metrics:
 
 
 def record(evaluation: Evaluation, metrics: Metrics, bundle: Bundle) -> None:
-    """Write the accuracy into the bundle's card, in place of an older one on the same images."""
+    """Write the accuracy into the bundle's card, in place of an older one on the same images, and
+    the confidence that `UNSURE` of them stay below."""
     accuracy = metrics.accuracy
     entry = Measured(
         data=evaluation.data,
@@ -140,7 +145,8 @@ def record(evaluation: Evaluation, metrics: Metrics, bundle: Bundle) -> None:
         high=accuracy.high,
     )
     others = tuple(m for m in bundle.card.measured if m.digest != entry.digest)
-    card = dataclasses.replace(bundle.card, measured=(*others, entry))
+    unsure_below = round(float(np.quantile(evaluation.probabilities.max(1), UNSURE)), 4)
+    card = dataclasses.replace(bundle.card, measured=(*others, entry), unsure_below=unsure_below)
     card.save(bundle.folder / CARD_FILE)
 
 
