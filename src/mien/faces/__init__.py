@@ -1,6 +1,7 @@
 """Face detectors behind one protocol, and the crop each of them calls for."""
 
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,11 +9,15 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 from mien.types import Box, Face
 
-__all__ = ["DETECTORS", "Detector", "crop", "open_detector"]
+__all__ = ["DETECTORS", "Detector", "as_detector", "crop", "open_detector"]
 
 DETECTORS = ("auto", "yunet", "haar", "none")
 
+LEVEL_DEG = 10.0
+"""Faces tilted by less are left alone: so are those of FER-2013 (docs/faces.md)."""
 
+
+@runtime_checkable
 class Detector(Protocol):
     """Finds faces. `margin` is the side of FER-2013's frame in units of the box's longer side."""
 
@@ -22,6 +27,24 @@ class Detector(Protocol):
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB picture, the largest first."""
         ...
+
+
+Finder = Callable[[NDArray[np.uint8]], Iterable[Face | tuple[int, int, int, int]]]
+"""A function from a (H, W, 3) uint8 RGB picture to faces, or to boxes (x, y, width, height)."""
+
+
+def as_detector(chosen: "str | Detector | Finder") -> Detector:
+    """A detector from its name, a detector as it is, or one made of a function.
+
+    Raises InputError for an unknown name or an object that is none of these.
+    """
+    if isinstance(chosen, str):
+        return open_detector(chosen)
+    if isinstance(chosen, Detector):
+        return chosen
+    if callable(chosen):
+        return FromFunction(chosen)
+    raise InputError(f"expected a detector's name, a detector or a function, got {chosen!r}")
 
 
 def open_detector(name: str = "auto") -> Detector:
@@ -70,15 +93,55 @@ class WholePicture:
         return [Face(Box(0, 0, width, height))]
 
 
-def crop(picture: NDArray[np.uint8], face: Face, detector: Detector) -> NDArray[np.uint8]:
+class FromFunction:
+    """A detector around any function that finds faces; its boxes are framed like YuNet's."""
+
+    name = "function"
+    margin = 0.98
+
+    def __init__(self, find: Finder) -> None:
+        self._find = find
+
+    def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
+        """What the function finds, the largest first."""
+        found = [
+            f if isinstance(f, Face) else Face(Box(*map(round, f))) for f in self._find(picture)
+        ]
+        return sorted(found, key=lambda f: -f.box.width * f.box.height)
+
+
+def crop(
+    picture: NDArray[np.uint8], face: Face, detector: Detector, *, align: bool = True
+) -> NDArray[np.uint8]:
     """(S, S, 3) uint8 RGB: the face framed as FER-2013 frames it.
 
+    With `align`, a face whose eyes are off the level by more than `LEVEL_DEG` is turned upright.
     Where the frame leaves the picture its edge is repeated. `none` keeps the picture as it is.
     """
     if detector.name == "none":
         return picture
     frame = face.box.square(detector.margin)
+    if align and abs(face.roll_deg) > LEVEL_DEG:
+        return _turned(picture, frame, face.roll_deg)
     height, width = picture.shape[:2]
+    if (
+        frame.x >= 0
+        and frame.y >= 0
+        and frame.x + frame.width <= width
+        and frame.y + frame.height <= height
+    ):
+        return picture[frame.y : frame.y + frame.height, frame.x : frame.x + frame.width]
     rows = np.clip(np.arange(frame.y, frame.y + frame.height), 0, height - 1)
     columns = np.clip(np.arange(frame.x, frame.x + frame.width), 0, width - 1)
     return picture[np.ix_(rows, columns)]
+
+
+def _turned(picture: NDArray[np.uint8], frame: Box, roll_deg: float) -> NDArray[np.uint8]:
+    import cv2
+
+    to_upright = cv2.getRotationMatrix2D(frame.centre, roll_deg, 1)
+    to_upright[:, 2] -= (frame.x, frame.y)
+    size = (frame.width, frame.height)
+    return np.asarray(
+        cv2.warpAffine(picture, to_upright, size, borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )

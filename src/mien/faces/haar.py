@@ -1,6 +1,8 @@
 """OpenCV's Haar cascade (Viola & Jones 2001), in the OpenCV wheel: the offline fallback."""
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,16 +21,22 @@ class Haar:
     margin = 1.03  # benchmarks/framing.py: median over training faces
 
     def __init__(self) -> None:
-        folder = Path(cv2.__file__).parent / "data"
-        self._cascade = cv2.CascadeClassifier(str(folder / "haarcascade_frontalface_default.xml"))
+        self._local = threading.local()  # a cascade holds the state of a run
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB picture, the largest first; Haar gives no score."""
         smaller, scale = shrunk(picture, _LONGEST_PX)
         grey = cv2.cvtColor(smaller, cv2.COLOR_RGB2GRAY)
         smallest = max(24, min(grey.shape) // 20)
-        found = self._cascade.detectMultiScale(
+        found = self._cascade().detectMultiScale(
             cv2.equalizeHist(grey), scaleFactor=1.1, minNeighbors=6, minSize=(smallest, smallest)
         )
         boxes = [Box(*(round(int(v) / scale) for v in box)) for box in found]
-        return [Face(box) for box in sorted(boxes, key=lambda b: -b.width * b.height)]
+        return [Face(b) for b in sorted(boxes, key=lambda b: (-b.width * b.height, b.x, b.y))]
+
+    def _cascade(self) -> Any:
+        if not hasattr(self._local, "cascade"):
+            folder = Path(cv2.__file__).parent / "data"
+            file = folder / "haarcascade_frontalface_default.xml"
+            self._local.cascade = cv2.CascadeClassifier(str(file))
+        return self._local.cascade

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def shrunk(picture: NDArray[np.uint8], longest_px: int) -> tuple[NDArray[np.uint8], float]:
+def shrunk(picture: NDArray[np.uint8], longest_px: float) -> tuple[NDArray[np.uint8], float]:
     """The (H, W, 3) picture with no side above `longest_px`, and the scale it was brought to."""
     height, width = picture.shape[:2]
     scale = min(1.0, longest_px / max(height, width))

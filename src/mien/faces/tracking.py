@@ -1,0 +1,86 @@
+"""Which face of this frame is which face of the last ones, and what it showed meanwhile."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.types import Box, Face, Scores
+
+GAP_S = 1.0
+"""A face that was away for longer comes back as another."""
+MEMORY_S = 0.4
+"""Time constant of the exponential average over a face's probabilities."""
+_NEAR = 0.6
+
+
+@dataclass(slots=True)
+class _Track:
+    box: Box
+    seen_s: float
+    average: NDArray[np.float64]
+
+
+class Tracker:
+    """Gives faces their ids, by overlap and nearness to where they were, and averages their scores.
+
+    Frames must come in the order of time. The nearest pair of all is matched first, then the next.
+    """
+
+    def __init__(self) -> None:
+        self._tracks: dict[int, _Track] = {}
+        self._next = 0
+
+    def update(
+        self, time_s: float, faces: Sequence[Face], scores: Sequence[Scores]
+    ) -> list[tuple[int, Scores]]:
+        """For each face its id, counted from 0, and its smoothed scores."""
+        self._tracks = {i: t for i, t in self._tracks.items() if time_s - t.seen_s <= GAP_S}
+        ids = self._match([face.box for face in faces])
+        return [
+            (face_id, self._see(face_id, time_s, face.box, score))
+            for face_id, face, score in zip(ids, faces, scores, strict=True)
+        ]
+
+    def recall(self, face_id: int, time_s: float, face: Face, scores: Scores) -> Scores:
+        """Take up a face that an earlier, interrupted run has seen; its smoothed scores."""
+        self._next = max(self._next, face_id + 1)
+        return self._see(face_id, time_s, face.box, scores)
+
+    def _see(self, face_id: int, time_s: float, box: Box, scores: Scores) -> Scores:
+        values = np.array(scores.values)
+        track = self._tracks.get(face_id)
+        if track is not None:
+            weight = -math.expm1(-(time_s - track.seen_s) / MEMORY_S)
+            values = track.average + weight * (values - track.average)
+        self._tracks[face_id] = _Track(box, time_s, values)
+        return Scores(scores.labels, tuple(float(v) for v in values))
+
+    def _match(self, boxes: list[Box]) -> list[int]:
+        pairs = sorted(
+            (_distance(track.box, box), face_id, place)
+            for face_id, track in self._tracks.items()
+            for place, box in enumerate(boxes)
+        )
+        found: dict[int, int] = {}
+        for distance, face_id, place in pairs:
+            if distance < 1 and place not in found and face_id not in found.values():
+                found[place] = face_id
+        for place in range(len(boxes)):
+            if place not in found:
+                found[place] = self._next
+                self._next += 1
+        return [found[place] for place in range(len(boxes))]
+
+
+def _distance(one: Box, other: Box) -> float:
+    """0 for the same box; 1 and more for boxes that cannot be the same face.
+
+    Between centres, in units of `_NEAR` of the mean side, and of the ratio of the sides.
+    """
+    (x, y), (u, v) = one.centre, other.centre
+    sides = max(one.width, one.height), max(other.width, other.height)
+    apart = math.hypot(x - u, y - v) / (_NEAR * sum(sides) / 2)
+    return apart + abs(math.log2(sides[0] / sides[1]))
