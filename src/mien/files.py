@@ -35,7 +35,11 @@ def sha256(path: Path) -> str:
 def existing(path: Path | str, what: str) -> Path:
     """`path` if something is there; InputError otherwise."""
     path = Path(path)
-    if not path.exists():
+    try:
+        found = path.exists()
+    except (OSError, ValueError) as error:  # too long for a name, or with a zero byte
+        raise InputError(f"{what} {str(path)[:80]!r}... is no path ({error.args[-1]})") from error
+    if not found:
         raise InputError(f"{what} {path} does not exist; check the path")
     return path
 

@@ -1,16 +1,24 @@
-"""Bytes and paths → pictures."""
+"""Bytes, paths and arrays → pictures."""
 
+import base64
+import binascii
 import struct
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import PictureError
+from mien.errors import InputError, PictureError, ShapeError
 from mien.files import existing
 
 MAX_PIXELS = 2**27
 """134 million pixels, 400 MB decoded; a larger picture is refused as a decompression bomb."""
+
+MAX_BYTES = 2**28
+"""268 MB; a larger file is no photo."""
+
+Color = Literal["rgb", "bgr"]
 
 PICTURE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".jp2"}
@@ -26,7 +34,66 @@ def read_picture(path: Path | str) -> NDArray[np.uint8]:
     path = existing(path, "picture")
     if path.is_dir():
         raise PictureError(f"{path} is a folder; expected a picture")
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise PictureError(
+            f"{path} has {size:,} bytes; expected a picture of at most {MAX_BYTES:,}"
+        )
     return decode(path.read_bytes(), name=str(path))
+
+
+def from_array(pixels: Any, color: Color = "rgb") -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB from (H, W) or (H, W, 1) grey, (H, W, 3) or (H, W, 4), 8 or 16 bits.
+
+    `color` is the order of the channels; an alpha channel is laid over white. Raises ShapeError for
+    another shape or type, floats too: their scale cannot be known.
+    """
+    if color not in ("rgb", "bgr"):
+        raise InputError(f"expected color 'rgb' or 'bgr', got {color!r}")
+    array = np.asarray(pixels)
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * 255
+    if array.dtype == np.uint16:
+        array = (array >> 8).astype(np.uint8)
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.dtype != np.uint8 or array.ndim != 3 or 0 in array.shape:
+        raise ShapeError(f"expected a (H, W, 3) uint8 RGB picture, got {array.shape} {array.dtype}")
+    if array.shape[0] * array.shape[1] > MAX_PIXELS:
+        raise ShapeError(f"expected at most {MAX_PIXELS:,} pixels, got {array.shape}")
+    if array.shape[2] == 1:
+        return np.repeat(array, 3, axis=2)
+    if array.shape[2] not in (3, 4):
+        raise ShapeError(f"expected 1, 3 or 4 channels, got {array.shape[2]}")
+    if array.shape[2] == 4:
+        array = _over_white(array)
+    return np.ascontiguousarray(array[:, :, ::-1] if color == "bgr" else array)
+
+
+def from_pil(image: Any) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of a PIL image of any mode, turned upright by its EXIF tag."""
+    from PIL import ImageOps
+
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I;16") or upright.mode in ("I", "F"):
+        values = np.asarray(upright, np.float64)
+        wide = upright.mode != "F" and values.max(initial=0) > 255
+        return from_array(np.clip(values / (257 if wide else 1), 0, 255).astype(np.uint8))
+    transparent = upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info
+    return from_array(np.asarray(upright.convert("RGBA" if transparent else "RGB")))
+
+
+def from_base64(text: str) -> bytes:
+    """The bytes behind base64 text or a `data:` address; InputError if it is neither."""
+    body = text.partition(",")[2] if text.startswith("data:") else text
+    try:
+        return base64.b64decode("".join(body.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InputError(f"expected base64 text, got {text[:40]!r}... ({error})") from error
+
+
+def _over_white(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    alpha = array[:, :, 3:].astype(np.uint16)
+    return ((array[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def decode(data: bytes, *, name: str, grey: bool = False) -> NDArray[np.uint8]:

@@ -1,0 +1,74 @@
+"""What every source gives: pictures with where and when they are from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import InputError, ShapeError
+
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
+    | {".wmv", ".flv", ".3gp", ".ogv", ".gif"}
+)
+
+LIVE = ("rtsp://", "rtsps://", "rtmp://", "udp://", "srt://")
+REMOTE = ("http://", "https://")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of a source, or the reason why there is none.
+
+    `pixels` is (H, W, 3) uint8 RGB; `index` (from 0) and `time_s` (from the beginning) are those of
+    a frame of a video.
+    """
+
+    path: str | None
+    pixels: NDArray[np.uint8] | None
+    index: int | None = None
+    time_s: float | None = None
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.pixels is None) == (self.error is None):
+            raise ShapeError("expected pixels, or the error in their place")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Which frames of a video to read: each `every`-th or `fps` a second, from `start_s` to
+    `end_s`."""
+
+    every: int = 1
+    fps: float | None = None
+    start_s: float = 0.0
+    end_s: float | None = None
+    after_s: float = -1.0
+    """Frames up to then are passed over: an interrupted run has done them."""
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or (self.fps is not None and not self.fps > 0):
+            raise InputError(f"expected every >= 1 and fps > 0, got {self.every} and {self.fps}")
+        if self.every > 1 and self.fps is not None:
+            raise InputError("give either every or fps, not both")
+        if not self.start_s >= 0 or (self.end_s is not None and not self.end_s > self.start_s):
+            raise InputError(f"expected 0 <= start < end, got {self.start_s} and {self.end_s}")
+
+
+def is_live(source: Any) -> bool:
+    """Whether frames come at their own pace: a camera's number or a stream's address."""
+    is_camera = isinstance(source, int) and not isinstance(source, bool)
+    return is_camera or (isinstance(source, str) and source.startswith(LIVE))
+
+
+def is_video(source: Any) -> bool:
+    """Whether it is a video file, by its suffix."""
+    return isinstance(source, (str, Path)) and _suffix(source) in VIDEO_SUFFIXES
+
+
+def _suffix(source: str | Path) -> str:
+    text = str(source)
+    return Path(text.partition("?")[0] if text.startswith(REMOTE) else text).suffix.lower()

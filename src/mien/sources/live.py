@@ -1,0 +1,106 @@
+"""Cameras and streams: the newest frame, never an old one."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mien.errors import PictureError
+from mien.sources.frames import Frame
+from mien.sources.video import Video
+
+_PATIENCE_S = 5.0
+
+
+class Live:
+    """The newest frame of a camera (its number) or a stream (its address), again and again.
+
+    A thread reads all the time; frames that come while the last one is worked on are dropped, and
+    counted in `dropped`. A file is played at its own pace, for trials. Ends when the source ends;
+    raises PictureError if it cannot be opened, stops, or sends nothing for five seconds.
+    """
+
+    def __init__(self, source: str | int) -> None:
+        self.name = f"camera {source}" if isinstance(source, int) else source
+        self.dropped = 0
+        self._frames = _camera(source) if isinstance(source, int) else _paced(Video(source))
+        self._fresh = threading.Condition()
+        self._newest: Frame | None = None
+        self._over = False
+        self._failure: Exception | None = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        threading.Thread(target=self._read, name=self.name, daemon=True).start()
+        try:
+            while (frame := self._take()) is not None:
+                yield frame
+        finally:
+            self._over = True
+
+    def _take(self) -> Frame | None:
+        with self._fresh:
+            came = self._fresh.wait_for(lambda: self._newest or self._over, timeout=_PATIENCE_S)
+            frame, self._newest = self._newest, None
+        if frame is not None:
+            return frame
+        if self._failure is not None:
+            raise self._failure
+        if not came:
+            raise PictureError(f"{self.name} has sent nothing for {_PATIENCE_S:.0f} s; check it")
+        return None
+
+    def _read(self) -> None:
+        try:
+            for frame in self._frames:
+                if self._over:
+                    return
+                with self._fresh:
+                    self.dropped += self._newest is not None
+                    self._newest = frame
+                    self._fresh.notify()
+        except PictureError as error:
+            self._failure = error
+        finally:
+            with self._fresh:
+                self._over = True
+                self._fresh.notify()
+
+
+def _camera(number: int) -> Iterator[Frame]:
+    import cv2
+
+    capture: Any = cv2.VideoCapture(number)
+    if not capture.isOpened():
+        raise PictureError(
+            f"camera {number} cannot be opened; is it plugged in, and free? Try another number"
+            + (" (ls /dev/video*)" if sys.platform == "linux" else "")
+        )
+    return _captured(capture, number)
+
+
+def _captured(capture: Any, number: int) -> Iterator[Frame]:
+    import cv2
+
+    started = time.monotonic()
+    index = 0
+    try:
+        while True:
+            came, bgr = capture.read()
+            if not came:
+                raise PictureError(f"camera {number} has stopped; is it still plugged in?")
+            pixels = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+            yield Frame(f"camera {number}", pixels, index, round(time.monotonic() - started, 3))
+            index += 1
+    finally:
+        capture.release()
+
+
+def _paced(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Frames no sooner than their times."""
+    started = time.monotonic()
+    for frame in frames:
+        if frame.error is not None:
+            raise PictureError(frame.error)
+        time.sleep(max(0.0, (frame.time_s or 0.0) - (time.monotonic() - started)))
+        yield frame

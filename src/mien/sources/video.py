@@ -1,0 +1,194 @@
+"""Videos → frames with their exact presentation times, by FFmpeg through PyAV."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.error import FFmpegError
+
+from mien.errors import PictureError
+from mien.files import existing
+from mien.sources.frames import Cut, Frame, is_live
+from mien.sources.pictures import MAX_PIXELS
+
+MAX_FETCHED_BYTES = 500_000_000
+_OPEN_S, _READ_S, _FETCH_S = 10.0, 10.0, 600.0
+_WORTH_A_SEEK_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the head of a video says: `duration_s` and `frames` may be unknown."""
+
+    width: int
+    height: int
+    duration_s: float | None
+    frames: int | None
+    fps: float
+
+
+class Video:
+    """The frames of a file or a stream; iterate as often as you like.
+
+    Opening raises PictureError if it cannot be read or has no pictures. A video that breaks off
+    gives what can be read, then one frame with an `error`.
+    """
+
+    def __init__(self, path: str, cut: Cut | None = None, name: str | None = None) -> None:
+        self.path = path
+        self.name = name or path
+        self.cut = cut or Cut()
+        with _opened(path) as container:
+            stream = container.streams.video[0]
+            fps = float(stream.average_rate or stream.guessed_rate or 25)
+            length = container.duration / av.time_base if container.duration else None
+            self.facts = Facts(stream.width, stream.height, length, stream.frames or None, fps)
+
+    @property
+    def expected(self) -> int | None:
+        """About how many frames will come, for a progress bar."""
+        length = self.facts.duration_s
+        if length is None:
+            return None
+        start_s = max(self.cut.start_s, self.cut.after_s)
+        length = max(0.0, min(length, self.cut.end_s or length) - start_s)
+        return round(length * (self.cut.fps or self.facts.fps / self.cut.every))
+
+    def __iter__(self) -> Iterator[Frame]:
+        chosen = _Chooser(self.cut)
+        with _opened(self.path) as container:
+            frames = self._decoded(container)
+            while True:
+                try:
+                    index, time_s, frame = next(frames)
+                    if self.cut.end_s is not None and time_s >= self.cut.end_s:
+                        return
+                    if not chosen(index, time_s) or time_s <= self.cut.after_s + 1e-6:
+                        continue
+                    pixels = _upright(frame)
+                except StopIteration:
+                    return
+                except (FFmpegError, ValueError, MemoryError) as error:
+                    yield Frame(self.name, None, error=f"the video breaks off here ({error})")
+                    return
+                yield Frame(self.name, pixels, index, round(time_s, 6))
+
+    def _decoded(self, container: Any) -> Iterator[tuple[int, float, Any]]:
+        """Index, time and frame of all from shortly before the start."""
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        began, first = self._seek(container, stream)
+        last = -1.0
+        for index, frame in enumerate(container.decode(stream), first):
+            time_s = index / self.facts.fps if frame.time is None else frame.time - began
+            if time_s <= last:  # a broken clock; times must rise
+                time_s = last + 1 / self.facts.fps
+            last = time_s
+            yield index, time_s, frame
+
+    def _seek(self, container: Any, stream: Any) -> tuple[float, int]:
+        """The time of the video's first frame, and the index of the first that will be decoded.
+
+        Frames before the start are counted by their packets, which need not be decoded.
+        """
+        began = float((stream.start_time or 0) * stream.time_base)
+        wanted_s = max(self.cut.start_s, self.cut.after_s)
+        if wanted_s < _WORTH_A_SEEK_S:
+            return began, 0
+        place = int((wanted_s + began) / stream.time_base)
+        with _opened(self.path) as other:
+            other.seek(place, stream=other.streams.video[0])
+            landed = next(other.demux(other.streams.video[0]), None)
+        if not landed or not landed.is_keyframe or landed.pts is None or landed.pts > place:
+            return began, 0  # MPEG-TS and -PS land anywhere; decoding would begin too late
+        with _opened(self.path) as other:
+            shown = [p.pts for p in other.demux(other.streams.video[0]) if p.size]
+        if None in shown:
+            return began, 0
+        container.seek(place, stream=stream)
+        before = sum(pts < landed.pts for pts in shown)
+        return began, before
+
+
+def open_video(
+    source: str | Path | int, cut: Cut | None = None, *, private: bool = False
+) -> Iterable[Frame]:
+    """The frames behind a path, an address or a camera's number; PictureError or InputError.
+
+    What an http(s) address holds is fetched first, with all its checks: FFmpeg would follow it
+    anywhere. Cameras and streams give the newest frame, and drop what comes too fast.
+    """
+    if isinstance(source, int) or is_live(source):
+        from mien.sources.live import Live
+
+        return Live(source if isinstance(source, int) else str(source))
+    if str(source).startswith(("http://", "https://")):
+        return _Fetched(str(source), cut, private)
+    return Video(str(existing(source, "video")), cut)
+
+
+class _Fetched:
+    """A video that lies in a temporary file for as long as its frames are read."""
+
+    def __init__(self, url: str, cut: Cut | None, private: bool) -> None:
+        from mien.sources.remote import fetch
+
+        data = fetch(url, private=private, max_bytes=MAX_FETCHED_BYTES, timeout_s=_FETCH_S)
+        self._file = tempfile.NamedTemporaryFile(suffix=Path(url).suffix[:8])  # noqa: SIM115
+        self._file.write(data)
+        self._file.flush()
+        self._video = Video(self._file.name, cut, name=url)
+        self.facts, self.expected = self._video.facts, self._video.expected
+
+    def __iter__(self) -> Iterator[Frame]:
+        yield from self._video
+
+
+class _Chooser:
+    """Whether a frame is one of those that a cut asks for."""
+
+    def __init__(self, cut: Cut) -> None:
+        self._cut = cut
+        self._due_s = cut.start_s
+
+    def __call__(self, index: int, time_s: float) -> bool:
+        if time_s < self._cut.start_s - 1e-9:
+            return False
+        if self._cut.fps is None:
+            return index % self._cut.every == 0
+        if time_s < self._due_s - 1e-9:
+            return False
+        while self._due_s <= time_s + 1e-9:
+            self._due_s += 1 / self._cut.fps
+        return True
+
+
+def _upright(frame: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """(H, W, 3) uint8 RGB, turned as the display matrix says (telephones film lying)."""
+    if frame.width * frame.height > MAX_PIXELS:
+        raise ValueError(f"{frame.width}x{frame.height} pixels")
+    pixels = frame.to_ndarray(format="rgb24")
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[Any]:
+    av.logging.set_level(None)
+    live = {"rtsp_transport": "tcp"} if path.startswith("rtsp") else {}
+    try:
+        container = av.open(path, options=live, timeout=(_OPEN_S, _READ_S))
+    except (FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PictureError(f"{path} cannot be opened as a video: {reason}") from error
+    with container:
+        if not container.streams.video:
+            raise PictureError(f"{path} has no video stream")
+        if container.streams.video[0].width * container.streams.video[0].height == 0:
+            raise PictureError(f"{path} has a video stream without pictures; it is damaged")
+        yield container

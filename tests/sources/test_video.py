@@ -1,0 +1,332 @@
+import itertools
+import os
+import subprocess
+import sys
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from mien.errors import InputError, PictureError
+from mien.sources import Cut
+from mien.sources.video import Video, open_video
+from tests.clips import film
+
+SIZE = (160, 96)
+STEADY = [i / 25 for i in range(125)]
+UNEVEN = [round(sum((0.02, 0.033, 0.04, 0.1)[(i * 7 + i // 3) % 4] for i in range(n)), 3)
+          for n in range(125)]  # fmt: skip
+TIMES = {"steady": STEADY, "uneven": UNEVEN}
+CONTAINERS = ("mp4", "mkv", "mov", "ts")
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    """One film per clock and container, five seconds or more, a keyframe every 25 frames."""
+    folder = tmp_path_factory.mktemp("films")
+    return {
+        (clock, suffix): film(folder / f"{clock}.{suffix}", times, SIZE)
+        for clock, times in TIMES.items()
+        for suffix in CONTAINERS
+    }
+
+
+def seen(path: Path, cut: Cut | None = None) -> list[tuple[int, float]]:
+    """Index and time of each frame; none of them may be an error."""
+    frames = []
+    for frame in Video(str(path), cut):
+        assert frame.error is None
+        frames.append((frame.index, frame.time_s))
+    return frames
+
+
+def chosen(times: list[float], cut: Cut) -> list[tuple[int, float]]:
+    """What `cut` asks for, by its documentation: everything is read, then filtered."""
+    found, due = [], cut.start_s
+    for index, time_s in enumerate(times):
+        if time_s < cut.start_s or (cut.end_s is not None and time_s >= cut.end_s):
+            continue
+        if cut.fps is None:
+            wanted = index % cut.every == 0
+        else:
+            wanted = time_s >= due - 1e-9
+            while wanted and due <= time_s + 1e-9:
+                due += 1 / cut.fps
+        if wanted and time_s > cut.after_s:
+            found.append((index, time_s))
+    return found
+
+
+def assert_same(got: list[tuple[int, float]], expected: list[tuple[int, float]]) -> None:
+    assert [index for index, _ in got] == [index for index, _ in expected]
+    assert [t for _, t in got] == pytest.approx([t for _, t in expected], abs=1e-3)
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+@pytest.mark.parametrize("clock", TIMES)
+def test_frames_have_the_times_they_were_given(films, clock, suffix):
+    assert_same(seen(films[clock, suffix]), list(enumerate(TIMES[clock])))
+
+
+CUTS = [
+    Cut(every=7),
+    Cut(fps=4),
+    Cut(fps=100),
+    Cut(start_s=0.5, end_s=1.5),
+    Cut(every=3, start_s=0.7, end_s=2.2),
+    Cut(fps=7, start_s=0.7, end_s=2.2),
+    Cut(end_s=0.01),
+    Cut(start_s=1000),
+    # From here on, far enough in for a seek.
+    Cut(start_s=2),
+    Cut(start_s=2.5),
+    Cut(start_s=3.0),
+    Cut(start_s=3.99, end_s=4.5),
+    Cut(every=3, start_s=2.7),
+    Cut(fps=7, start_s=3.3),
+    Cut(start_s=4.9),
+    Cut(after_s=2.52),
+    Cut(every=4, after_s=3.31),
+    Cut(fps=3, start_s=1, after_s=4.1),
+    Cut(fps=3, start_s=2.5, after_s=4.1, end_s=4.8),
+]
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+@pytest.mark.parametrize("clock", TIMES)
+def test_a_cut_gives_what_reading_and_filtering_everything_would(films, clock, suffix):
+    for cut in CUTS:
+        assert_same(seen(films[clock, suffix], cut), chosen(TIMES[clock], cut))
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+@pytest.mark.parametrize("choice", [{"fps": 3.0}, {"fps": 7.0}, {"every": 1}, {"every": 6}])
+def test_a_run_that_resumes_gets_exactly_the_frames_it_lacks(films, choice, suffix):
+    whole = seen(films["uneven", suffix], Cut(start_s=0.3, **choice))
+    for done in (1, len(whole) // 2, len(whole) - 1, len(whole)):
+        cut = Cut(start_s=0.3, after_s=whole[done - 1][1], **choice)
+        assert seen(films["uneven", suffix], cut) == whole[done:]
+
+
+def test_a_film_with_frames_out_of_order_is_cut_at_the_right_ones(tmp_path):
+    """B-frames: packets come in another order than pictures."""
+    path = encoded(tmp_path / "b.mp4", "libx264", [SIZE] * 100, g="25", bf="3", preset="medium")
+    whole = seen(path)
+    assert_same(whole, list(enumerate(i / 25 for i in range(100))))
+    for start_s in (2.0, 2.48, 2.96, 3.0, 3.04, 3.5):
+        assert seen(path, Cut(start_s=start_s)) == [f for f in whole if f[1] >= start_s]
+
+
+def test_frames_are_counted_before_they_are_read(films):
+    path = str(films["steady", "mp4"])
+    assert Video(path).expected == 125
+    assert Video(path, Cut(every=5, start_s=1)).expected == 20
+    assert Video(path, Cut(fps=2, end_s=3)).expected == 6
+    assert Video(path, Cut(start_s=100)).expected == 0
+
+
+def test_a_video_can_be_read_twice(films):
+    video = Video(str(films["uneven", "mkv"]), Cut(fps=5))
+    once, twice = list(video), list(video)
+    assert len(once) > 10
+    assert [(f.index, f.time_s) for f in once] == [(f.index, f.time_s) for f in twice]
+    assert all((a.pixels == b.pixels).all() for a, b in zip(once, twice, strict=True))
+
+
+def test_two_readers_of_a_video_do_not_disturb_each_other(films):
+    video = Video(str(films["steady", "mp4"]), Cut(every=25))
+    assert [(a.index, b.index) for a, b in zip(video, video, strict=True)] == [
+        (i, i) for i in range(0, 125, 25)
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"every": 0},
+        {"every": -1},
+        {"fps": 0.0},
+        {"fps": -1.0},
+        {"fps": float("nan")},
+        {"every": 2, "fps": 1.0},
+        {"start_s": -1.0},
+        {"start_s": float("nan")},
+        {"start_s": 2.0, "end_s": 2.0},
+        {"start_s": 2.0, "end_s": 1.0},
+        {"end_s": 0.0},
+        {"end_s": float("nan")},
+    ],
+    ids=str,
+)
+def test_a_cut_with_wrong_values_is_an_input_error(wrong):
+    with pytest.raises(InputError):
+        Cut(**wrong)
+
+
+def encoded(
+    path: Path, codec: str, sizes: list[tuple[int, int]], turn: int = 0, **options: str
+) -> Path:
+    """A film of 25 frames a second: noise, red on the left and blue on the right."""
+    pix_fmt = {"png": "rgb24", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
+    noise = np.random.default_rng(0).integers(0, 40, (sizes[0][1], sizes[0][0], 3), np.uint8)
+    noise[:, : sizes[0][0] // 2, 0] += 200
+    noise[:, sizes[0][0] // 2 :, 2] += 200
+    with av.open(
+        str(path), "w", options={"movflags": "faststart"} if codec != "png" else {}
+    ) as out:
+        video = out.add_stream(codec, rate=25, options=options)
+        video.width, video.height, video.pix_fmt = *sizes[0], pix_fmt
+        if turn:
+            video.set_display_rotation(turn)
+        for index, _ in enumerate(sizes):
+            frame = av.VideoFrame.from_ndarray(np.roll(noise, index, axis=0), format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            out.mux(video.encode(frame))
+        out.mux(video.encode())
+    return path
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_film_that_was_taken_lying_is_turned_upright(tmp_path, turn):
+    (frame,) = Video(str(encoded(tmp_path / "a.mp4", "libx264", [SIZE], turn, crf="10")))
+    upright = np.rot90(np.array([[1, 0]]), turn // 90)  # 1 where it should be red
+    height, width = frame.pixels.shape[:2]
+    assert (width, height) == (SIZE if turn % 180 == 0 else SIZE[::-1])
+    for row, column in itertools.product(range(upright.shape[0]), range(upright.shape[1])):
+        y = (2 * row + 1) * height // (2 * upright.shape[0])
+        x = (2 * column + 1) * width // (2 * upright.shape[1])
+        red, _, blue = frame.pixels[y - 5 : y + 5, x - 5 : x + 5].mean((0, 1))
+        assert (red > blue + 100) if upright[row, column] else (blue > red + 100)
+
+
+@pytest.mark.parametrize("part", [0.35, 0.5, 0.8, 0.99])
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [("mkv", "libx264"), ("ts", "libx264"), ("mp4", "libx264"), ("avi", "mjpeg")],
+)
+def test_a_broken_tail_costs_only_the_frames_in_it(tmp_path, suffix, codec, part):
+    path = encoded(tmp_path / f"a.{suffix}", codec, [SIZE] * 40, g="10")
+    whole = list(Video(str(path)))
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+    frames = list(Video(str(path)))
+    good = [f for f in frames if f.error is None]
+    assert 40 * part * 0.6 - 2 <= len(good) <= 40
+    assert [f.index for f in good] == list(range(len(good)))
+    assert [f.time_s for f in good] == [f.time_s for f in whole[: len(good)]]
+    for before, after in zip(whole, good[:-3], strict=False):
+        assert (before.pixels == after.pixels).all()
+    assert frames[: len(good)] == good, "an error comes last, and once"
+    assert len(frames) - len(good) <= 1
+
+
+def test_a_frame_that_cannot_be_decoded_ends_the_video_with_the_reason(tmp_path):
+    path = encoded(tmp_path / "a.mkv", "png", [(64, 48)] * 8)
+    data = path.read_bytes()
+    heads = [i for i in range(len(data)) if data.startswith(b"\x89PNG", i)]
+    path.write_bytes(data[: heads[5]] + b"0000" + data[heads[5] + 4 :])
+    frames = list(Video(str(path)))
+    assert [f.error is None for f in frames] == [True] * 5 + [False]
+    assert "breaks off" in frames[-1].error
+    assert frames[-1].pixels is None and frames[-1].path == str(path)
+
+
+def test_a_damaged_film_can_be_left_early(tmp_path):
+    """FFmpeg's threads log what is wrong with it; that once waited for Python for ever."""
+    path = encoded(tmp_path / "a.ts", "libx264", [SIZE] * 60, g="100", threads="1")
+    data = bytearray(path.read_bytes())
+    rng = np.random.default_rng(0)
+    for place in rng.integers(len(data) // 20, len(data), 300):
+        data[place] ^= 0xFF
+    path.write_bytes(data)
+    code = (
+        "import sys; from mien.sources.video import Video\n"
+        "for _ in range(20): next(iter(Video(sys.argv[1])), None)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("ts", "libx264"), ("ts", "mpeg2video")])
+def test_a_film_that_changes_its_size_gives_every_frame_in_its_own(tmp_path, suffix, codec):
+    sizes = [(160, 96), (96, 160), (320, 64)]
+    parts = [encoded(tmp_path / f"{i}.{suffix}", codec, [s] * 10) for i, s in enumerate(sizes)]
+    path = tmp_path / f"joined.{suffix}"
+    path.write_bytes(b"".join(p.read_bytes() for p in parts))
+    frames = list(Video(str(path)))
+    assert all(f.error is None for f in frames)
+    shapes = [f.pixels.shape for f in frames]
+    assert [s for s, _ in itertools.groupby(shapes)] == [(h, w, 3) for w, h in sizes]
+    assert all(shapes.count((h, w, 3)) >= 8 for w, h in sizes)
+    times = [f.time_s for f in frames]
+    assert times == sorted(set(times)), "times rise although each part begins at 0"
+
+
+def sound(path: Path) -> None:
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(8000)
+        out.writeframes(bytes(8000))
+
+
+def sound_in_mp4(path: Path) -> None:
+    with av.open(str(path), "w", format="mp4") as out:
+        audio = out.add_stream("aac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), "fltp", "mono")
+        frame.sample_rate = 8000
+        out.mux(audio.encode(frame))
+        out.mux(audio.encode())
+
+
+def head_lost(path: Path) -> None:
+    """An .mp4 keeps its table of contents at the end, unless it is moved."""
+    film(path, [0, 0.04, 0.08], SIZE)
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+UNREADABLE = {
+    "wav": (sound, "has no video stream"),
+    "sound alone": (sound_in_mp4, "has no video stream"),
+    "empty": (lambda p: p.write_bytes(b""), "cannot be opened"),
+    "zeros": (lambda p: p.write_bytes(bytes(5000)), "cannot be opened"),
+    "text": (lambda p: p.write_text("no film at all\n" * 99), "cannot be opened"),
+    "html": (lambda p: p.write_text("<html><body>404</body></html>"), "cannot be opened"),
+    "cut short": (head_lost, "cannot be opened"),
+    "folder": (lambda p: p.mkdir(), "cannot be opened"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_unreadable_videos_are_told_by_name(tmp_path, kind):
+    make, message = UNREADABLE[kind]
+    path = tmp_path / "film.mp4"
+    make(path)
+    with pytest.raises(PictureError, match=message) as caught:
+        open_video(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_video_is_told(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        open_video(tmp_path / "nothing.mp4")
+
+
+def resident_mb() -> float:
+    """Of this process, now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is measured on Linux")
+def test_a_long_film_needs_no_more_memory_than_a_short_one(tmp_path):
+    path = encoded(tmp_path / "long.mp4", "libx264", [(64, 48)] * 2000, preset="ultrafast")
+    count, early = 0, 0.0
+    for frame in Video(str(path)):
+        count += frame.error is None
+        if count == 200:
+            early = resident_mb()
+    assert count == 2000
+    assert resident_mb() - early < 20
