@@ -6,6 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from mien.cli import main
@@ -133,6 +135,8 @@ def spoil(folder: Path, drawn: Path) -> dict[str, object]:
     (folder / "empty").mkdir()
     (folder / "notes.png").write_text("not a picture")
     (folder / "zero.jpg").write_bytes(b"")
+    (folder / "film.mp4").write_text("not a film")
+    (folder / "wall.png").write_bytes(cv2.imencode(".png", np.full((90, 90, 3), 99, np.uint8))[1])
     (folder / "half.jpg").write_bytes(PORTRAIT.read_bytes()[:4000])
     stray = folder / "stray"
     shutil.copytree(drawn, stray)
@@ -159,8 +163,23 @@ def spoil(folder: Path, drawn: Path) -> dict[str, object]:
     ("command", "message"),
     [
         ("recognize {F}/gone.jpg", "does not exist; check the path"),
-        ("recognize {F}/empty", "is a folder; expected a picture"),
+        ("recognize {F}/empty", "has no pictures"),
         ("recognize {F}/notes.png", "not a readable picture"),
+        ("recognize {F}/no*.xyz", "nothing matches"),
+        ("recognize {F}/film.mp4 --csv {F}/t.csv", "cannot be opened as a video"),
+        ("recognize {P} --every 2", "is no video"),
+        ("recognize {P} --every 0", "expected every >= 1"),
+        ("recognize {P} --plot {F}/p.png", "need one"),
+        ("recognize {P} --csv {F}/t.xls --detector haar", "use .csv, .jsonl or .parquet"),
+        ("recognize {P} --csv {F}/notes.png/t.csv --detector haar", "cannot read or write"),
+        ("recognize {P} --resume", "the same --csv"),
+        ("recognize {P} --device tpu", "expected device auto, cpu or cuda"),
+        ("recognize {P} --device cuda", "onnxruntime-gpu"),
+        ("recognize {P} --threads 0", "at least one thread"),
+        ("recognize {F}/wall.png --strict --detector haar", "no face found"),
+        ("recognize http://127.0.0.1:9/a.png", "MIEN_OFFLINE"),
+        ("watch 99", "camera 99 cannot be opened"),
+        ("download", "MIEN_OFFLINE is set"),
         ("recognize {F}/zero.jpg", "is empty"),
         ("recognize {F}/half.jpg", "truncated"),
         ("recognize {P} --model {F}/changed", "does not match its card"),

@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -44,7 +45,9 @@ def test_a_path_and_its_pixels_give_the_same(brightness: Path, tmp_path: Path):
     recognizer = mien.Recognizer(brightness, detector="none")
     pixels = np.random.default_rng(0).integers(0, 256, (50, 40, 3)).astype(np.uint8)
     cv2.imwrite(str(tmp_path / "p.png"), pixels[:, :, ::-1])
-    assert recognizer.recognize(tmp_path / "p.png") == recognizer.recognize(pixels)
+    (named,), (alone,) = recognizer.recognize(tmp_path / "p.png"), recognizer.recognize(pixels)
+    assert named.path == str(tmp_path / "p.png")
+    assert dataclasses.replace(named, path=None) == alone
 
 
 def test_any_object_that_detects_is_a_detector(brightness: Path):
@@ -64,7 +67,10 @@ def test_any_object_that_detects_is_a_detector(brightness: Path):
     ("argument", "error", "message"),
     [
         ("gone.jpg", InputError, "does not exist"),
-        (np.zeros((4, 4), np.uint8), ShapeError, r"expected a \(H, W, 3\) uint8"),
+        (np.zeros((4, 4, 2), np.uint8), ShapeError, "expected 1, 3 or 4 channels, got 2"),
+        (np.zeros((0, 4, 3), np.uint8), ShapeError, r"expected a \(H, W, 3\) uint8"),
+        (3.5, InputError, "got float"),
+        (None, InputError, "got NoneType"),
         (np.zeros((4, 4, 3)), ShapeError, "float64"),
     ],
 )

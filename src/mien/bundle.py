@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.card import Card, load_card
-from mien.errors import BundleError
+from mien.errors import BundleError, InputError
 from mien.files import sha256
 
 DEFAULT = "attention"
@@ -74,17 +74,19 @@ class Classifier:
         self,
         bundle: Bundle,
         threads: int | None = None,
-        providers: Sequence[str] | None = None,
+        device: str = "auto",
     ) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
         options.log_severity_level = 3
+        # Threads that wait by spinning would take the cores from those that decode and detect.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.card = bundle.card
         try:
             self._session = onnxruntime.InferenceSession(
-                str(bundle.model_file), options, providers=providers or _providers()
+                str(bundle.model_file), options, providers=_providers(device)
             )
         except Exception as error:
             raise BundleError(f"{bundle.model_file} cannot be run: {error}") from error
@@ -103,12 +105,19 @@ class Classifier:
         return softmax(self.logits(self.card.preprocess(crops)) / self.card.temperature)
 
 
-def _providers() -> list[str]:
-    """A graphics card where the installed onnxruntime drives one, then the CPU."""
+def _providers(device: str) -> list[str]:
+    """ONNX Runtime's names; `auto` is a graphics card where this onnxruntime drives one."""
     import onnxruntime
 
-    available = onnxruntime.get_available_providers()
-    return [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in available]
+    if device not in ("auto", "cpu", "cuda"):
+        raise InputError(f"expected device auto, cpu or cuda, got {device!r}")
+    has_card = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if device == "cuda" and not has_card:
+        raise InputError(
+            "this onnxruntime drives no graphics card; pip install onnxruntime-gpu, or use cpu"
+        )
+    first = ["CUDAExecutionProvider"] if has_card and device != "cpu" else []
+    return [*first, "CPUExecutionProvider"]
 
 
 def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,7 @@ data_app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 
+DEFAULT = "attention"  # mien.bundle.DEFAULT, which would load NumPy
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 DataPath = Annotated[
@@ -48,16 +50,66 @@ def _options(
     pass
 
 
+ModelName = Annotated[str, typer.Option(help="Bundle: a folder, or a name in the package.")]
+DetectorName = Annotated[str, typer.Option(help="auto, yunet, haar or none (ready-made crops).")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Threads = Annotated[int | None, typer.Option(help="At most so many. Default: one per core.")]
+
+
 @app.command()
 def recognize(
-    photo: Annotated[Path, typer.Argument(help="A picture.", metavar="PHOTO")],
-    model: Annotated[str, typer.Option(help="Bundle: a folder, or a name in the package.")] = "",
-    detector: Annotated[str, typer.Option(help="auto, yunet, haar or none.")] = "auto",
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures, folders, patterns, addresses; or one video.", metavar="SOURCE..."
+        ),
+    ],
+    model: ModelName = DEFAULT,
+    detector: DetectorName = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Draw boxes and bars here.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Draw boxes and bars: a picture, or a folder for several."),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="A row per face.")] = None,
+    jsonl: Annotated[Path | None, typer.Option(help="The same as JSON lines, and more.")] = None,
+    parquet: Annotated[Path | None, typer.Option(help="The same as Parquet.")] = None,
+    video: Annotated[Path | None, typer.Option(help="Of a video: draw it anew, .mp4.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Of a video: a timeline, .png.")] = None,
+    segments: Annotated[
+        Path | None, typer.Option(help="Of a video: who showed what from when to when, .csv.")
+    ] = None,
+    blur: Annotated[bool, typer.Option("--blur", help="Hide the faces in --video.")] = False,
+    every: Annotated[int, typer.Option(help="Of a video: each N-th frame.", metavar="N")] = 1,
+    fps: Annotated[float | None, typer.Option(help="Of a video: F frames a second.")] = None,
+    start: Annotated[float, typer.Option(help="Of a video: from there, in seconds.")] = 0.0,
+    end: Annotated[float | None, typer.Option(help="Of a video: up to there.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the --csv of an interrupted run.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail where there is no face.")] = False,
+    align: Annotated[bool, typer.Option(help="Turn tilted faces upright.")] = True,
+    private: Annotated[
+        bool, typer.Option("--private", help="Addresses may lead into private networks.")
+    ] = False,
+    device: Device = "auto",
+    threads: Threads = None,
 ) -> None:
-    """Read the expression of every face in a photo."""
-    _recognize(photo, model, detector, json, out)
+    """Read the expression of every face in pictures or a video."""
+    from mien.analyse import Outputs
+    from mien.recognizer import Recognizer
+    from mien.sources import Cut
+
+    source: Any = sources[0] if len(sources) == 1 else sources
+    tables = tuple(path for path in (csv, jsonl, parquet) if path is not None)
+    cut = Cut(every, fps, start, end)
+    single = Recognizer.is_single(source)  # what is not there is told before the weights are read
+    recognizer = Recognizer(model, detector=detector, device=device, threads=threads, align=align)
+    if single and not tables and cut == Cut() and not (video or plot or segments or resume):
+        _recognize_one(recognizer, source, json, out, strict, private)
+        return
+    outputs = Outputs(tables, out, video, plot, segments, blur)
+    _analyse(recognizer, source, outputs, cut, _How(json, resume, strict, private))
 
 
 @app.command()
@@ -66,8 +118,39 @@ def demo(
 ) -> None:
     """Recognise the face in the portrait in the package, offline."""
     from mien.demo import PORTRAIT
+    from mien.recognizer import Recognizer
 
-    _recognize(PORTRAIT, "", "auto", False, out)
+    _recognize_one(Recognizer(), PORTRAIT, False, out, False, False)
+
+
+@app.command()
+def watch(
+    camera: Annotated[
+        str, typer.Argument(help="A camera's number, an rtsp address, or a video file.")
+    ] = "0",
+    model: ModelName = DEFAULT,
+    detector: DetectorName = "auto",
+    csv: Annotated[Path | None, typer.Option(help="A row per face.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop after so long.")] = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Read expressions live from a camera; Ctrl-C ends."""
+    from mien.recognizer import Recognizer
+    from mien.watch import watch as look
+
+    recognizer = Recognizer(model, detector=detector, device=device, threads=threads)
+    source = int(camera) if camera.isdecimal() and not Path(camera).exists() else camera
+    summary = look(recognizer, source, csv, seconds, _console())
+    _print(f"{summary.frames} frames read, {summary.dropped} dropped, {summary.rate:.1f} a second")
+
+
+@app.command()
+def download() -> None:
+    """Fetch the face detector's weights, for later use offline."""
+    from mien.faces.weights import YUNET, locate
+
+    _print(f"{locate(YUNET)} ({YUNET.licence}, sha256 {YUNET.sha256[:12]}...)")
 
 
 @app.command()
@@ -246,18 +329,21 @@ def _fail(message: str) -> None:
     sys.exit(2)
 
 
-def _recognize(photo: Path, model: str, detector: str, as_json: bool, out: Path | None) -> None:
+def _recognize_one(
+    recognizer: Any, source: Any, as_json: bool, out: Path | None, strict: bool, private: bool
+) -> None:
     from mien import output
-    from mien.recognizer import Recognizer
-    from mien.sources import read_picture
+    from mien.sources import load
 
-    picture = read_picture(photo)
-    recognizer = Recognizer(model, detector=detector) if model else Recognizer(detector=detector)
-    readings = recognizer.recognize(picture)
+    picture = load(source, private=private)
+    readings = recognizer.recognize(picture, strict=strict)
     if out is not None:
         output.save_picture(out, output.draw(picture, readings))
     if as_json:
-        typer.echo(output.to_json(str(photo), readings))
+        import json
+
+        faces = {"path": str(source), "faces": readings.to_dict()}
+        typer.echo(json.dumps(faces, indent=2))
         return
     if readings:
         _console().print(output.to_table(readings, recognizer.labels))
@@ -265,6 +351,68 @@ def _recognize(photo: Path, model: str, detector: str, as_json: bool, out: Path 
         _print("no face found; for a ready-made face crop use --detector none")
     if out is not None:
         _print(f"picture: {out}")
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """Switches of `mien recognize` for several pictures and videos."""
+
+    json: bool
+    resume: bool
+    strict: bool
+    private: bool
+
+
+def _analyse(recognizer: Any, source: Any, outputs: Any, cut: Any, how: _How) -> None:
+    from mien.analyse import analyse
+    from mien.errors import NoFace
+
+    def show(seen: Any) -> None:
+        if how.strict and seen.readings[0].face is None:
+            first = seen.readings[0]
+            raise NoFace(first.error or f"no face in {seen.path}, frame {seen.index or 0}")
+        if how.json:
+            lines.extend(reading.to_dict() for reading in seen.readings)
+        elif not (outputs.tables or outputs.video or outputs.plot or outputs.segments):
+            _print("\n".join(_line(reading) for reading in seen.readings))
+
+    lines: list[Any] = []
+    try:
+        with _unknown_bar("pictures") as (begin, advance):
+            summary = analyse(
+                recognizer,
+                source,
+                outputs,
+                cut=cut,
+                resume=how.resume,
+                private=how.private,
+                begin=begin,
+                advance=advance,
+                show=show,
+            )
+    except KeyboardInterrupt:
+        hint = f"; continue with the same command and --resume ({outputs.csv})"
+        sys.stderr.write(f"mien: stopped{hint if outputs.csv else ''}\n")
+        raise typer.Exit(130) from None
+    if how.json:
+        import json
+
+        typer.echo(json.dumps(lines, indent=2))
+        return
+    _print(summary.words())
+    written = (*outputs.tables, outputs.pictures, outputs.video, outputs.plot, outputs.segments)
+    for path in (path for path in written if path is not None):
+        _print(f"saved: {path}")
+
+
+def _line(reading: Any) -> str:
+    where = reading.path or "picture"
+    if reading.time_s is not None:
+        where += f" {reading.time_s:.3f} s face {reading.face_id}" if reading.face else ""
+    if reading.face is None:
+        return f"{where}: {reading.error or 'no face'}"
+    doubt = "" if reading.status == "ok" else f" ({reading.status})"
+    return f"{where}: {reading.label} {reading.confidence:.0%}{doubt}"
 
 
 def _export(run: Path, data: Path | None, out: Path, *, half: bool = False) -> Path:
@@ -321,6 +469,16 @@ def _busy(words: str) -> Any:
 @contextlib.contextmanager
 def _bar(total: int, unit: str) -> Iterator[Callable[[int], None]]:
     """A progress bar on standard error; call what it gives with the number done."""
+    with _unknown_bar(unit) as (begin, advance):
+        begin(total)
+        yield advance
+
+
+@contextlib.contextmanager
+def _unknown_bar(
+    unit: str,
+) -> Iterator[tuple[Callable[[int | None], None], Callable[[int], None]]]:
+    """The same where the total is told later: what takes the total, and what the number done."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft
@@ -329,5 +487,8 @@ def _bar(total: int, unit: str) -> Iterator[Callable[[int], None]]:
     console = Console(stderr=True)
     hidden = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda done: progress.advance(task, done)
+        task = progress.add_task("", total=None)
+        yield (
+            lambda total: progress.update(task, total=total),
+            lambda done: progress.advance(task, done),
+        )

@@ -1,5 +1,4 @@
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +28,6 @@ def test_the_table_has_a_row_per_face_with_box_label_and_all_probabilities():
     assert "10 5 20 24" in text
     assert "happy 75%" in text
     assert "0.125" in text
-
-
-def test_json_is_plain_and_whole():
-    found = json.loads(output.to_json("a.jpg", readings(1)))
-    assert found["path"] == "a.jpg"
-    assert found["faces"][0]["box"] == {"x": 0, "y": 5, "width": 20, "height": 24}
-    assert found["faces"][0]["expressions"] == {"angry": 0.125, "happy": 0.75, "sad": 0.125}
 
 
 @pytest.mark.parametrize("faces", [0, 1, 3, 20])

@@ -1,6 +1,6 @@
-"""Readings → a table in the terminal, JSON, and a picture with boxes and bars."""
+"""Readings → a table in the terminal, and pictures with boxes and bars."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,17 +9,19 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.files import replacing
-from mien.types import Reading
+from mien.types import Box, Reading, Scores
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+Pixels = NDArray[np.uint8]
 
 _INK, _PAPER, _BAR, _TOP = (33, 37, 41), (255, 255, 255), (173, 181, 189), (0, 114, 178)
 _LINE_PX = 22
 _PANEL_PX = 236
 
 
-def to_table(readings: list[Reading], labels: tuple[str, ...]) -> "Table":
+def to_table(readings: Sequence[Reading], labels: tuple[str, ...]) -> "Table":
     """A rich table: a row per face with box, detector score, label and all probabilities."""
     from rich.table import Table
 
@@ -29,12 +31,15 @@ def to_table(readings: list[Reading], labels: tuple[str, ...]) -> "Table":
     for label in labels:
         table.add_column(label, justify="right")
     for number, reading in enumerate(readings, 1):
+        if reading.face is None or reading.scores is None:
+            continue
         box, score = reading.face.box, reading.face.score
+        doubt = "" if reading.status == "ok" else f" [dim]({reading.status})[/dim]"
         table.add_row(
             str(number),
             f"{box.x} {box.y} {box.width} {box.height}",
             "-" if score is None else f"{score:.2f}",
-            f"[bold]{reading.label}[/bold] {reading.confidence:.0%}",
+            f"[bold]{reading.label}[/bold] {reading.confidence:.0%}{doubt}",
             *(_cell(v, v == reading.confidence) for v in reading.scores.values),
         )
     return table
@@ -44,12 +49,7 @@ def _cell(value: float, top: bool) -> str:
     return f"[bold]{value:.3f}[/bold]" if top else f"[dim]{value:.3f}[/dim]"
 
 
-def to_json(path: str, readings: list[Reading]) -> str:
-    """One JSON object: the picture's path and its faces."""
-    return json.dumps({"path": path, "faces": [r.to_dict() for r in readings]}, indent=2)
-
-
-def draw(picture: NDArray[np.uint8], readings: list[Reading]) -> NDArray[np.uint8]:
+def draw(picture: Pixels, readings: Sequence[Reading]) -> Pixels:
     """(H', W', 3) uint8 RGB: the picture with numbered boxes, and beside it a panel of bars.
 
     A small picture is enlarged so that the words can be read.
@@ -58,15 +58,43 @@ def draw(picture: NDArray[np.uint8], readings: list[Reading]) -> NDArray[np.uint
 
     scale = min(max(1.0, 480 / picture.shape[0]), 12.0)
     size = (max(1, round(picture.shape[1] * scale)), round(picture.shape[0] * scale))
-    enlarged = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
-    canvas = np.array(enlarged, np.uint8)
-    for number, reading in enumerate(readings, 1):
-        _draw_box(canvas, reading, number, scale)
-    panels = [_panel(reading, number) for number, reading in enumerate(readings, 1)]
+    canvas = np.array(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    faces = [(r.face, r.scores) for r in readings if r.face and r.scores]
+    for number, (face, scores) in enumerate(faces, 1):
+        _draw_box(canvas, face.box, f"{number} {scores.label} {scores.confidence:.0%}", scale)
+    panels = [_panel(scores, number) for number, (_, scores) in enumerate(faces, 1)]
     return _beside(canvas, panels) if panels else canvas
 
 
-def save_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+def overlay(picture: Pixels, readings: Sequence[Reading], *, blur: bool = False) -> Pixels:
+    """(H, W, 3) uint8 RGB: a frame with a box, the face's id and its smoothed expression.
+
+    With `blur`, faces are made unrecognisable: a box of 8 x 8 averages, wider than the face.
+    """
+    canvas = np.array(picture, np.uint8)
+    faces = [(r, r.face, r.smoothed or r.scores) for r in readings if r.face and r.scores]
+    for _, face, _ in faces if blur else []:
+        _hide(canvas, face.box)
+    for reading, face, scores in faces:
+        if scores is not None:
+            number = "" if reading.face_id is None else f"{reading.face_id} "
+            _draw_box(canvas, face.box, f"{number}{scores.label} {scores.confidence:.0%}", 1.0)
+    return canvas
+
+
+def _hide(canvas: Pixels, box: Box) -> None:
+    import cv2
+
+    frame = box.square(1.3)
+    top, left = max(0, frame.y), max(0, frame.x)
+    part = canvas[top : frame.y + frame.height, left : frame.x + frame.width]
+    if part.size:
+        small = cv2.resize(part, (8, 8), interpolation=cv2.INTER_AREA)
+        size = (part.shape[1], part.shape[0])
+        part[...] = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
+
+
+def save_picture(path: Path, picture: Pixels) -> None:
     """Write (H, W, 3) RGB as the format of the suffix; InputError for an unknown one."""
     import cv2
 
@@ -79,16 +107,14 @@ def save_picture(path: Path, picture: NDArray[np.uint8]) -> None:
         file.write(data.tobytes())
 
 
-def _draw_box(canvas: NDArray[np.uint8], reading: Reading, number: int, scale: float) -> None:
+def _draw_box(canvas: Pixels, box: Box, words: str, scale: float) -> None:
     import cv2
 
-    box = reading.face.box
     x, y, right, bottom = (
         round(v * scale) for v in (box.x, box.y, box.x + box.width, box.y + box.height)
     )
     cv2.rectangle(canvas, (x, y), (right, bottom), _PAPER, 4, cv2.LINE_AA)
     cv2.rectangle(canvas, (x, y), (right, bottom), _TOP, 2, cv2.LINE_AA)
-    words = f"{number} {reading.label} {reading.confidence:.0%}"
     (width, height), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, 0.55, 1)
     left = int(np.clip(x, 0, max(0, canvas.shape[1] - width - 10)))
     top = y - height - 12 if y > height + 12 else bottom
@@ -96,17 +122,17 @@ def _draw_box(canvas: NDArray[np.uint8], reading: Reading, number: int, scale: f
     _write(canvas, words, left + 5, top + height + 5, 0.55, _PAPER)
 
 
-def _panel(reading: Reading, number: int) -> NDArray[np.uint8]:
+def _panel(scores: Scores, number: int) -> Pixels:
     """Bars of one face: (height, _PANEL_PX, 3)."""
     import cv2
 
-    values = reading.scores.to_dict()
+    values = scores.to_dict()
     panel = np.full((_LINE_PX * (len(values) + 2), _PANEL_PX, 3), 255, np.uint8)
     _write(panel, f"face {number}", 14, 20, 0.55, _INK)
     for line, (label, value) in enumerate(values.items(), 1):
         y = _LINE_PX * line + 8
         left, room = 92, _PANEL_PX - 92 - 50
-        colour = _TOP if label == reading.label else _BAR
+        colour = _TOP if label == scores.label else _BAR
         cv2.rectangle(
             panel, (left, y + 3), (left + max(1, round(room * value)), y + 15), colour, cv2.FILLED
         )
@@ -116,14 +142,14 @@ def _panel(reading: Reading, number: int) -> NDArray[np.uint8]:
 
 
 def _write(
-    canvas: NDArray[np.uint8], words: str, x: int, y: int, size: float, colour: tuple[int, ...]
+    canvas: Pixels, words: str, x: int, y: int, size: float, colour: tuple[int, ...]
 ) -> None:
     import cv2
 
     cv2.putText(canvas, words, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
 
 
-def _beside(canvas: NDArray[np.uint8], panels: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+def _beside(canvas: Pixels, panels: list[Pixels]) -> Pixels:
     """The panels in columns right of the picture, as many to a column as its height holds."""
     height = panels[0].shape[0]
     rows = max(1, canvas.shape[0] // height)

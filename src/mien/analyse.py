@@ -1,0 +1,220 @@
+"""Pictures or a video in; tables, drawings, a film and a timeline out."""
+
+import contextlib
+import csv
+import dataclasses
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mien.errors import InputError
+from mien.faces.tracking import Tracker
+from mien.files import write_text
+from mien.output import Table, done_in, draw, open_table, overlay, save_picture
+from mien.output.tables import read_row
+from mien.output.timeline import Timeline
+from mien.recognizer import Recognizer
+from mien.segments import Segment, Segmenter
+from mien.sources import Cut, Frame, Pending, open_items
+from mien.stream import Seen
+from mien.types import Reading, Readings
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What to write; None: nothing. `pictures` is a folder; the last three are for videos."""
+
+    tables: tuple[Path, ...] = ()
+    pictures: Path | None = None
+    video: Path | None = None
+    plot: Path | None = None
+    segments: Path | None = None
+    blur: bool = False
+
+    @property
+    def csv(self) -> Path | None:
+        """The table that an interrupted run can be continued from."""
+        return next((t for t in self.tables if t.suffix == ".csv"), None)
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts of what was read."""
+
+    pictures: int = 0
+    faces: int = 0
+    without_face: int = 0
+    unreadable: int = 0
+    skipped: int = 0
+    labels: dict[str, int] = field(default_factory=dict)
+
+    def count(self, readings: Readings) -> None:
+        """Take up the readings of one picture."""
+        self.pictures += 1
+        for reading in readings:
+            if reading.label is not None:
+                self.faces += 1
+                self.labels[reading.label] = self.labels.get(reading.label, 0) + 1
+        self.without_face += readings[0].status == "no_face"
+        self.unreadable += readings[0].status == "unreadable"
+
+    def words(self) -> str:
+        """The counts in a line."""
+        told = [f"{self.pictures} read", f"{self.faces} faces"]
+        told += [f"{self.without_face} without a face"] if self.without_face else []
+        told += [f"{self.unreadable} unreadable"] if self.unreadable else []
+        told += [f"{self.skipped} done before"] if self.skipped else []
+        shown = sorted(self.labels.items(), key=lambda item: -item[1])
+        counts = ", ".join(f"{label} {count}" for label, count in shown)
+        return ", ".join(told) + (f"; {counts}" if counts else "")
+
+
+def analyse(
+    recognizer: Recognizer,
+    source: Any,
+    outputs: Outputs,
+    *,
+    cut: Cut | None = None,
+    resume: bool = False,
+    private: bool = False,
+    begin: Callable[[int | None], None] = lambda _total: None,
+    advance: Callable[[int], None] = lambda _done: None,
+    show: Callable[[Seen], None] = lambda _seen: None,
+) -> Summary:
+    """Read `source`, write `outputs` on the way, and count.
+
+    With `resume`, what the rows of the .csv table hold is not read again. `begin` is told how many
+    pictures or frames will come, `advance` of each one done, `show` what was seen. Raises
+    InputError for outputs that do not fit the source, and the errors of opening it.
+    """
+    film = _Film(recognizer, outputs)
+    rows = _done(recognizer, outputs, resume)
+    if rows and outputs.video is not None:
+        raise InputError("a film cannot be continued; leave --video or --resume out")
+    times = [float(row["time_s"]) for row in rows if row["time_s"]]
+    if times:
+        cut = dataclasses.replace(cut or Cut(), after_s=max(times))
+    opened = open_items(source, private=private, cut=cut)
+    if not opened.film and (outputs.video or outputs.plot or outputs.segments):
+        raise InputError(f"{source} is no video: --video, --plot and --segments need one")
+    summary = Summary(skipped=len({row["path"] for row in rows}) if not opened.film else len(times))
+    items = opened.items if opened.film else _left(opened.items, {row["path"] for row in rows})
+    begin(opened.total if opened.film else len(items))  # type: ignore[arg-type]
+    film.recall(rows)
+    keep = outputs.video is not None or outputs.pictures is not None
+    with contextlib.ExitStack() as stack:
+        clip = _clip(stack, outputs, opened.items, source, cut)
+        tables = _tables(stack, recognizer, outputs, resume)
+        seen_all = recognizer.read(
+            items, pixels=keep, tracker=film.tracker if opened.film else None
+        )
+        stack.callback(seen_all.close)  # type: ignore[attr-defined]
+        for seen in seen_all:
+            for table in tables:
+                table.write(seen.readings)
+            if outputs.pictures is not None and seen.pixels is not None:
+                save_picture(_place(outputs.pictures, seen), draw(seen.pixels, seen.readings))
+            if clip is not None and seen.pixels is not None and seen.time_s is not None:
+                picture = overlay(seen.pixels, seen.readings, blur=outputs.blur)
+                clip.write(picture, seen.time_s)
+            film.add(seen.readings)
+            summary.count(seen.readings)
+            show(seen)
+            advance(1)
+    film.save()
+    return summary
+
+
+class _Film:
+    """What is kept of a video beside its table: ids, segments, the timeline."""
+
+    def __init__(self, recognizer: Recognizer, outputs: Outputs) -> None:
+        self.tracker = Tracker()
+        self._labels, self._outputs = recognizer.labels, outputs
+        self._segmenter = Segmenter() if outputs.segments else None
+        self._timeline = Timeline() if outputs.plot else None
+        self._segments: list[Segment] = []
+
+    def add(self, readings: Readings) -> None:
+        for reading in readings:
+            if self._segmenter is not None:
+                self._segments += self._segmenter.add(reading)
+            if self._timeline is not None:
+                self._timeline.add(reading)
+
+    def recall(self, rows: list[dict[str, str]]) -> None:
+        """Bring everything to where an interrupted run left it."""
+        for row in rows:
+            found = read_row(row, self._labels)
+            if found is None or not row["face_id"]:
+                continue
+            face, scores = found
+            face_id, time_s = int(row["face_id"]), float(row["time_s"])
+            smoothed = self.tracker.recall(face_id, time_s, face, scores)
+            self.add(
+                Readings([Reading(face, scores, time_s=time_s, face_id=face_id, smoothed=smoothed)])
+            )
+
+    def save(self) -> None:
+        if self._segmenter is not None and self._outputs.segments is not None:
+            self._segments += self._segmenter.close()
+            _write_segments(self._outputs.segments, self._segments)
+        if self._timeline is not None and self._outputs.plot is not None:
+            self._timeline.save(self._outputs.plot)
+
+
+def _write_segments(path: Path, segments: list[Segment]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([f.name for f in dataclasses.fields(Segment)])
+    for one in sorted(segments, key=lambda s: (s.from_s, s.face_id)):
+        values = dataclasses.astuple(one)
+        writer.writerow([round(v, 6) if isinstance(v, float) else v for v in values])
+    write_text(path, text.getvalue())
+
+
+def _done(recognizer: Recognizer, outputs: Outputs, resume: bool) -> list[dict[str, str]]:
+    if not resume:
+        return []
+    if outputs.csv is None:
+        raise InputError("--resume continues a table: give the same --csv as before")
+    return done_in(outputs.csv, recognizer.labels)
+
+
+def _left(items: Any, done: set[str]) -> list[Frame | Pending]:
+    return [item for item in items if item.name not in done]
+
+
+def _tables(
+    stack: contextlib.ExitStack, recognizer: Recognizer, outputs: Outputs, resume: bool
+) -> list[Table]:
+    tables = []
+    for path in outputs.tables:
+        table = open_table(path, recognizer.labels, resume=resume)
+        stack.callback(table.close)
+        tables.append(table)
+    return tables
+
+
+def _clip(
+    stack: contextlib.ExitStack, outputs: Outputs, video: Any, source: Any, cut: Cut | None
+) -> Any:
+    if outputs.video is None:
+        return None
+    from mien.output.clip import Clip
+
+    start_s = cut.start_s if cut else 0.0
+    sound = str(source) if Path(str(source)).is_file() else None
+    fps = video.facts.fps if hasattr(video, "facts") else 25.0
+    return stack.enter_context(Clip(outputs.video, fps, sound, start_s))
+
+
+def _place(folder: Path, seen: Seen) -> Path:
+    """Where the drawing of a picture goes: its own path below `folder`."""
+    if seen.index is not None:
+        return folder / f"frame_{seen.index:06d}.jpg"
+    name = Path(seen.path or "picture")
+    parts = [p for p in name.parts if p not in (name.anchor, "..", ".")]
+    return folder.joinpath(*parts).with_suffix(f"{name.suffix}.jpg")

@@ -1,0 +1,6 @@
+"""Readings → what people look at and programs read: tables, pictures, films, timelines."""
+
+from mien.output.drawing import draw, overlay, save_picture, to_table
+from mien.output.tables import Table, done_in, open_table
+
+__all__ = ["Table", "done_in", "draw", "open_table", "overlay", "save_picture", "to_table"]

@@ -1,0 +1,170 @@
+"""Tables that grow with the work: valid after any interruption, ready to be continued."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from mien.errors import InputError
+from mien.files import replacing
+from mien.types import COLUMNS, Box, Face, Readings, Scores
+
+_DECIMALS = 6
+
+
+class Table(Protocol):
+    """Takes the readings of one picture or frame after the other."""
+
+    def write(self, readings: Readings) -> None:
+        """Add the readings of one picture or frame, all or none."""
+        ...
+
+    def close(self) -> None:
+        """Finish the file."""
+        ...
+
+
+def open_table(path: Path, labels: Sequence[str], *, resume: bool = False) -> Table:
+    """A table in the format of its suffix: .csv, .jsonl or .parquet.
+
+    With `resume`, rows are added to those that are there. Raises InputError for another suffix, for
+    a table of other columns, and for a Parquet file to be continued.
+    """
+    if path.suffix == ".csv":
+        return _Csv(path, labels, resume)
+    if path.suffix in (".jsonl", ".ndjson"):
+        return _JsonLines(path, resume)
+    if path.suffix == ".parquet":
+        if resume:
+            raise InputError(f"{path} cannot be continued: Parquet is written whole; use a .csv")
+        return _Parquet(path, labels)
+    raise InputError(f"{path}: cannot write {path.suffix!r}; use .csv, .jsonl or .parquet")
+
+
+def done_in(path: Path, labels: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of an interrupted .csv, none if there is no such file.
+
+    A last line that was cut off is dropped from the file. Raises InputError if its columns are not
+    those of `labels`.
+    """
+    if not path.exists():
+        return []
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) < len(data):
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+    reader = csv.DictReader(io.StringIO(whole.decode("utf-8", "replace"), newline=""))
+    rows = list(reader)
+    if whole and tuple(reader.fieldnames or ()) != (*COLUMNS, *labels):
+        raise InputError(f"{path} has other columns than this model writes; choose another --csv")
+    return rows
+
+
+def read_row(row: dict[str, str], labels: Sequence[str]) -> tuple[Face, Scores] | None:
+    """Face and scores of a row of `done_in`; None if it has none."""
+    if not row["width"]:
+        return None
+    box = Box(*(int(row[name]) for name in ("x", "y", "width", "height")))
+    values = [float(row[label]) for label in labels]
+    return Face(box), Scores(tuple(labels), tuple(v / sum(values) for v in values))
+
+
+class _Lines:
+    """A file to which whole lines are added, each write handed to the system at once."""
+
+    def __init__(self, path: Path, resume: bool) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab" if resume else "wb", buffering=0)
+
+    def add(self, text: str) -> None:
+        self._file.write(text.encode("utf-8", "replace"))
+
+    @property
+    def empty(self) -> bool:
+        return self._file.tell() == 0
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Csv:
+    def __init__(self, path: Path, labels: Sequence[str], resume: bool) -> None:
+        self._labels = tuple(labels)
+        if resume:
+            done_in(path, labels)
+        self._lines = _Lines(path, resume)
+        if self._lines.empty:
+            self._lines.add(_csv_lines([[*COLUMNS, *self._labels]]))
+
+    def write(self, readings: Readings) -> None:
+        rows = [[_cell(v) for v in r.to_row(self._labels).values()] for r in readings]
+        self._lines.add(_csv_lines(rows))
+
+    def close(self) -> None:
+        self._lines.close()
+
+
+def _csv_lines(rows: list[list[Any]]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return round(value, _DECIMALS) if isinstance(value, float) else value
+
+
+class _JsonLines:
+    """A line per reading; a resumed file loses a last line that was cut off."""
+
+    def __init__(self, path: Path, resume: bool) -> None:
+        if resume and path.exists():
+            data = path.read_bytes()
+            with path.open("r+b") as file:
+                file.truncate(data.rfind(b"\n") + 1)
+        self._lines = _Lines(path, resume)
+
+    def write(self, readings: Readings) -> None:
+        self._lines.add("".join(f"{json.dumps(r.to_dict())}\n" for r in readings))
+
+    def close(self) -> None:
+        self._lines.close()
+
+
+class _Parquet:
+    """Row groups in a file that takes its name when it is closed."""
+
+    _ROWS = 10_000
+
+    def __init__(self, path: Path, labels: Sequence[str]) -> None:
+        from mien.extras import need
+
+        self._arrow = need("pyarrow", extra="report")
+        parquet = need("pyarrow.parquet", extra="report")
+        self._labels = tuple(labels)
+        kinds: dict[str, Any] = dict.fromkeys((*COLUMNS, *labels), self._arrow.float64())
+        kinds |= dict.fromkeys(("path", "label", "status"), self._arrow.string())
+        kinds |= dict.fromkeys(
+            ("frame", "face_id", "x", "y", "width", "height"), self._arrow.int64()
+        )
+        self._schema = self._arrow.schema(list(kinds.items()))
+        self._place = replacing(path)
+        self._writer = parquet.ParquetWriter(self._place.__enter__(), self._schema)
+        self._rows: list[dict[str, Any]] = []
+
+    def write(self, readings: Readings) -> None:
+        self._rows += [r.to_row(self._labels) for r in readings]
+        if len(self._rows) >= self._ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._writer.close()
+        self._place.__exit__(None, None, None)
+
+    def _flush(self) -> None:
+        self._writer.write_table(self._arrow.Table.from_pylist(self._rows, self._schema))
+        self._rows = []

@@ -1,0 +1,88 @@
+"""Readings of a video → who showed which expression from when to when."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mien.faces.tracking import GAP_S
+from mien.types import Reading
+
+HOLD_S = 0.2
+"""An expression counts once it has been the most probable one for as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One face showing one expression: times in seconds, the peak as smoothed probability."""
+
+    face_id: int
+    expression: str
+    from_s: float
+    to_s: float
+    peak: float
+    peak_s: float
+
+
+@dataclass(slots=True)
+class _Run:
+    """Frames in a row with one expression on top."""
+
+    expression: str
+    from_s: float
+    to_s: float
+    peak: float
+    peak_s: float
+
+    def extend(self, time_s: float, value: float) -> None:
+        self.to_s = time_s
+        if value > self.peak:
+            self.peak, self.peak_s = value, time_s
+
+    def segment(self, face_id: int) -> Segment:
+        return Segment(face_id, self.expression, self.from_s, self.to_s, self.peak, self.peak_s)
+
+
+class Segmenter:
+    """Takes the readings of frame after frame; gives segments as they end.
+
+    A run shorter than `HOLD_S` belongs to the segment that it interrupts.
+    """
+
+    def __init__(self) -> None:
+        self._settled: dict[int, _Run] = {}
+        self._rising: dict[int, _Run] = {}
+
+    def add(self, reading: Reading) -> Iterator[Segment]:
+        """The segments that this reading ends."""
+        if reading.face_id is None or reading.smoothed is None or reading.time_s is None:
+            return
+        yield from self._gone(reading.time_s)
+        key, time_s = reading.face_id, reading.time_s
+        label, value = reading.smoothed.label, reading.smoothed.confidence
+        settled, rising = self._settled.get(key), self._rising.pop(key, None)
+        if settled is None:
+            self._settled[key] = _Run(label, time_s, time_s, value, time_s)
+        elif label == settled.expression:
+            settled.extend(time_s, value)
+        else:
+            if rising is None or rising.expression != label:
+                rising = _Run(label, time_s, time_s, value, time_s)
+            rising.extend(time_s, value)
+            if time_s - rising.from_s >= HOLD_S:
+                settled.to_s = rising.from_s
+                yield settled.segment(key)
+                self._settled[key] = rising
+            else:
+                self._rising[key] = rising
+                settled.to_s = time_s
+
+    def close(self) -> Iterator[Segment]:
+        """The segments still open at the end."""
+        for key in sorted(self._settled):
+            yield self._settled[key].segment(key)
+        self._settled.clear()
+
+    def _gone(self, now_s: float) -> Iterator[Segment]:
+        for key, run in sorted(self._settled.items()):
+            if now_s - run.to_s > GAP_S:
+                self._rising.pop(key, None)
+                yield self._settled.pop(key).segment(key)

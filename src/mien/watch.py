@@ -1,0 +1,85 @@
+"""A camera in the terminal: a live table of who shows what."""
+
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mien.faces.tracking import Tracker
+from mien.output import open_table
+from mien.recognizer import Recognizer, tracked
+from mien.sources.live import Live
+from mien.types import Readings, Scores
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_BAR_CELLS = 12
+
+
+@dataclass(slots=True)
+class Watched:
+    """Frames read and dropped, and how many were read in a second."""
+
+    frames: int = 0
+    dropped: int = 0
+    rate: float = 0.0
+
+
+def watch(
+    recognizer: Recognizer,
+    source: str | int,
+    csv: Path | None,
+    seconds: float | None,
+    console: "Console",
+) -> Watched:
+    """Show the newest frame's readings until the source ends, `seconds` are over, or Ctrl-C.
+
+    Raises PictureError if the source cannot be opened or stops.
+    """
+    from rich.live import Live as LiveTable
+
+    live, tracker, watched = Live(source), Tracker(), Watched()
+    with contextlib.ExitStack() as stack:
+        table = open_table(csv, recognizer.labels) if csv else None
+        if table is not None:
+            stack.callback(table.close)
+        screen = stack.enter_context(LiveTable(console=console, auto_refresh=False, transient=True))
+        stack.enter_context(contextlib.suppress(KeyboardInterrupt))
+        started = time.monotonic()
+        for frame in live:
+            seen = tracked(recognizer.see(frame), tracker)
+            if table is not None:
+                table.write(seen.readings)
+            watched.frames += 1
+            watched.dropped = live.dropped
+            watched.rate = watched.frames / max(1e-3, time.monotonic() - started)
+            screen.update(_table(seen.readings, recognizer.labels, watched), refresh=True)
+            if seconds is not None and time.monotonic() - started >= seconds:
+                break
+    return watched
+
+
+def _table(readings: Readings, labels: tuple[str, ...], watched: Watched) -> "Table":
+    from rich.table import Table
+
+    title = f"{watched.rate:.1f} frames/s, {watched.dropped} dropped; Ctrl-C ends"
+    table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
+    table.add_column("expression")
+    faces = [(r, r.smoothed or r.scores) for r in readings if r.scores]
+    for reading, _ in faces:
+        table.add_column(f"face {reading.face_id}", no_wrap=True)
+    for label in labels:
+        table.add_row(label, *(_bar(scores, label) for _, scores in faces))
+    if not faces:
+        table.add_column("no face")
+    return table
+
+
+def _bar(scores: Scores | None, label: str) -> str:
+    value = scores.to_dict()[label] if scores else 0.0
+    cells = "█" * round(value * _BAR_CELLS)
+    style = "bold cyan" if scores and scores.label == label else "dim"
+    return f"[{style}]{cells:<{_BAR_CELLS}}[/{style}] {value:4.0%}"
