@@ -174,9 +174,8 @@ def encoded(
     noise = np.random.default_rng(0).integers(0, 40, (sizes[0][1], sizes[0][0], 3), np.uint8)
     noise[:, : sizes[0][0] // 2, 0] += 200
     noise[:, sizes[0][0] // 2 :, 2] += 200
-    with av.open(
-        str(path), "w", options={"movflags": "faststart"} if codec != "png" else {}
-    ) as out:
+    head_first = {"movflags": "faststart"} if path.suffix == ".mp4" else {}
+    with av.open(str(path), "w", options=head_first) as out:
         video = out.add_stream(codec, rate=25, options=options)
         video.width, video.height, video.pix_fmt = *sizes[0], pix_fmt
         if turn:
@@ -202,7 +201,7 @@ def test_a_film_that_was_taken_lying_is_turned_upright(tmp_path, turn):
         assert (red > blue + 100) if upright[row, column] else (blue > red + 100)
 
 
-@pytest.mark.parametrize("part", [0.35, 0.5, 0.8, 0.99])
+@pytest.mark.parametrize("part", [0.5, 0.8, 0.99])
 @pytest.mark.parametrize(
     ("suffix", "codec"),
     [("mkv", "libx264"), ("ts", "libx264"), ("mp4", "libx264"), ("avi", "mjpeg")],
@@ -213,9 +212,9 @@ def test_a_broken_tail_costs_only_the_frames_in_it(tmp_path, suffix, codec, part
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
     frames = list(Video(str(path)))
     good = [f for f in frames if f.error is None]
-    assert 40 * part * 0.6 - 2 <= len(good) <= 40
+    assert 40 * part - 15 <= len(good) <= 40
     assert [f.index for f in good] == list(range(len(good)))
-    assert [f.time_s for f in good] == [f.time_s for f in whole[: len(good)]]
+    assert [f.time_s for f in good[:-3]] == [f.time_s for f in whole[: len(good) - 3]]
     for before, after in zip(whole, good[:-3], strict=False):
         assert (before.pixels == after.pixels).all()
     assert frames[: len(good)] == good, "an error comes last, and once"
@@ -223,7 +222,7 @@ def test_a_broken_tail_costs_only_the_frames_in_it(tmp_path, suffix, codec, part
 
 
 def test_a_frame_that_cannot_be_decoded_ends_the_video_with_the_reason(tmp_path):
-    path = encoded(tmp_path / "a.mkv", "png", [(64, 48)] * 8)
+    path = encoded(tmp_path / "a.avi", "png", [(64, 48)] * 8)
     data = path.read_bytes()
     heads = [i for i in range(len(data)) if data.startswith(b"\x89PNG", i)]
     path.write_bytes(data[: heads[5]] + b"0000" + data[heads[5] + 4 :])
@@ -235,15 +234,15 @@ def test_a_frame_that_cannot_be_decoded_ends_the_video_with_the_reason(tmp_path)
 
 def test_a_damaged_film_can_be_left_early(tmp_path):
     """FFmpeg's threads log what is wrong with it; that once waited for Python for ever."""
-    path = encoded(tmp_path / "a.ts", "libx264", [SIZE] * 60, g="100", threads="1")
+    path = encoded(tmp_path / "a.ts", "libx264", [(640, 360)] * 12, g="100", crf="5")
     data = bytearray(path.read_bytes())
     rng = np.random.default_rng(0)
-    for place in rng.integers(len(data) // 20, len(data), 300):
+    for place in rng.integers(len(data) // 5, len(data), 3000):
         data[place] ^= 0xFF
     path.write_bytes(data)
     code = (
         "import sys; from mien.sources.video import Video\n"
-        "for _ in range(20): next(iter(Video(sys.argv[1])), None)"
+        "for _ in range(30): next(iter(Video(sys.argv[1])), None)"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=60)
 
@@ -283,7 +282,7 @@ def sound_in_mp4(path: Path) -> None:
 def head_lost(path: Path) -> None:
     """An .mp4 keeps its table of contents at the end, unless it is moved."""
     film(path, [0, 0.04, 0.08], SIZE)
-    path.write_bytes(path.read_bytes()[:-500])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 UNREADABLE = {

@@ -19,6 +19,7 @@ from mien.sources.pictures import MAX_PIXELS
 MAX_FETCHED_BYTES = 500_000_000
 _OPEN_S, _READ_S, _FETCH_S = 10.0, 10.0, 600.0
 _WORTH_A_SEEK_S = 2.0
+_FASTEST_FPS = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Video:
         with _opened(path) as container:
             stream = container.streams.video[0]
             fps = float(stream.average_rate or stream.guessed_rate or 25)
+            if not 0 < fps <= _FASTEST_FPS:  # a damaged head, or the ticks of a clock (90,000)
+                fps = 25.0
             length = container.duration / av.time_base if container.duration else None
             self.facts = Facts(stream.width, stream.height, length, stream.frames or None, fps)
 
@@ -73,8 +76,8 @@ class Video:
                     pixels = _upright(frame)
                 except StopIteration:
                     return
-                except (FFmpegError, ValueError, MemoryError) as error:
-                    yield Frame(self.name, None, error=f"the video breaks off here ({error})")
+                except (FFmpegError, ValueError, MemoryError, IndexError) as error:
+                    yield Frame(self.name, None, error=f"{self.name} breaks off here ({error})")
                     return
                 yield Frame(self.name, pixels, index, round(time_s, 6))
 
@@ -86,7 +89,7 @@ class Video:
         last = -1.0
         for index, frame in enumerate(container.decode(stream), first):
             time_s = index / self.facts.fps if frame.time is None else frame.time - began
-            if time_s <= last:  # a broken clock; times must rise
+            if time_s <= last + 1e-6:  # a broken clock; times must rise, rounded too
                 time_s = last + 1 / self.facts.fps
             last = time_s
             yield index, time_s, frame
@@ -179,7 +182,7 @@ def _upright(frame: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[Any]:
-    av.logging.set_level(None)
+    av.logging.set_level(None)  # any other level takes the GIL for a line, and can deadlock
     live = {"rtsp_transport": "tcp"} if path.startswith("rtsp") else {}
     try:
         container = av.open(path, options=live, timeout=(_OPEN_S, _READ_S))
@@ -189,6 +192,9 @@ def _opened(path: str) -> Iterator[Any]:
     with container:
         if not container.streams.video:
             raise PictureError(f"{path} has no video stream")
-        if container.streams.video[0].width * container.streams.video[0].height == 0:
+        stream = container.streams.video[0]
+        if stream.codec_context is None:  # PyAV's stream has no width then
+            raise PictureError(f"{path} has a video stream of an unknown codec; it may be damaged")
+        if stream.width * stream.height == 0:
             raise PictureError(f"{path} has a video stream without pictures; it is damaged")
         yield container
