@@ -17,30 +17,34 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**27))
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mien.errors import MienError
     from mien.recognizer import Recognizer
-    from mien.types import Box, Face, Reading, Scores
+    from mien.types import Box, Face, Reading, Readings, Scores
 
-__all__ = ["Box", "Face", "MienError", "Reading", "Recognizer", "Scores", "recognize"]
+__all__ = ["Box", "Face", "MienError", "Reading", "Readings", "Recognizer", "Scores", "recognize"]
 
 _HOMES = {
     "Box": "mien.types",
     "Face": "mien.types",
     "MienError": "mien.errors",
     "Reading": "mien.types",
+    "Readings": "mien.types",
     "Recognizer": "mien.recognizer",
     "Scores": "mien.types",
 }
 
 
-def recognize(picture: "str | Path") -> "list[Reading]":
-    """A reading per face of a photo, with the default weights; for many photos, make a
-    `Recognizer` once."""
+def recognize(
+    source: Any, *, detector: Any = "auto", color: Any = "rgb", strict: bool = False
+) -> "Readings":
+    """A reading per face of a photo (or of many, or a video) with the default weights.
+
+    `source`, `color` and `strict` as in `Recognizer.recognize`, `detector` as in `Recognizer`. To
+    read more than once, make a `Recognizer` and keep it.
+    """
     from mien.recognizer import Recognizer
 
-    return Recognizer().recognize(picture)
+    return Recognizer(detector=detector).recognize(source, color=color, strict=strict)
 
 
 def __getattr__(name: str) -> Any:

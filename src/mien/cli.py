@@ -410,7 +410,7 @@ def _line(reading: Any) -> str:
     if reading.time_s is not None:
         where += f" {reading.time_s:.3f} s face {reading.face_id}" if reading.face else ""
     if reading.face is None:
-        return f"{where}: {reading.error or 'no face'}"
+        return reading.error or f"{where}: no face"
     doubt = "" if reading.status == "ok" else f" ({reading.status})"
     return f"{where}: {reading.label} {reading.confidence:.0%}{doubt}"
 
