@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mien import bundle, cli
 from mien.cli import main
 from mien.demo import PORTRAIT
 from mien.recipe import recipe_names
@@ -98,6 +99,10 @@ def test_evaluate_compare_export_recognise(mien, workshop: Path, drawn: Path, tm
     code, out, _ = mien("recognize", face, *arguments)
     assert code == 0
     assert set(json.loads(out)["faces"][0]["expressions"]) == set(card["labels"])
+
+
+def test_the_default_model_is_named_once():
+    assert cli.DEFAULT == bundle.DEFAULT
 
 
 def test_demo_reads_the_portrait(mien, tmp_path: Path):

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import cv2
+
 from mien.errors import PictureError
 from mien.sources.frames import Frame
 from mien.sources.video import Video
@@ -50,6 +52,9 @@ class Live:
             raise PictureError(f"{self.name} has sent nothing for {_PATIENCE_S:.0f} s; check it")
         return None
 
+    def _stopped(self, error: Exception) -> PictureError:
+        return PictureError(f"{self.name} has stopped ({error}); check it")
+
     def _read(self) -> None:
         try:
             for frame in self._frames:
@@ -59,8 +64,8 @@ class Live:
                     self.dropped += self._newest is not None
                     self._newest = frame
                     self._fresh.notify()
-        except PictureError as error:
-            self._failure = error
+        except (PictureError, OSError, cv2.error) as error:
+            self._failure = error if isinstance(error, PictureError) else self._stopped(error)
         finally:
             with self._fresh:
                 self._over = True
@@ -68,8 +73,6 @@ class Live:
 
 
 def _camera(number: int) -> Iterator[Frame]:
-    import cv2
-
     capture: Any = cv2.VideoCapture(number)
     if not capture.isOpened():
         raise PictureError(
@@ -80,8 +83,6 @@ def _camera(number: int) -> Iterator[Frame]:
 
 
 def _captured(capture: Any, number: int) -> Iterator[Frame]:
-    import cv2
-
     started = time.monotonic()
     index = 0
     try:
