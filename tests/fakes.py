@@ -11,7 +11,7 @@ from mien.labels import FER2013
 from mien.preprocess import Preprocess
 
 
-def brightness_bundle(folder: Path, labels: tuple[str, ...] = FER2013) -> Bundle:
+def brightness_bundle(folder: Path, labels: tuple[str, ...] = FER2013, size_px: int = 8) -> Bundle:
     """A bundle that reads the mean brightness of a crop: dark is the first label, bright the last.
 
     logit[i] = 20 c[i] b - 10 c[i]^2 for brightness b and centres c, evenly spaced in 0-1.
@@ -28,7 +28,11 @@ def brightness_bundle(folder: Path, labels: tuple[str, ...] = FER2013) -> Bundle
     graph = helper.make_graph(
         nodes,
         "brightness",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["faces", 1, 8, 8])],
+        [
+            helper.make_tensor_value_info(
+                "images", TensorProto.FLOAT, ["faces", 1, size_px, size_px]
+            )
+        ],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["faces", len(labels)])],
         [numpy_helper.from_array(v, k) for k, v in weights.items()],
     )
@@ -41,7 +45,7 @@ def brightness_bundle(folder: Path, labels: tuple[str, ...] = FER2013) -> Bundle
         paper="-",
         licence="Apache-2.0",
         labels=labels,
-        preprocess=Preprocess(size_px=8, mean=(0.0,), std=(1.0,), source_px=8),
+        preprocess=Preprocess(size_px=size_px, mean=(0.0,), std=(1.0,), source_px=8),
         digest=sha256(folder / MODEL_FILE),
         parameters=2 * len(labels),
         macs=64 + len(labels),

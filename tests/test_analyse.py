@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,6 +71,17 @@ def test_many_pictures_read_as_one_by_one(recognizer, album):
             assert alone.scores.values == pytest.approx(reading.scores.values, abs=1e-6)
 
 
+def test_a_name_that_is_no_utf_8_is_a_row_like_any_other(recognizer, tmp_path):
+    name = os.fsdecode(b"caf\xe9.jpg")
+    (tmp_path / "album").mkdir()
+    shutil.copy(PORTRAIT, tmp_path / "album" / name)
+    tables = (tmp_path / "t.csv", tmp_path / "t.parquet", tmp_path / "t.jsonl")
+    analyse(recognizer, tmp_path / "album", Outputs(tables))
+    assert list(pd.read_parquet(tables[1]).path) == [str(tmp_path / "album" / "caf\\udce9.jpg")]
+    again = analyse(recognizer, tmp_path / "album", Outputs(tables[:1]), resume=True)
+    assert (again.pictures, again.skipped) == (0, 1)
+
+
 def test_a_folder_is_continued_where_it_stopped(recognizer, album, tmp_path):
     analyse(recognizer, album, Outputs((tmp_path / "whole.csv",)))
     lines = (tmp_path / "whole.csv").read_bytes().splitlines(keepends=True)
@@ -104,6 +116,20 @@ def test_a_film_becomes_everything_that_can_be_asked_for(recognizer, clip, tmp_p
         drawn_s = sum(p.duration * p.time_base for p in drawn.demux(audio=0) if p.pts is not None)
         all_s = sum(p.duration * p.time_base for p in original.demux(audio=0) if p.pts is not None)
         assert float(drawn_s) == pytest.approx(float(all_s), abs=0.15)
+
+
+def test_a_part_of_a_film_has_the_sound_of_that_part(recognizer, clip, tmp_path):
+    analyse(recognizer, clip, Outputs(video=tmp_path / "v.mp4"), cut=Cut(start_s=0.5, end_s=1.5))
+    with av.open(str(tmp_path / "v.mp4")) as drawn:
+        heard = [p for p in drawn.demux(audio=0) if p.pts is not None]
+    length_s = float(sum(p.duration * p.time_base for p in heard))
+    assert length_s == pytest.approx(1.0, abs=0.3)
+
+
+def test_a_film_without_a_frame_is_not_written(recognizer, clip, tmp_path):
+    with pytest.raises(InputError, match="no frame lies between"):
+        analyse(recognizer, clip, Outputs(video=tmp_path / "v.mp4"), cut=Cut(start_s=99))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_blurred_faces_are_not_found_again(recognizer, clip, tmp_path):
@@ -198,6 +224,19 @@ def test_what_cannot_go_together_is_said(recognizer, clip, album, tmp_path):
     with pytest.raises(InputError, match="no video"):
         analyse(recognizer, album, Outputs(), cut=Cut(every=2))
     analyse(recognizer, clip, outputs(tmp_path), cut=Cut(end_s=0.2))
+    other = film(tmp_path / "other.mp4", [0.0, 0.1])
+    with pytest.raises(InputError, match="choose another"):
+        analyse(recognizer, other, outputs(tmp_path), resume=True)
+    with pytest.raises(InputError, match="choose another"):
+        analyse(recognizer, album, Outputs((tmp_path / "t.csv",)), resume=True)
+    with pytest.raises(InputError, match="one video at a time"):
+        analyse(recognizer, [clip, other], Outputs())
+    with pytest.raises(InputError, match="hides the faces in --video"):
+        analyse(recognizer, clip, Outputs(blur=True))
+    with pytest.raises(InputError, match="a folder for drawings"):
+        analyse(recognizer, album, Outputs(pictures=tmp_path / "x.png"))
+    with pytest.raises(InputError, match=r"use \.png, \.svg or \.pdf"):
+        analyse(recognizer, clip, Outputs(plot=tmp_path / "x.txt"))
     with pytest.raises(InputError, match="cannot be continued"):
         analyse(recognizer, clip, outputs(tmp_path, video=tmp_path / "v.mp4"), resume=True)
     with pytest.raises(InputError, match=r"use \.mp4"):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import mien
+from mien.bundle import DEFAULT, Classifier
 from mien.demo import PORTRAIT
 from mien.errors import BundleError, InputError, PictureError, ShapeError
 from mien.faces import weights
@@ -61,6 +62,32 @@ def test_any_object_that_detects_is_a_detector(brightness: Path):
     picture[:, 10:] = 255
     found = mien.Recognizer(brightness, detector=Two()).recognize(picture)
     assert [r.label for r in found] == ["angry", "surprise"]
+
+
+@pytest.mark.parametrize("size_px", [8, 32, 96])
+def test_a_crop_is_brought_to_size_once(tmp_path: Path, size_px: int):
+    bundle = brightness_bundle(tmp_path / "b", size_px=size_px)
+    face = np.random.default_rng(0).integers(0, 256, (150, 150)).astype(np.uint8)
+    recognizer = mien.Recognizer(bundle.folder, detector="none")
+    expected = Classifier(bundle).probabilities([face])[0]
+    assert recognizer.classify([face])[0].values == pytest.approx(expected)
+    assert recognizer.recognize(face)[0].scores.values == pytest.approx(expected)
+
+
+def test_an_iterator_is_read_to_its_end(brightness: Path):
+    recognizer = mien.Recognizer(brightness, detector="none")
+    pictures = [np.full((20, 20, 3), 60 * i, np.uint8) for i in range(4)]
+    expected = [r.label for r in recognizer.recognize(pictures)]
+    assert len(set(expected)) > 1
+    assert [r.label for r in recognizer.recognize(iter(pictures))] == expected
+
+
+def test_a_folder_of_the_same_name_does_not_replace_a_bundle(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / DEFAULT).mkdir()
+    assert mien.Recognizer(detector="none").labels
+    with pytest.raises(BundleError, match=r"card\.json is missing"):
+        mien.Recognizer(f"./{DEFAULT}")
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,10 @@ def test_a_face_that_leaves_ends_its_segment_when_it_was_last_seen():
     assert found == [(0, "happy", 0.0, 0.5), (1, "sad", 3.0, 4.0)]
 
 
+def test_readings_that_are_seconds_apart_are_one_segment():
+    assert told(*[reading(3.0 * i, HAPPY) for i in range(5)]) == [(0, "happy", 0.0, 12.0)]
+
+
 def test_the_peak_is_where_the_probability_was_highest():
     segmenter = Segmenter()
     for time_s, value in ((0.0, 0.5), (0.1, 0.9), (0.2, 0.6)):

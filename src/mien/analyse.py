@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import InputError
+from mien.extras import installed
 from mien.faces.tracking import Tracker
 from mien.files import write_text
 from mien.output import Table, done_in, draw, open_table, overlay, save_picture
-from mien.output.tables import read_row
+from mien.output.tables import check_suffix, read_row
 from mien.output.timeline import Timeline
 from mien.recognizer import Recognizer
 from mien.segments import Segment, Segmenter
@@ -89,6 +90,7 @@ def analyse(
     pictures or frames will come, `advance` of each one done, `show` what was seen. Raises
     InputError for outputs that do not fit the source, and the errors of opening it.
     """
+    _check(outputs)
     film = _Film(recognizer, outputs)
     rows = _done(recognizer, outputs, resume)
     if rows and outputs.video is not None:
@@ -96,12 +98,17 @@ def analyse(
     times = [float(row["time_s"]) for row in rows if row["time_s"]]
     if times:
         cut = dataclasses.replace(cut or Cut(), after_s=max(times))
+        films = {row["path"] for row in rows if row["time_s"]}
+        if films != {str(source)}:
+            raise InputError(f"{outputs.csv} is of {min(films)}, not of {source}; choose another")
     opened = open_items(source, private=private, cut=cut)
     if not opened.film and (outputs.video or outputs.plot or outputs.segments):
         raise InputError(f"{source} is no video: --video, --plot and --segments need one")
-    summary = Summary(skipped=len({row["path"] for row in rows}) if not opened.film else len(times))
-    items = opened.items if opened.film else _left(opened.items, {row["path"] for row in rows})
-    begin(opened.total if opened.film else len(items))  # type: ignore[arg-type]
+    done = {row["path"] for row in rows}
+    summary = Summary(skipped=len(set(times)) if opened.film else len(done))
+    ended = opened.film and bool(rows) and rows[-1]["status"] == "unreadable"
+    items: Any = [] if ended else opened.items if opened.film else _left(opened.items, done)
+    begin(opened.total if opened.film else len(items))
     film.recall(rows)
     keep = outputs.video is not None or outputs.pictures is not None
     with contextlib.ExitStack() as stack:
@@ -115,7 +122,8 @@ def analyse(
             for table in tables:
                 table.write(seen.readings)
             if outputs.pictures is not None and seen.pixels is not None:
-                save_picture(_place(outputs.pictures, seen), draw(seen.pixels, seen.readings))
+                place = _place(outputs.pictures, seen)
+                save_picture(place, draw(seen.pixels, seen.readings))
             if clip is not None and seen.pixels is not None and seen.time_s is not None:
                 picture = overlay(seen.pixels, seen.readings, blur=outputs.blur)
                 clip.write(picture, seen.time_s)
@@ -147,11 +155,15 @@ class _Film:
     def recall(self, rows: list[dict[str, str]]) -> None:
         """Bring everything to where an interrupted run left it."""
         for row in rows:
-            found = read_row(row, self._labels)
+            if not row["time_s"]:
+                continue
+            time_s, found = float(row["time_s"]), read_row(row, self._labels)
             if found is None or not row["face_id"]:
+                self.tracker.update(time_s, [], [])
+                self.add(Readings([Reading(None, None, "no_face", time_s=time_s)]))
                 continue
             face, scores = found
-            face_id, time_s = int(row["face_id"]), float(row["time_s"])
+            face_id = int(row["face_id"])
             smoothed = self.tracker.recall(face_id, time_s, face, scores)
             self.add(
                 Readings([Reading(face, scores, time_s=time_s, face_id=face_id, smoothed=smoothed)])
@@ -173,6 +185,22 @@ def _write_segments(path: Path, segments: list[Segment]) -> None:
         values = dataclasses.astuple(one)
         writer.writerow([round(v, 6) if isinstance(v, float) else v for v in values])
     write_text(path, text.getvalue())
+
+
+def _check(outputs: Outputs) -> None:
+    """Refuse at once what could not be written at the end."""
+    for table in outputs.tables:
+        check_suffix(table)
+    if outputs.blur and outputs.video is None:
+        raise InputError("--blur hides the faces in --video; add it, or leave --blur out")
+    if outputs.blur and outputs.pictures is not None:
+        raise InputError("--blur hides the faces in --video alone; leave --out out")
+    if outputs.pictures is not None and outputs.pictures.suffix:
+        raise InputError(f"{outputs.pictures}: expected a folder for drawings beside a table")
+    if outputs.plot is not None:
+        installed("matplotlib", extra="report")
+        if outputs.plot.suffix not in (".png", ".svg", ".pdf"):
+            raise InputError(f"{outputs.plot}: cannot plot that; use .png, .svg or .pdf")
 
 
 def _done(recognizer: Recognizer, outputs: Outputs, resume: bool) -> list[dict[str, str]]:
@@ -205,10 +233,10 @@ def _clip(
         return None
     from mien.output.clip import Clip
 
-    start_s = cut.start_s if cut else 0.0
+    start_s, end_s = (cut.start_s, cut.end_s) if cut else (0.0, None)
     sound = str(source) if Path(str(source)).is_file() else None
     fps = video.facts.fps if hasattr(video, "facts") else 25.0
-    return stack.enter_context(Clip(outputs.video, fps, sound, start_s))
+    return stack.enter_context(Clip(outputs.video, fps, sound, start_s, end_s))
 
 
 def _place(folder: Path, seen: Seen) -> Path:

@@ -59,10 +59,10 @@ def _shipped() -> Path:
 
 
 def _find(name: str | Path) -> Path:
+    if isinstance(name, str) and name in bundle_names():
+        return _shipped() / name  # whatever folder lies here; ./NAME is that one
     if Path(name).is_dir():
         return Path(name)
-    if str(name) in bundle_names():
-        return _shipped() / str(name)
     known = ", ".join(bundle_names()) or "none"
     raise BundleError(f"no bundle {str(name)!r}: neither a folder nor a name; shipped: {known}")
 
@@ -100,9 +100,14 @@ class Classifier:
         self, crops: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
     ) -> NDArray[np.float64]:
         """(N, classes) float64 that sum to 1, from (H, W) grey or (H, W, 3) RGB uint8 crops."""
-        if len(crops) == 0:
+        return self.scores(self.card.preprocess.resize(crops))
+
+    def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """The same, from crops that the card's `preprocess.resize` has brought to size."""
+        if len(images) == 0:
             return np.empty((0, len(self.card.labels)))
-        return softmax(self.logits(self.card.preprocess(crops)) / self.card.temperature)
+        inputs = self.card.preprocess.standardise(images)
+        return softmax(self.logits(inputs) / self.card.temperature)
 
 
 def _providers(device: str) -> list[str]:

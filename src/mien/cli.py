@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def recognize(
     cut = Cut(every, fps, start, end)
     single = Recognizer.is_single(source)  # what is not there is told before the weights are read
     recognizer = Recognizer(model, detector=detector, device=device, threads=threads, align=align)
-    if single and not tables and cut == Cut() and not (video or plot or segments or resume):
+    if single and not tables and cut == Cut() and not (video or plot or segments or resume or blur):
         _recognize_one(recognizer, source, json, out, strict, private)
         return
     outputs = Outputs(tables, out, video, plot, segments, blur)
@@ -312,6 +313,9 @@ def data_draw(
 
 def main() -> None:
     """Run the command; every foreseen error is one line on standard error and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):  # names of files need not be printable
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except MienError as error:
@@ -391,7 +395,7 @@ def _analyse(recognizer: Any, source: Any, outputs: Any, cut: Any, how: _How) ->
                 show=show,
             )
     except KeyboardInterrupt:
-        hint = f"; continue with the same command and --resume ({outputs.csv})"
+        hint = f"; continue with --csv {outputs.csv} --resume"
         sys.stderr.write(f"mien: stopped{hint if outputs.csv else ''}\n")
         raise typer.Exit(130) from None
     if how.json:

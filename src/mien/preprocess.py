@@ -61,8 +61,12 @@ class Preprocess:
         self, crops: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
     ) -> NDArray[np.float32]:
         """(N, C, size_px, size_px) float32, from crops of (H, W) grey or (H, W, 3) RGB uint8."""
-        images = self.resize(crops)[:, None].astype(np.float32) / np.float32(255)
-        return np.ascontiguousarray(self.normalise(images), np.float32)
+        return self.standardise(self.resize(crops))
+
+    def standardise(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, C, size_px, size_px) float32, from what `resize` gives."""
+        values = images[:, None].astype(np.float32) / np.float32(255)
+        return np.ascontiguousarray(self.normalise(values), np.float32)
 
 
 def grey(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.bundle import DEFAULT, Classifier, open_bundle
-from mien.errors import InputError, NoFace
+from mien.errors import InputError, NoFace, PictureError
 from mien.faces import Detector, Finder, as_detector, crop
 from mien.faces.tracking import Tracker
 from mien.quality import sharpness, status_of
@@ -69,6 +69,8 @@ class Recognizer:
         read, too. With `strict`, both raise (NoFace or PictureError). `private` lets addresses
         lead into private networks.
         """
+        if isinstance(source, Iterator):
+            source = list(source)
         if self.is_single(source):
             pixels = load(source, color=color, private=private)
             name = Pending(source).name
@@ -114,7 +116,11 @@ class Recognizer:
             found = self._find(item.read() if isinstance(item, Pending) else item)
             return found if pixels else dataclasses.replace(found, pixels=None)
 
-        for seen in in_order(items, find, self._read, self.threads):
+        if getattr(items, "live", False):  # each frame at once, none kept back for a batch
+            answers: Iterable[Seen] = (self._read([find(frame)])[0] for frame in items)
+        else:
+            answers = in_order(items, find, self._read, self.threads)
+        for seen in answers:
             yield tracked(seen, tracker) if tracker else seen
 
     def see(self, frame: Frame) -> Seen:
@@ -166,7 +172,7 @@ class Recognizer:
         return Seen(found.path, found.index, found.time_s, readings, found.pixels)
 
     def _scores(self, images: NDArray[np.uint8]) -> list[Scores]:
-        rows = self._classifier.probabilities(images)
+        rows = self._classifier.scores(images)
         return [Scores(self.labels, tuple(float(v) for v in row)) for row in rows]
 
 
@@ -174,7 +180,7 @@ def _check(readings: Readings, strict: bool) -> None:
     if not strict or readings[0].face is not None:
         return
     if readings[0].error is not None:
-        raise InputError(readings[0].error)
+        raise PictureError(readings[0].error)
     where = f" in {readings[0].path}" if readings[0].path else ""
     raise NoFace(f"no face found{where}; for ready-made face crops use detector='none'")
 
@@ -183,9 +189,11 @@ def tracked(seen: Seen, tracker: Tracker) -> Seen:
     """The same with face ids and smoothed scores, for frames in the order of time."""
     faces = [r.face for r in seen.readings if r.face]
     scores = [r.scores for r in seen.readings if r.scores]
-    if seen.time_s is None or not faces:
+    if seen.time_s is None:
         return seen
     told = tracker.update(seen.time_s, faces, scores)
+    if not faces:
+        return seen
     readings = Readings(
         dataclasses.replace(reading, face_id=face_id, smoothed=smoothed)
         for reading, (face_id, smoothed) in zip(seen.readings, told, strict=True)

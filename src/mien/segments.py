@@ -1,5 +1,6 @@
 """Readings of a video → who showed which expression from when to when."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -50,12 +51,17 @@ class Segmenter:
     def __init__(self) -> None:
         self._settled: dict[int, _Run] = {}
         self._rising: dict[int, _Run] = {}
+        self._before_s = self._now_s = -math.inf
 
     def add(self, reading: Reading) -> Iterator[Segment]:
         """The segments that this reading ends."""
-        if reading.face_id is None or reading.smoothed is None or reading.time_s is None:
+        if reading.time_s is None:
             return
-        yield from self._gone(reading.time_s)
+        if reading.time_s > self._now_s:
+            self._before_s, self._now_s = self._now_s, reading.time_s
+        yield from self._gone()
+        if reading.face_id is None or reading.smoothed is None:
+            return
         key, time_s = reading.face_id, reading.time_s
         label, value = reading.smoothed.label, reading.smoothed.confidence
         settled, rising = self._settled.get(key), self._rising.pop(key, None)
@@ -81,8 +87,8 @@ class Segmenter:
             yield self._settled[key].segment(key)
         self._settled.clear()
 
-    def _gone(self, now_s: float) -> Iterator[Segment]:
+    def _gone(self) -> Iterator[Segment]:
         for key, run in sorted(self._settled.items()):
-            if now_s - run.to_s > GAP_S:
+            if run.to_s < self._before_s and self._now_s - run.to_s > GAP_S:
                 self._rising.pop(key, None)
                 yield self._settled.pop(key).segment(key)

@@ -20,6 +20,7 @@ T = TypeVar("T")
 BATCH = 16
 """Faces, or pictures, of which one run of the network is made."""
 _BATCH_WITH_PIXELS = 4
+_MOST_WORKERS = 8
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ def in_order(
     `find` runs on threads, `read` on batches here; at most a few items are held at a time, however
     many there are.
     """
-    workers = workers or os.cpu_count() or 1
+    workers = workers or min(_MOST_WORKERS, _cores())
     waiting: deque[Future[Found]] = deque()
     batch: list[Found] = []
     with _single_threaded_opencv(), ThreadPoolExecutor(workers) as pool:
@@ -80,6 +81,13 @@ def in_order(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _full(batch: list[Found]) -> bool:

@@ -37,13 +37,14 @@ def watch(
 ) -> Watched:
     """Show the newest frame's readings until the source ends, `seconds` are over, or Ctrl-C.
 
-    Raises PictureError if the source cannot be opened or stops.
+    Rows are added to a `csv` that is there. Raises PictureError if the source cannot be opened or
+    stops.
     """
     from rich.live import Live as LiveTable
 
     live, tracker, watched = Live(source), Tracker(), Watched()
     with contextlib.ExitStack() as stack:
-        table = open_table(csv, recognizer.labels) if csv else None
+        table = open_table(csv, recognizer.labels, resume=True) if csv else None
         if table is not None:
             stack.callback(table.close)
         screen = stack.enter_context(LiveTable(console=console, auto_refresh=False, transient=True))
@@ -71,10 +72,10 @@ def _table(readings: Readings, labels: tuple[str, ...], watched: Watched) -> "Ta
     faces = [(r, r.smoothed or r.scores) for r in readings if r.scores]
     for reading, _ in faces:
         table.add_column(f"face {reading.face_id}", no_wrap=True)
-    for label in labels:
-        table.add_row(label, *(_bar(scores, label) for _, scores in faces))
     if not faces:
         table.add_column("no face")
+    for label in labels:
+        table.add_row(label, *(_bar(scores, label) for _, scores in faces))
     return table
 
 

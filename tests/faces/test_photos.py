@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from mien.demo import PORTRAIT
+from mien.faces import crop
 from mien.faces.yunet import YuNet
 from mien.sources import read_picture
-from mien.types import Face
+from mien.types import Box, Face
 
 FACE = (224, 117)  # middle of the portrait's face, in pixels
 FACE_PX = 112
@@ -72,6 +73,13 @@ def test_every_frontal_face_of_40_px_and_more_is_found_once(detector, size, face
     sides = [max(face.box.width, face.box.height) / face_px for face in faces]
     assert min(sides) > 0.7
     assert max(sides) < 1.6
+
+
+def test_a_tilted_face_in_a_panorama_is_turned(detector):
+    picture, places = crowd((33_000, 300), 100, 16_000)
+    face = Face(Box(int(places[1][0]) - 40, int(places[1][1]) - 50, 80, 100), 1.0)
+    tilted = Face(face.box, 1.0, ((0, 0), (40, 20), (0, 0), (0, 0), (0, 0)))
+    assert crop(picture, tilted, detector).shape == crop(picture, face, detector).shape
 
 
 @pytest.mark.parametrize("name", FACELESS)

@@ -49,6 +49,13 @@ def test_a_face_of_another_size_in_the_same_place_is_another(side: int):
     assert found[0] == 1
 
 
+def test_frames_that_are_seconds_apart_keep_their_ids_and_empty_ones_end_them():
+    tracker = Tracker()
+    assert [ids(tracker, 5.0 * i, 100) for i in range(4)] == [[0]] * 4
+    ids(tracker, 20.0)
+    assert ids(tracker, 25.0, 100) == [1]
+
+
 def test_scores_follow_an_exponential_average_over_time():
     tracker = Tracker()
     (first,) = tracker.update(0.0, [face(0)], [scores(0.0)])

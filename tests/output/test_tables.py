@@ -80,8 +80,13 @@ def test_rows_come_back_as_faces(tmp_path: Path):
 
 def test_what_cannot_be_continued_is_refused(tmp_path: Path):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match="other columns"):
-        open_table(tmp_path / "t.csv", LABELS, resume=True)
+    (tmp_path / "notes.csv").write_text("my only notes")
+    (tmp_path / "notes.jsonl").write_text("my only notes")
+    for name in ("t.csv", "notes.csv", "notes.jsonl"):
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(InputError, match=r"other columns|no JSON lines"):
+            open_table(tmp_path / name, LABELS, resume=True)
+        assert (tmp_path / name).read_bytes() == before
     with pytest.raises(InputError, match="Parquet is written whole"):
         open_table(tmp_path / "t.parquet", LABELS, resume=True)
     with pytest.raises(InputError, match=r"use \.csv"):

@@ -98,7 +98,6 @@ def test_what_is_transparent_becomes_white():
         ("x" * 5000, PictureError, "not a readable picture"),
         ("x" * 5001, InputError, "expected base64"),
         ("data:image/png;base64,%%", InputError, "expected base64"),
-        ("a\0.png", InputError, "is no path"),
         ("a/" * 3000 + "b.png", InputError, "is no path"),
         ("gone.jpg", InputError, "does not exist"),
         (b"", PictureError, "empty"),

@@ -32,12 +32,13 @@ class Tracker:
     def __init__(self) -> None:
         self._tracks: dict[int, _Track] = {}
         self._next = 0
+        self._now_s = -math.inf
 
     def update(
         self, time_s: float, faces: Sequence[Face], scores: Sequence[Scores]
     ) -> list[tuple[int, Scores]]:
         """For each face its id, counted from 0, and its smoothed scores."""
-        self._tracks = {i: t for i, t in self._tracks.items() if time_s - t.seen_s <= GAP_S}
+        self._advance(time_s)
         ids = self._match([face.box for face in faces])
         return [
             (face_id, self._see(face_id, time_s, face.box, score))
@@ -46,8 +47,20 @@ class Tracker:
 
     def recall(self, face_id: int, time_s: float, face: Face, scores: Scores) -> Scores:
         """Take up a face that an earlier, interrupted run has seen; its smoothed scores."""
+        self._advance(time_s)
         self._next = max(self._next, face_id + 1)
         return self._see(face_id, time_s, face.box, scores)
+
+    def _advance(self, time_s: float) -> None:
+        """Forget who was away for long; who was in the frame before was not, however long ago."""
+        if time_s <= self._now_s:
+            return
+        self._tracks = {
+            face_id: track
+            for face_id, track in self._tracks.items()
+            if track.seen_s >= self._now_s or time_s - track.seen_s <= GAP_S
+        }
+        self._now_s = time_s
 
     def _see(self, face_id: int, time_s: float, box: Box, scores: Scores) -> Scores:
         values = np.array(scores.values)

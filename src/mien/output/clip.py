@@ -26,10 +26,18 @@ class Clip:
     the format can hold it; times are those of `sound`, less `start_s`.
     """
 
-    def __init__(self, path: Path, fps: float, sound: str | None, start_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        fps: float,
+        sound: str | None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> None:
         if path.suffix not in _SUFFIXES:
             raise InputError(f"{path}: cannot write {path.suffix!r}; use {', '.join(_SUFFIXES)}")
         self._path, self._start_s = path, start_s
+        self._end_s = float("inf") if end_s is None else end_s
         self._rate = Fraction(fps).limit_denominator(1001)
         self._sound_path = sound
         self._stack = contextlib.ExitStack()
@@ -47,7 +55,11 @@ class Clip:
     def __exit__(self, *error: Any) -> None:
         if error[0] is None and self._video is not None:
             self._out.mux(self._video.encode())
-            self._copy_sound(float("inf"))
+            self._copy_sound(self._end_s)
+        if error[0] is None and self._video is None:
+            empty = InputError(f"{self._path} was not written: no frame lies between start and end")
+            self._stack.__exit__(type(empty), empty, None)  # so that no empty file takes the name
+            raise empty
         self._stack.__exit__(*error)
 
     def write(self, pixels: NDArray[np.uint8], time_s: float) -> None:
@@ -83,17 +95,19 @@ class Clip:
             copy = self._out.add_stream_from_template(track)
         except (FFmpegError, ValueError):
             return iter(())  # a codec that the format cannot hold
-        began = source.start_time or 0
-        return self._packets(source, track, copy, self._start_s + began / av.time_base)
+        first = source.streams.video[0]  # times count from its start, as those of the frames
+        zero_s = self._start_s + float((first.start_time or 0) * (first.time_base or 0))
+        return self._packets(source, track, copy, zero_s)
 
     def _packets(self, source: Any, track: Any, copy: Any, zero_s: float) -> Iterator[Any]:
         shift = round(zero_s / track.time_base)
-        for packet in source.demux(track):
-            if packet.dts is None or packet.pts is None or packet.pts < shift:
-                continue
-            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
-            packet.stream = copy
-            yield packet
+        with contextlib.suppress(FFmpegError):  # a broken tail ends the sound, not the film
+            for packet in source.demux(track):
+                if packet.dts is None or packet.pts is None or packet.pts < shift:
+                    continue
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = copy
+                yield packet
 
     def _copy_sound(self, until_s: float) -> None:
         while self._packet is not None and (

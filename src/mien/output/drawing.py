@@ -56,7 +56,7 @@ def draw(picture: Pixels, readings: Sequence[Reading]) -> Pixels:
     """
     import cv2
 
-    scale = min(max(1.0, 480 / picture.shape[0]), 12.0)
+    scale = min(max(1.0, 480 / picture.shape[0]), 12.0, max(1.0, 8000 / picture.shape[1]))
     size = (max(1, round(picture.shape[1] * scale)), round(picture.shape[0] * scale))
     canvas = np.array(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     faces = [(r.face, r.scores) for r in readings if r.face and r.scores]
@@ -100,9 +100,11 @@ def save_picture(path: Path, picture: Pixels) -> None:
 
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     try:
-        _, data = cv2.imencode(path.suffix or ".png", bgr)
+        fits, data = cv2.imencode(path.suffix or ".png", bgr)
     except cv2.error:
         raise InputError(f"{path}: cannot write {path.suffix!r}; use .png, .jpg or .webp") from None
+    if not fits:
+        raise InputError(f"{path}: {bgr.shape[1]}x{bgr.shape[0]} px do not fit; use .png")
     with replacing(path) as file:
         file.write(data.tobytes())
 

@@ -32,34 +32,39 @@ def open_table(path: Path, labels: Sequence[str], *, resume: bool = False) -> Ta
     With `resume`, rows are added to those that are there. Raises InputError for another suffix, for
     a table of other columns, and for a Parquet file to be continued.
     """
+    check_suffix(path)
     if path.suffix == ".csv":
         return _Csv(path, labels, resume)
     if path.suffix in (".jsonl", ".ndjson"):
         return _JsonLines(path, resume)
-    if path.suffix == ".parquet":
-        if resume:
-            raise InputError(f"{path} cannot be continued: Parquet is written whole; use a .csv")
-        return _Parquet(path, labels)
-    raise InputError(f"{path}: cannot write {path.suffix!r}; use .csv, .jsonl or .parquet")
+    if resume:
+        raise InputError(f"{path} cannot be continued: Parquet is written whole; use a .csv")
+    return _Parquet(path, labels)
+
+
+def check_suffix(path: Path) -> None:
+    """Raise InputError unless `path` is named as a table."""
+    if path.suffix not in (".csv", ".jsonl", ".ndjson", ".parquet"):
+        raise InputError(f"{path}: cannot write {path.suffix!r}; use .csv, .jsonl or .parquet")
 
 
 def done_in(path: Path, labels: Sequence[str]) -> list[dict[str, str]]:
     """The rows of an interrupted .csv, none if there is no such file.
 
-    A last line that was cut off is dropped from the file. Raises InputError if its columns are not
-    those of `labels`.
+    A last line that was cut off is dropped from the file. Raises InputError, and leaves the file as
+    it is, if its columns are not those of `labels`.
     """
     if not path.exists():
         return []
     data = path.read_bytes()
+    header = _csv_lines([[*COLUMNS, *labels]]).encode()
+    if not data.startswith(header) and not header.startswith(data):
+        raise InputError(f"{path} has other columns than this model writes; choose another --csv")
     whole = data[: data.rfind(b"\n") + 1]
     if len(whole) < len(data):
         with path.open("r+b") as file:
             file.truncate(len(whole))
-    reader = csv.DictReader(io.StringIO(whole.decode("utf-8", "replace"), newline=""))
-    rows = list(reader)
-    if whole and tuple(reader.fieldnames or ()) != (*COLUMNS, *labels):
-        raise InputError(f"{path} has other columns than this model writes; choose another --csv")
+    rows = list(csv.DictReader(io.StringIO(whole.decode("utf-8", "replace"), newline="")))
     return rows
 
 
@@ -80,7 +85,13 @@ class _Lines:
         self._file = path.open("ab" if resume else "wb", buffering=0)
 
     def add(self, text: str) -> None:
-        self._file.write(text.encode("utf-8", "replace"))
+        start, data = self._file.tell(), memoryview(text.encode("utf-8", "backslashreplace"))
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+        except OSError:  # a full disk: all or none
+            self._file.truncate(start)
+            raise
 
     @property
     def empty(self) -> bool:
@@ -123,6 +134,8 @@ class _JsonLines:
     def __init__(self, path: Path, resume: bool) -> None:
         if resume and path.exists():
             data = path.read_bytes()
+            if not data.startswith(b"{"):
+                raise InputError(f"{path} holds no JSON lines; choose another file")
             with path.open("r+b") as file:
                 file.truncate(data.rfind(b"\n") + 1)
         self._lines = _Lines(path, resume)

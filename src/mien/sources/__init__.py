@@ -52,7 +52,8 @@ class Pending:
     def name(self) -> str | None:
         """The path or address; None for what is in memory."""
         is_name = isinstance(self.source, Path) or _is_name(self.source)
-        return str(self.source) if is_name else None
+        # A name that is no UTF-8 could be neither printed nor written into a table.
+        return str(self.source).encode("utf-8", "backslashreplace").decode() if is_name else None
 
     def read(self) -> Frame:
         """The picture, or a frame with the error."""
@@ -84,6 +85,8 @@ def open_items(
         return Items(video, getattr(video, "expected", None), True)
     if cut is not None and cut != Cut():
         raise InputError(f"{source} is no video: every, fps, start and end choose its frames")
+    if isinstance(source, Iterator):  # taken one by one: it may be long
+        return Items((Pending(s, color, private) for s in _flat(source)), None, False)
     many = list_pictures(source)
     pictures = [Pending(s, color, private) for s in ([source] if many is None else many)]
     return Items(pictures, len(pictures), False)
@@ -151,6 +154,8 @@ def list_pictures(source: Any) -> list[Any] | None:
 
 def _flat(sources: Iterable[Any]) -> Iterator[Any]:
     for source in sources:
+        if is_video(source) or is_live(source):
+            raise InputError(f"{source} is a video; give one video at a time, alone")
         inner = list_pictures(source) if isinstance(source, (str, Path)) else None
         yield from [source] if inner is None else inner
 

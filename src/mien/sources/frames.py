@@ -14,6 +14,7 @@ VIDEO_SUFFIXES = frozenset(
     | {".wmv", ".flv", ".3gp", ".ogv", ".gif"}
 )
 
+_FASTEST_FPS = 1000
 LIVE = ("rtsp://", "rtsps://", "rtmp://", "udp://", "srt://")
 REMOTE = ("http://", "https://")
 
@@ -50,8 +51,10 @@ class Cut:
     """Frames up to then are passed over: an interrupted run has done them."""
 
     def __post_init__(self) -> None:
-        if self.every < 1 or (self.fps is not None and not self.fps > 0):
-            raise InputError(f"expected every >= 1 and fps > 0, got {self.every} and {self.fps}")
+        if self.every < 1:
+            raise InputError(f"expected every >= 1, got {self.every}")
+        if self.fps is not None and not 0 < self.fps <= _FASTEST_FPS:
+            raise InputError(f"expected fps from 0 to {_FASTEST_FPS}, got {self.fps}")
         if self.every > 1 and self.fps is not None:
             raise InputError("give either every or fps, not both")
         if not self.start_s >= 0 or (self.end_s is not None and not self.end_s > self.start_s):

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 
 from mien.errors import PictureError
-from mien.sources.frames import Frame
+from mien.sources.frames import Frame, is_live
 from mien.sources.video import Video
 
 _PATIENCE_S = 5.0
@@ -23,10 +23,12 @@ class Live:
     raises PictureError if it cannot be opened, stops, or sends nothing for five seconds.
     """
 
+    live = True
+
     def __init__(self, source: str | int) -> None:
         self.name = f"camera {source}" if isinstance(source, int) else source
         self.dropped = 0
-        self._frames = _camera(source) if isinstance(source, int) else _paced(Video(source))
+        self._frames = _camera(source) if isinstance(source, int) else _played(source)
         self._fresh = threading.Condition()
         self._newest: Frame | None = None
         self._over = False
@@ -97,11 +99,16 @@ def _captured(capture: Any, number: int) -> Iterator[Frame]:
         capture.release()
 
 
-def _paced(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """Frames no sooner than their times."""
+def _played(source: str) -> Iterator[Frame]:
+    return _paced(Video(source), wait=not is_live(source))
+
+
+def _paced(frames: Iterable[Frame], wait: bool) -> Iterator[Frame]:
+    """Frames of a stream as they come, those of a file no sooner than their times."""
     started = time.monotonic()
     for frame in frames:
         if frame.error is not None:
             raise PictureError(frame.error)
-        time.sleep(max(0.0, (frame.time_s or 0.0) - (time.monotonic() - started)))
+        if wait:
+            time.sleep(max(0.0, (frame.time_s or 0.0) - (time.monotonic() - started)))
         yield frame

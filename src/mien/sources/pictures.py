@@ -73,7 +73,11 @@ def from_pil(image: Any) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of a PIL image of any mode, turned upright by its EXIF tag."""
     from PIL import ImageOps
 
-    upright = ImageOps.exif_transpose(image)
+    try:
+        upright = ImageOps.exif_transpose(image)
+        upright.load()
+    except (OSError, SyntaxError, ValueError) as error:  # opened lazily, and damaged
+        raise PictureError(f"the PIL image cannot be decoded: {error}") from error
     if upright.mode.startswith("I;16") or upright.mode in ("I", "F"):
         values = np.asarray(upright, np.float64)
         wide = upright.mode != "F" and values.max(initial=0) > 255

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from mien.errors import PictureError
+from mien.errors import InputError, PictureError
 from mien.files import existing
 from mien.sources.frames import Cut, Frame, is_live
 from mien.sources.pictures import MAX_PIXELS
@@ -127,6 +127,8 @@ def open_video(
     anywhere. Cameras and streams give the newest frame, and drop what comes too fast.
     """
     if isinstance(source, int) or is_live(source):
+        if cut is not None and cut != Cut():
+            raise InputError("every, fps, start and end are for files; see mien watch --seconds")
         from mien.sources.live import Live
 
         return Live(source if isinstance(source, int) else str(source))
