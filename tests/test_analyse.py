@@ -1,11 +1,14 @@
 """Folders and films from end to end, with the network in the package and a real detector."""
 
+import functools
+import http.server
 import itertools
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -173,6 +176,29 @@ def test_an_interrupted_film_leaves_a_valid_table_and_no_half_film(yunet_home, t
     again = subprocess.run([*map(str, command[:-2]), "--resume"], capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert list(pd.read_csv(table).frame) == list(range(700))
+
+
+def test_pictures_and_films_are_read_from_an_address(recognizer, clip, monkeypatch):
+    monkeypatch.setenv("MIEN_OFFLINE", "0")
+    handler = functools.partial(QuietHandler, directory="/")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        root = f"http://127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(InputError, match="private"):
+            recognizer.recognize(f"{root}{PORTRAIT}")
+        (reading,) = recognizer.recognize(f"{root}{PORTRAIT}", private=True)
+        assert (reading.label, reading.path) == ("happy", f"{root}{PORTRAIT}")
+        gone = recognizer.recognize([f"{root}/gone.jpg", f"{root}{PORTRAIT}"], private=True)
+        assert [r.status for r in gone] == ["unreadable", "ok"]
+        first = recognizer.recognize(f"{root}{clip}", private=True, cut=Cut(end_s=0.2))
+        assert {r.path for r in first} == {f"{root}{clip}"}
+        assert [r.face_id for r in first[:2]] == [0, 1]
+        server.shutdown()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 def test_eight_threads_sharing_a_recognizer_read_what_one_reads(recognizer, album):
