@@ -13,7 +13,7 @@ from mien.card import Card, load_card
 from mien.errors import BundleError, InputError
 from mien.files import sha256
 
-DEFAULT = "attention"
+DEFAULT = "mien-s"
 MODEL_FILE = "model.onnx"
 CARD_FILE = "card.json"
 

@@ -28,7 +28,7 @@ data_app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 
-DEFAULT = "attention"  # mien.bundle.DEFAULT, which would load NumPy
+DEFAULT = "mien-s"  # mien.bundle.DEFAULT, which would load NumPy
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 DataPath = Annotated[
