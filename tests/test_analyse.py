@@ -159,7 +159,11 @@ def test_an_interrupted_film_leaves_a_valid_table_and_no_half_film(yunet_home, t
     long = film(tmp_path / "long.mp4", [i / 25 for i in range(700)])
     table, shown = tmp_path / "t.csv", tmp_path / "v.mp4"
     command = [sys.executable, "-m", "mien", "recognize", long, "--csv", table, "--video", shown]
-    process = subprocess.Popen([str(c) for c in command], stderr=subprocess.PIPE, text=True)
+    # A test run in the background ignores Ctrl-C, and so would the command.
+    heeds = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        [str(c) for c in command], stderr=subprocess.PIPE, text=True, preexec_fn=heeds
+    )
     for _ in range(600):
         if table.exists() and table.stat().st_size > 5000:
             break
