@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import skimage
 from numpy.typing import NDArray
 
 from mien.demo import PORTRAIT
@@ -84,7 +85,7 @@ def test_a_tilted_face_in_a_panorama_is_turned(detector):
 
 @pytest.mark.parametrize("name", FACELESS)
 def test_no_face_is_found_where_there_is_none(detector, name: str):
-    folder = Path(pytest.importorskip("skimage").__file__).parent / "data"
+    folder = Path(skimage.__file__).parent / "data"
     assert detector.detect(read_picture(folder / name)) == []
 
 

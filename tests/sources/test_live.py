@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mien.errors import PictureError
+from mien.sources import open_items
 from mien.sources.live import Live
-from mien.sources.video import open_video
 from tests.clips import film
 
 SIZE = (160, 96)
@@ -69,7 +69,7 @@ def test_leaving_early_stops_the_reader_within_a_second(clip):
     assert wait_until_gone(clip, 1)
 
 
-@pytest.mark.parametrize("open_camera", [Live, open_video])
+@pytest.mark.parametrize("open_camera", [Live, open_items])
 def test_a_camera_that_is_not_there_is_told(open_camera):
     with pytest.raises(PictureError, match="camera 99 cannot be opened"):
         open_camera(99)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mien.errors import InputError, PictureError, ShapeError
-from mien.sources import Pending, is_live, is_video, list_pictures, load, open_items
+from mien.sources import Cut, Pending, is_live, is_video, list_pictures, load, open_items
 from tests.sources.test_pictures import BLUE, RED, encoded, two_halves
 
 PNG = encoded(two_halves(), "PNG")
@@ -163,6 +163,12 @@ def test_nothing_to_read_is_said(tmp_path: Path, source: str):
 )
 def test_films_and_cameras_are_told_from_pictures(source, film: bool, live: bool):
     assert (is_video(source), is_live(source)) == (film, live)
+
+
+@pytest.mark.parametrize("source", ["rtsp://camera/1", 99])
+def test_a_live_source_has_no_start_and_no_end(source):
+    with pytest.raises(InputError, match="are for files"):
+        open_items(source, cut=Cut(end_s=10))
 
 
 def test_items_know_how_many_they_are(album: Path):

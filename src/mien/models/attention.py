@@ -54,16 +54,21 @@ def _shortcut(inside: int, outside: int, stride: int) -> nn.Module:
     )
 
 
+def stem(channels: int, width: int) -> list[nn.Module]:
+    """A convolution at full size, then pooling that halves the picture."""
+    return [
+        nn.Conv2d(channels, width, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+    ]
+
+
 class Stages(nn.Sequential):
     """Stem (halves the picture), then a stage per width (each but the first halves), CBAM last."""
 
     def __init__(self, channels: int, widths: Sequence[int], blocks: int, residual: bool) -> None:
-        layers: list[nn.Module] = [
-            nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False),
-            nn.BatchNorm2d(widths[0]),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-        ]
+        layers = stem(channels, widths[0])
         inside = widths[0]
         for stage, width in enumerate(widths):
             for block in range(blocks):

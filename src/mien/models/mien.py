@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from timm.layers.squeeze_excite import SEModule
 from torch import nn
 
-from mien.models.attention import Block, fill
+from mien.models.attention import Block, fill, stem
 from mien.models.classifier import Classifier
 from mien.models.registry import register
 
@@ -24,12 +24,7 @@ def mien_s(
     """A stem that halves the picture, then `blocks[i]` residual blocks of `widths[i]` channels, the
     first of each stage but the first halving it again, the last with squeeze-and-excitation
     (Hu et al. 2018): there alone, because its many small operations cost more than they compute."""
-    layers: list[nn.Module] = [
-        nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False),
-        nn.BatchNorm2d(widths[0]),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-    ]
+    layers = stem(channels, widths[0])
     inside = widths[0]
     for stage, (width, repeats) in enumerate(zip(widths, blocks, strict=True)):
         for block in range(repeats):

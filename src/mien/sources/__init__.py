@@ -77,8 +77,17 @@ class Items:
 def open_items(
     source: Any, *, color: Color = "rgb", private: bool = False, cut: Cut | None = None
 ) -> Items:
-    """The pictures or frames of any source, in order; InputError or PictureError."""
-    if is_video(source) or is_live(source):
+    """The pictures or frames of any source, in order; InputError or PictureError.
+
+    Cameras and streams give the newest frame, and drop what comes too fast.
+    """
+    if is_live(source):
+        if cut is not None and cut != Cut():
+            raise InputError("every, fps, start and end are for files; see mien watch --seconds")
+        from mien.sources.live import Live
+
+        return Items(Live(source), None, True)
+    if is_video(source):
         from mien.sources.video import open_video
 
         video = open_video(source, cut, private=private)

@@ -11,9 +11,9 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from mien.errors import InputError, PictureError
+from mien.errors import PictureError
 from mien.files import existing
-from mien.sources.frames import Cut, Frame, is_live
+from mien.sources.frames import REMOTE, Cut, Frame
 from mien.sources.pictures import MAX_PIXELS
 
 MAX_FETCHED_BYTES = 500_000_000
@@ -119,20 +119,14 @@ class Video:
 
 
 def open_video(
-    source: str | Path | int, cut: Cut | None = None, *, private: bool = False
+    source: str | Path, cut: Cut | None = None, *, private: bool = False
 ) -> Iterable[Frame]:
-    """The frames behind a path, an address or a camera's number; PictureError or InputError.
+    """The frames of the film behind a path or an address; PictureError or InputError.
 
     What an http(s) address holds is fetched first, with all its checks: FFmpeg would follow it
-    anywhere. Cameras and streams give the newest frame, and drop what comes too fast.
+    anywhere.
     """
-    if isinstance(source, int) or is_live(source):
-        if cut is not None and cut != Cut():
-            raise InputError("every, fps, start and end are for files; see mien watch --seconds")
-        from mien.sources.live import Live
-
-        return Live(source if isinstance(source, int) else str(source))
-    if str(source).startswith(("http://", "https://")):
+    if str(source).startswith(REMOTE):
         return _Fetched(str(source), cut, private)
     return Video(str(existing(source, "video")), cut)
 
