@@ -30,6 +30,11 @@ class Data(Part):
     """`auto`: `public`, else `val`, else a stratified tenth of the training images."""
     limit: int | None = Field(None, ge=1)
     """Use only that many training and validation images (a quick proof that a recipe runs)."""
+    duplicates: Literal["keep", "drop", "merge"] = "keep"
+    """Of training images with the same pixels, keep one: `drop` gives up those whose labels
+    differ, `merge` gives the one that is kept the mean of their labels as its target."""
+    votes: str | None = None
+    """FER+'s votes on the training images, for `training.loss.votes`."""
 
 
 class Model(Part):
@@ -111,6 +116,19 @@ class Loss(Part):
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: N / (classes x count), scikit-learn's definition."""
     label_smoothing: Fraction = 0
+    votes: Fraction = 0
+    """Share of the target that is what FER+'s votes on the image say of its label (`data.votes`)."""
+
+
+class Averaging(Part):
+    """Weights averaged over steps: what is validated, kept and exported."""
+
+    name: Literal["none", "ema", "swa"] = "none"
+    """ema: exponential moving average; swa: plain mean (Izmailov et al. 2018)."""
+    decay: float = Field(0.998, gt=0, lt=1)
+    """ema: weight of the average so far, reached gradually."""
+    start: Fraction = 0.75
+    """swa: begins after that fraction of the epochs."""
 
 
 class Training(Part):
@@ -121,6 +139,7 @@ class Training(Part):
     optimizer: Optimizer
     schedule: Schedule = Schedule()
     loss: Loss = Loss()
+    averaging: Averaging = Averaging()
     early_stopping: int | None = Field(None, ge=1)
     """Stop when validation loss has not fallen for that many epochs."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

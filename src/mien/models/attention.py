@@ -55,12 +55,16 @@ def _shortcut(inside: int, outside: int, stride: int) -> nn.Module:
 
 
 def stem(channels: int, width: int) -> list[nn.Module]:
-    """A convolution at full size, then pooling that halves the picture."""
+    """A convolution at full size, then pooling that halves the picture.
+
+    Pooling comes before the normalisation, which then has a quarter of the values to go through:
+    the largest of four is the same before a rising function and after it.
+    """
     return [
         nn.Conv2d(channels, width, 3, 1, 1, bias=False),
+        nn.MaxPool2d(2),
         nn.BatchNorm2d(width),
         nn.ReLU(),
-        nn.MaxPool2d(2),
     ]
 
 

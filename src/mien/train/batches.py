@@ -15,15 +15,19 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Images(Dataset[Batch]):
-    """Rows of a split → ((n, S, S) uint8 grey at the network's size, (n,) int64 labels)."""
+    """Rows of a split → (n, S, S) uint8 grey at the network's size, and what to answer: (n,) int64
+    labels, or (n, C) float32 probabilities where `targets` (N, C) are given."""
 
-    def __init__(self, split: Split, preprocess: Preprocess) -> None:
+    def __init__(
+        self, split: Split, preprocess: Preprocess, targets: NDArray[np.float32] | None = None
+    ) -> None:
         self.split = split
         self.preprocess = preprocess
+        self.answers = split.labels if targets is None else targets
 
     def __getitem__(self, rows: NDArray[np.int64]) -> Batch:
         images = self.preprocess.resize(self.split.images[rows])
-        return torch.from_numpy(images), torch.from_numpy(self.split.labels[rows])
+        return torch.from_numpy(images), torch.from_numpy(self.answers[rows])
 
 
 class Shuffled(Sampler[NDArray[np.int64]]):
@@ -64,11 +68,15 @@ class InOrder(Sampler[NDArray[np.int64]]):
 
 
 def training_batches(
-    split: Split, preprocess: Preprocess, batch: int, seed: int
+    split: Split,
+    preprocess: Preprocess,
+    batch: int,
+    seed: int,
+    targets: NDArray[np.float32] | None = None,
 ) -> DataLoader[Batch]:
-    """Shuffled batches of `split`."""
+    """Shuffled batches of `split`, with soft `targets` (N, C) in place of labels if given."""
     sampler = Shuffled(len(split), batch, seed)
-    return _loader(Images(split, preprocess), sampler)
+    return _loader(Images(split, preprocess, targets), sampler)
 
 
 def ordered_batches(split: Split, preprocess: Preprocess, batch: int = 256) -> DataLoader[Batch]:

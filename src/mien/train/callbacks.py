@@ -3,16 +3,20 @@
 import csv
 import io
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import WeightAveraging
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
 from mien.files import replacing, write_text
+from mien.recipe import Training
 
 COLUMNS = (
     "epoch",
@@ -34,6 +38,21 @@ class WholeCheckpoints(TorchCheckpointIO):
         torch.save(checkpoint, buffer)
         with replacing(Path(path)) as file:
             file.write(buffer.getbuffer())
+
+
+def averaging(training: Training) -> list[L.Callback]:
+    """What keeps the averaged weights that `training` asks for: one callback, or none."""
+    if training.averaging.name == "none":
+        return []
+    return [WeightAveraging(avg_fn=partial(_moving, decay=training.averaging.decay))]
+
+
+def _moving(average: Tensor, current: Tensor, steps: Tensor | int, *, decay: float) -> Tensor:
+    """Exponential moving average; short at first, when the weights are far from anywhere."""
+    if not average.is_floating_point():
+        return current  # BatchNorm's count of batches
+    weight = min(decay, (1 + int(steps)) / (10 + int(steps)))
+    return average.lerp(current, 1 - weight)
 
 
 class History(L.Callback):

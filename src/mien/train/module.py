@@ -74,7 +74,8 @@ class Fit(L.LightningModule):
         self._log("val", cross_entropy(logits, labels), logits, labels)
 
     def _log(self, stage: str, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        accuracy = (logits.argmax(1) == labels).float().mean()
+        hard = labels if labels.ndim == 1 else labels.argmax(1)
+        accuracy = (logits.argmax(1) == hard).float().mean()
         for name, value in (("loss", loss), ("accuracy", accuracy)):
             self.log(f"{stage}_{name}", value, on_step=False, on_epoch=True, batch_size=len(labels))
 

@@ -22,9 +22,10 @@ from mien.files import write_json
 from mien.models import build
 from mien.recipe import Recipe
 from mien.train.batches import ordered_batches, training_batches
-from mien.train.callbacks import Bar, History, WholeCheckpoints
+from mien.train.callbacks import Bar, History, WholeCheckpoints, averaging
 from mien.train.memory import keep_freed
 from mien.train.module import Fit
+from mien.train.targets import soften
 
 _PACKAGES = ("torch", "timm", "lightning", "kornia", "numpy", "opencv-python-headless")
 
@@ -53,7 +54,8 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
         weights=recipe.model.weights,
         **recipe.model.options,
     ).to(memory_format=torch.channels_last)
-    batches = training_batches(training, preprocess, recipe.training.batch, recipe.seed)
+    training, targets = soften(training, recipe, len(data.labels))
+    batches = training_batches(training, preprocess, recipe.training.batch, recipe.seed, targets)
     steps = -(-len(batches) // recipe.training.accumulate)
     fit = Fit(recipe, model, preprocess, _weights(recipe, training, data), steps)
     _describe(out, recipe, data, (training, validation), source)
@@ -182,6 +184,7 @@ def _commit() -> str | None:
 def _trainer(recipe: Recipe, out: Path) -> L.Trainer:
     checkpoints = out / "checkpoints"
     callbacks: list[L.Callback] = [
+        *averaging(recipe.training),
         History(out / "history.csv"),
         Bar(Console(stderr=True)),
         ModelCheckpoint(
@@ -189,7 +192,8 @@ def _trainer(recipe: Recipe, out: Path) -> L.Trainer:
             "best",
             monitor="val_accuracy",
             mode="max",
-            save_weights_only=True,
+            # Lightning writes averaged weights into whole checkpoints only.
+            save_weights_only=recipe.training.averaging.name == "none",
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         ),
