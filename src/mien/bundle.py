@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from mien.card import Card, load_card
 from mien.errors import BundleError, InputError
 from mien.files import sha256
+from mien.views import VIEWS
 
+_FLOOR = 1e-12  # keeps the log of a probability that rounded to 0 finite
 DEFAULT = "mien-s"
 MODEL_FILE = "model.onnx"
 CARD_FILE = "card.json"
@@ -68,15 +70,23 @@ def _find(name: str | Path) -> Path:
 
 
 class Classifier:
-    """Crops in, probabilities out; reusable and safe to share between threads."""
+    """Crops in, probabilities out; reusable and safe to share between threads.
+
+    `views` are averaged in place of those that the card names.
+    """
 
     def __init__(
         self,
         bundle: Bundle,
         threads: int | None = None,
         device: str = "auto",
+        views: str | None = None,
     ) -> None:
         import onnxruntime
+
+        self.views = bundle.card.views if views is None else views
+        if self.views not in VIEWS:
+            raise InputError(f"expected views among {', '.join(VIEWS)}, got {self.views!r}")
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
@@ -106,8 +116,10 @@ class Classifier:
         """The same, from crops that the card's `preprocess.resize` has brought to size."""
         if len(images) == 0:
             return np.empty((0, len(self.card.labels)))
-        inputs = self.card.preprocess.standardise(images)
-        return softmax(self.logits(inputs) / self.card.temperature)
+        seen = VIEWS[self.views](images)
+        rows = softmax(self.logits(self.card.preprocess.standardise(seen)))
+        mean = rows.reshape(-1, len(images), rows.shape[1]).mean(0)
+        return temper(mean, self.card.temperature)
 
 
 def _providers(device: str) -> list[str]:
@@ -123,6 +135,13 @@ def _providers(device: str) -> list[str]:
         )
     first = ["CUDAExecutionProvider"] if has_card and device != "cpu" else []
     return [*first, "CPUExecutionProvider"]
+
+
+def temper(probabilities: NDArray[Any], temperature: float) -> NDArray[np.float64]:
+    """(N, classes) float64: less sure for a `temperature` above 1, surer below; 1 leaves all."""
+    if temperature == 1:
+        return np.asarray(probabilities, np.float64)
+    return softmax(np.log(np.maximum(probabilities, _FLOOR)) / temperature)
 
 
 def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from typing import Any
 from mien.errors import BundleError, ShapeError
 from mien.files import write_json
 from mien.preprocess import Preprocess
+from mien.views import VIEWS
 
 FORMAT = 1
 
@@ -44,7 +45,9 @@ class Card:
     training: dict[str, Any]
     """Recipe name, data, digest, seed and epochs of the training run."""
     temperature: float = 1.0
-    """Logits are divided by it before the softmax (Guo et al. 2017)."""
+    """Log-probabilities are divided by it and normalised again (Guo et al. 2017)."""
+    views: str = "plain"
+    """Which views of a face are averaged: one of `mien.views.VIEWS`."""
     unsure_below: float = 0.0
     """A reading of less confidence is `unsure`: set so that four of five images stay above it."""
     measured: tuple[Measured, ...] = ()
@@ -56,6 +59,8 @@ class Card:
             raise BundleError(f"card format {self.format} is not {FORMAT}; update mien")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise BundleError(f"expected at least two distinct labels, got {self.labels}")
+        if self.views not in VIEWS:
+            raise BundleError(f"expected views among {', '.join(VIEWS)}, got {self.views!r}")
         if self.temperature <= 0:
             raise BundleError(f"expected a temperature above 0, got {self.temperature}")
 

@@ -54,6 +54,10 @@ def _options(
 ModelName = Annotated[str, typer.Option(help="Bundle: a folder, or a name in the package.")]
 DetectorName = Annotated[str, typer.Option(help="auto, yunet, haar or none (ready-made crops).")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Views = Annotated[
+    str | None,
+    typer.Option(help="plain, flip or ten-crop: views to average. Default: the bundle's."),
+]
 Threads = Annotated[int | None, typer.Option(help="At most so many. Default: one per core.")]
 
 
@@ -93,6 +97,7 @@ def recognize(
     private: Annotated[
         bool, typer.Option("--private", help="Addresses may lead into private networks.")
     ] = False,
+    views: Views = None,
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
@@ -105,7 +110,9 @@ def recognize(
     tables = tuple(path for path in (csv, jsonl, parquet) if path is not None)
     cut = Cut(every, fps, start, end)
     single = Recognizer.is_single(source)  # what is not there is told before the weights are read
-    recognizer = Recognizer(model, detector=detector, device=device, threads=threads, align=align)
+    recognizer = Recognizer(
+        model, detector=detector, device=device, threads=threads, align=align, views=views
+    )
     if single and not tables and cut == Cut() and not (video or plot or segments or resume or blur):
         _recognize_one(recognizer, source, json, out, strict, private)
         return
@@ -210,16 +217,26 @@ def evaluate(
             help="Default: RUN/evaluation/SPLIT, NAME-bundle/... for a bundle.", metavar="DIR"
         ),
     ] = None,
+    views: Views = None,
+    votes: Annotated[
+        Path | None, typer.Option(help="FER+'s votes: a second score.", metavar="CSV")
+    ] = None,
     record: Annotated[
-        bool, typer.Option("--record", help="Write the accuracy into the bundle's card.")
+        bool,
+        typer.Option("--record", help="Write accuracy and temperature into the bundle's card."),
     ] = False,
 ) -> None:
-    """Score a model, with intervals, tables and pictures."""
+    """Score a model, with intervals, tables and pictures.
+
+    A run's bundle gets the accuracy into its card, and with it, from any split but test and
+    private, the views, the temperature that fits best and the threshold of `unsure`.
+    """
     _need_report()
     from mien import evaluate as scoring
     from mien.bundle import CARD_FILE, open_bundle
     from mien.data import open_dataset
-    from mien.report.evaluation_page import write_evaluation
+    from mien.report.evaluation_page import summary, write_evaluation
+    from mien.report.model_card import write_model_card
 
     is_run = (model / "recipe.yaml").is_file()
     if is_run and not (model / "bundle" / CARD_FILE).is_file():
@@ -230,20 +247,13 @@ def evaluate(
     with _busy("reading the data"):
         dataset = open_dataset(data)
     with _bar(len(dataset.split(split)), "images") as advance:
-        evaluation = scoring.evaluate(bundle, dataset, split, advance)
+        evaluation = scoring.evaluate(bundle, dataset, split, advance, views=views, votes=votes)
+    if is_run or record:
+        evaluation, bundle = scoring.record(evaluation, bundle)
+        write_model_card(bundle, evaluation)
     metrics = scoring.save(evaluation, folder)
     write_evaluation(evaluation, metrics, folder, model if is_run else None)
-    if is_run or record:
-        scoring.record(evaluation, metrics, bundle)
-    _print(metrics.report)
-    _print(
-        f"{split}: {len(evaluation.truth)} images, 95 % intervals\n"
-        f"accuracy     {metrics.accuracy.percent()} %\n"
-        f"macro-recall {metrics.macro_recall.percent()} %\n"
-        f"macro-F1     {metrics.macro_f1.percent()} %\n"
-        f"loss         {metrics.loss.value:.4f} [{metrics.loss.low:.4f}, {metrics.loss.high:.4f}]\n"
-        f"saved:       {folder}"
-    )
+    _print(f"{metrics.report}\n{summary(evaluation, metrics)}\nsaved: {folder}")
 
 
 @app.command()
@@ -278,6 +288,59 @@ def export(
 ) -> None:
     """Export a run to ONNX, its parity with torch proved first."""
     _print(f"bundle: {_export(run, data, out, half=half)}")
+
+
+@app.command()
+def ensemble(
+    members: Annotated[list[str], typer.Argument(help="Two or more.", metavar="BUNDLE...")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="New bundle.", metavar="BUNDLE")],
+    by: Annotated[str, typer.Option(help="mean, weighted or vote.")] = "mean",
+    data: Annotated[
+        Path | None, typer.Option("--data", "-d", help="Of weighted: fits the weights on.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of weighted: public or val.")] = "public",
+) -> None:
+    """Make one bundle of several: their mean, their weighted mean or their majority vote."""
+    _need_train()
+    from mien.bundle import open_bundle
+    from mien.data import open_dataset
+    from mien.ensemble import combine, weigh
+
+    opened = [open_bundle(name) for name in members]
+    weights = None
+    if by == "weighted":
+        if data is None:
+            raise typer.BadParameter("weighted needs --data, to fit the weights on")
+        dataset = open_dataset(data)
+        with _bar(len(opened) * len(dataset.split(split)), "images") as advance:
+            weights = weigh(opened, dataset, split, advance)
+    bundle = combine(opened, out, by=by, weights=weights)
+    for member in bundle.card.training["members"]:
+        _print(f"{member['weight']:.3f}  {member['name']}")
+    _print(f"bundle: {out}\nnext:   mien evaluate {out} --data DATA --record")
+
+
+@app.command()
+def quantize(
+    model: Annotated[str, typer.Argument(help="Bundle or its name.", metavar="BUNDLE")],
+    data: DataPath,
+    out: Annotated[Path, typer.Option("--out", "-o", help="New bundle.", metavar="BUNDLE")],
+) -> None:
+    """Make an 8-bit bundle: smaller, and on many processors faster."""
+    _need_train()
+    from mien.bundle import open_bundle
+    from mien.data import open_dataset
+    from mien.quantize import calibration_faces
+    from mien.quantize import quantize as write
+
+    bundle = open_bundle(model)
+    with _busy("reading the data"):
+        faces = calibration_faces(open_dataset(data).split("train").images)
+    with _busy("quantising"):
+        small = write(bundle, faces, out)
+    before, after = (b.model_file.stat().st_size / 1e6 for b in (bundle, small))
+    _print(f"size:   {after:.2f} MB instead of {before:.2f}")
+    _print(f"bundle: {out}\nnext:   mien evaluate {out} --data {data} --record")
 
 
 @data_app.command("stats")

@@ -1,12 +1,15 @@
 """Files that are whole or not there: atomic writing, digests, and where mien keeps its own."""
 
 import contextlib
+import csv
 import hashlib
+import io
 import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -104,6 +107,21 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON atomically."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_csv(path: Path, columns: Mapping[str, Iterable[Any]]) -> None:
+    """Write a table from its columns, numbers to six digits, what is no number left empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
+    write_text(path, text.getvalue())
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):  # NumPy's float64 is one
+        return "" if math.isnan(value) else f"{value:.6g}"
+    return str(value)
 
 
 def _umask() -> int:

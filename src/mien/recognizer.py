@@ -25,7 +25,8 @@ class Recognizer:
     `model` is the folder of a bundle or the name of one in the package, `detector` one of
     `mien.faces.DETECTORS`, an object that follows `mien.faces.Detector` or a function from a
     picture to boxes; `device` is auto, cpu or cuda; `threads` bounds the threads of the network and
-    of the reading of many pictures; `align` turns tilted faces upright.
+    of the reading of many pictures; `align` turns tilted faces upright; `views` (plain, flip or
+    ten-crop) are averaged in place of those that the bundle's card names.
     Raises BundleError, WeightsError or InputError if one of them cannot be had.
     """
 
@@ -37,10 +38,11 @@ class Recognizer:
         device: str = "auto",
         threads: int | None = None,
         align: bool = True,
+        views: str | None = None,
     ) -> None:
         if threads is not None and threads < 1:
             raise InputError(f"expected at least one thread, got {threads}")
-        self._classifier = Classifier(open_bundle(model), threads, device)
+        self._classifier = Classifier(open_bundle(model), threads, device, views)
         self.card = self._classifier.card
         self.detector = as_detector(detector)
         self.align = align

@@ -6,27 +6,41 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.bundle import CARD_FILE, Bundle, Classifier
+from mien.bundle import CARD_FILE, Bundle, Classifier, temper
 from mien.card import Measured
 from mien.data import Dataset, Split
+from mien.data.ferplus import join_votes, majority
 from mien.errors import DataError, InputError, NotComparable
+from mien.evaluate.calibration import Calibration, calibration, fit_temperature, kept_accuracy
+from mien.evaluate.intervals import Figure, mean_interval
 from mien.evaluate.metrics import Metrics, measure, to_json
 from mien.extras import need
 from mien.files import replacing, write_json, write_text
 
 PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
-_WHO = ("name", "model", "data", "split", "digest", "network")
+_WHO = ("name", "model", "data", "split", "digest", "network", "views", "temperature")
 _COSTS = ("parameters", "macs", "size_mb", "latency_ms")
+_COPY, _FERPLUS = "copy_of_training", "ferplus"
 _BATCH = 128
 
-
 UNSURE = 0.2
-"""Share of the recorded images whose readings are `unsure`."""
+"""Share of the images whose readings are `unsure`: those of least confidence."""
+TESTS = ("test", "private")
+"""Splits on which nothing is fitted."""
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Accuracy on some of the images, or against other labels than the data's own."""
+
+    images: int
+    accuracy: Figure
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,10 @@ class Evaluation:
     """SHA-256 of the split's pixels and labels."""
     network: str
     """SHA-256 of the network's file, from its card."""
+    views: str
+    """The views of each face that were averaged."""
+    temperature: float
+    """Already applied to `probabilities`."""
     labels: tuple[str, ...]
     names: NDArray[np.str_]
     truth: NDArray[np.int64]
@@ -50,23 +68,70 @@ class Evaluation:
     size_mb: float
     latency_ms: float
     """Median time of one face on one CPU thread in ONNX Runtime, preprocessing included."""
+    copies: NDArray[np.bool_] | None = None
+    """(N,) whether an image has the very pixels of a training image; None without those."""
+    ferplus: NDArray[np.int64] | None = None
+    """(N,) FER+'s majority label, -1 where there is none; None without votes."""
 
     def metrics(self) -> Metrics:
         """All figures, computed afresh from the probabilities."""
         return measure(self.probabilities, self.truth, self.labels)
 
+    def uncalibrated(self) -> Calibration:
+        """The calibration before the temperature was applied."""
+        return calibration(temper(self.probabilities, 1 / self.temperature), self.truth)
+
+    @property
+    def unsure_below(self) -> float:
+        """The confidence that `UNSURE` of the images stay below."""
+        return round(float(np.quantile(self.probabilities.max(1), UNSURE)), 4)
+
+    def sure(self) -> Subset:
+        """The images that are not unsure."""
+        kept = self.probabilities.max(1) >= self.unsure_below
+        accuracy = kept_accuracy(self.probabilities, self.truth, self.unsure_below)
+        return Subset(int(kept.sum()), accuracy)
+
+    def subsets(self) -> dict[str, Subset]:
+        """Accuracy on `deduplicated` images (no copies of training images), against FER+'s majority
+        (`ferplus`), and where that is the label (`ferplus_agreed`); what is known of these."""
+        answers = self.probabilities.argmax(1)
+        found = {}
+        if self.copies is not None:
+            found["deduplicated"] = _subset(answers, self.truth, ~self.copies)
+        if self.ferplus is not None:
+            found["ferplus"] = _subset(answers, self.ferplus, self.ferplus >= 0)
+            found["ferplus_agreed"] = _subset(answers, self.truth, self.ferplus == self.truth)
+        return {name: subset for name, subset in found.items() if subset.images}
+
+
+def _subset(
+    answers: NDArray[np.int64], truth: NDArray[np.int64], rows: NDArray[np.bool_]
+) -> Subset:
+    right = (answers == truth)[rows].astype(np.float64)
+    nothing = Figure(np.nan, np.nan, np.nan)
+    return Subset(len(right), mean_interval(right) if len(right) else nothing)
+
 
 def evaluate(
-    bundle: Bundle, data: Dataset, split: str, progress: Callable[[int], None] | None = None
+    bundle: Bundle,
+    data: Dataset,
+    split: str,
+    progress: Callable[[int], None] | None = None,
+    *,
+    views: str | None = None,
+    votes: Path | None = None,
 ) -> Evaluation:
     """Run `bundle` over `split` of `data`; `progress` is told the images done of each batch.
 
-    Raises NotComparable if the data's labels are not the network's.
+    `views` replaces those of the card; `votes` is FER+'s table, for a second score. Raises
+    NotComparable if the data's labels are not the network's.
     """
     chosen = data.split(split)
     card = bundle.card
     truth = _truth(chosen, data.labels, card.labels)
-    classifier = Classifier(bundle)
+    ferplus = None if votes is None else majority(join_votes(chosen, votes), card.labels)
+    classifier = Classifier(bundle, views=views)
     batches = []
     for start in range(0, len(chosen), _BATCH):
         crops = np.asarray(chosen.images[start : start + _BATCH])
@@ -80,6 +145,8 @@ def evaluate(
         split=split,
         digest=chosen.digest,
         network=card.digest,
+        views=classifier.views,
+        temperature=card.temperature,
         labels=card.labels,
         names=chosen.names,
         truth=truth,
@@ -87,8 +154,33 @@ def evaluate(
         parameters=card.parameters,
         macs=card.macs,
         size_mb=bundle.model_file.stat().st_size / 1e6,
-        latency_ms=_latency_ms(bundle, chosen),
+        latency_ms=_latency_ms(bundle, chosen, classifier.views),
+        copies=_copies(chosen, data),
+        ferplus=ferplus,
     )
+
+
+def calibrate(evaluation: Evaluation) -> Evaluation:
+    """The same with the temperature that fits its images best.
+
+    Raises InputError on a split that is kept for testing: a temperature is fitted elsewhere.
+    """
+    if evaluation.split in TESTS:
+        raise InputError(f"{evaluation.split} is a test: fit the temperature on public or val")
+    factor = fit_temperature(evaluation.probabilities, evaluation.truth)
+    temperature = round(evaluation.temperature * factor, 4)
+    return dataclasses.replace(
+        evaluation,
+        temperature=temperature,
+        probabilities=temper(evaluation.probabilities, temperature / evaluation.temperature),
+    )
+
+
+def _copies(split: Split, data: Dataset) -> NDArray[np.bool_] | None:
+    if "train" not in data.splits or split.name == "train":
+        return None
+    known = {image.tobytes() for image in data.split("train").images}
+    return np.array([image.tobytes() in known for image in split.images])
 
 
 def _truth(split: Split, labels: tuple[str, ...], wanted: tuple[str, ...]) -> NDArray[np.int64]:
@@ -103,8 +195,8 @@ def _truth(split: Split, labels: tuple[str, ...], wanted: tuple[str, ...]) -> ND
     return order[split.labels]
 
 
-def _latency_ms(bundle: Bundle, split: Split, repeats: int = 30) -> float:
-    classifier = Classifier(bundle, threads=1, device="cpu")
+def _latency_ms(bundle: Bundle, split: Split, views: str, repeats: int = 30) -> float:
+    classifier = Classifier(bundle, threads=1, device="cpu", views=views)
     face = np.asarray(split.images[:1])
     times = []
     for _ in range(repeats):
@@ -126,15 +218,34 @@ def save(evaluation: Evaluation, folder: Path) -> Metrics:
             **facts,
             "images": len(evaluation.truth),
             "metrics": to_json(metrics, evaluation.labels),
+            "uncalibrated": evaluation.uncalibrated().to_json(),
+            "sure": {"from": evaluation.unsure_below, **_to_json(evaluation.sure())},
+            "subsets": {name: _to_json(s) for name, s in evaluation.subsets().items()},
         },
     )
     return metrics
 
 
-def record(evaluation: Evaluation, metrics: Metrics, bundle: Bundle) -> None:
-    """Write the accuracy into the bundle's card, in place of an older one on the same images, and
-    the confidence that `UNSURE` of them stay below."""
-    accuracy = metrics.accuracy
+def _to_json(subset: Subset) -> dict[str, Any]:
+    return {"images": subset.images, "accuracy": subset.accuracy.to_json()}
+
+
+def record(evaluation: Evaluation, bundle: Bundle) -> tuple[Evaluation, Bundle]:
+    """Write the accuracy into the bundle's card, in place of an older one on the same images.
+
+    Unless the images are those of a test, the evaluation is calibrated first, and the card gets
+    its views, its temperature and the threshold of `unsure`. Returns both as they are now.
+    """
+    card = bundle.card
+    if evaluation.split not in TESTS:
+        evaluation = calibrate(evaluation)
+        card = dataclasses.replace(
+            card,
+            views=evaluation.views,
+            temperature=evaluation.temperature,
+            unsure_below=evaluation.unsure_below,
+        )
+    accuracy = evaluation.metrics().accuracy
     entry = Measured(
         data=evaluation.data,
         split=evaluation.split,
@@ -144,10 +255,10 @@ def record(evaluation: Evaluation, metrics: Metrics, bundle: Bundle) -> None:
         low=accuracy.low,
         high=accuracy.high,
     )
-    others = tuple(m for m in bundle.card.measured if m.digest != entry.digest)
-    unsure_below = round(float(np.quantile(evaluation.probabilities.max(1), UNSURE)), 4)
-    card = dataclasses.replace(bundle.card, measured=(*others, entry), unsure_below=unsure_below)
+    others = tuple(m for m in card.measured if m.digest != entry.digest)
+    card = dataclasses.replace(card, measured=(*others, entry))
     card.save(bundle.folder / CARD_FILE)
+    return evaluation, dataclasses.replace(bundle, card=card)
 
 
 def load(folder: Path) -> Evaluation:
@@ -166,6 +277,8 @@ def load(folder: Path) -> Evaluation:
             names=table["name"].to_numpy(str),
             truth=np.array([labels.index(label) for label in table["label"]], np.int64),
             probabilities=table[list(labels)].to_numpy(np.float64),
+            copies=table[_COPY].to_numpy(bool) if _COPY in table else None,
+            ferplus=_numbers(table[_FERPLUS], labels) if _FERPLUS in table else None,
         )
     except (ValueError, KeyError, OSError) as error:
         raise InputError(f"{folder} is not a whole evaluation ({error}); evaluate again") from error
@@ -175,6 +288,11 @@ def load(folder: Path) -> Evaluation:
             "evaluate again"
         )
     return evaluation
+
+
+def _numbers(names: Any, labels: tuple[str, ...]) -> NDArray[np.int64]:
+    """Label names as numbers, an empty one as -1."""
+    return np.array([labels.index(name) if name else -1 for name in names], np.int64)
 
 
 def _write_predictions(evaluation: Evaluation, path: Path) -> None:
@@ -189,5 +307,9 @@ def _write_predictions(evaluation: Evaluation, path: Path) -> None:
             **dict(zip(evaluation.labels, evaluation.probabilities.T, strict=True)),
         }
     )
+    if evaluation.copies is not None:
+        table[_COPY] = evaluation.copies
+    if evaluation.ferplus is not None:
+        table[_FERPLUS] = np.append(labels.astype(object), "")[evaluation.ferplus]
     with replacing(path) as file:
         table.to_parquet(file, index=False)

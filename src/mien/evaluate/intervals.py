@@ -18,6 +18,15 @@ class Figure:
     low: float
     high: float
 
+    def plain(self, digits: int = 4) -> str:
+        """`0.9251 [0.8954, 0.9533]`: value and interval as they are."""
+        return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
+    def to_json(self) -> dict[str, float | None]:
+        """Value and ends; null for what cannot be said."""
+        ends = {"value": self.value, "low": self.low, "high": self.high}
+        return {name: None if np.isnan(v) else v for name, v in ends.items()}
+
     def percent(self, digits: int = 2) -> str:
         """`67.21 [65.66, 68.73]`: value and interval in per cent."""
         value, low, high = (f"{100 * v:.{digits}f}" for v in (self.value, self.low, self.high))

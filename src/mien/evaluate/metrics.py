@@ -7,27 +7,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError, ShapeError
-from mien.evaluate.intervals import Figure, confusion_interval, mean_interval
+from mien.evaluate.calibration import Calibration, calibration
+from mien.evaluate.intervals import Figure, confusion_interval
 from mien.extras import need
-
-_FLOOR = 1e-12  # keeps the log of a probability that rounded to 0 finite
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Figures of one evaluation; fractions are 0-1, the loss is in nats.
+    """Figures of one evaluation; fractions are 0-1.
 
     `confusion` (C, C) int64 counts true labels in rows, predictions in columns.
     """
 
     accuracy: Figure
-    loss: Figure
+    calibration: Calibration
     macro_recall: Figure
     macro_f1: Figure
     recall: tuple[float, ...]
     confusion: NDArray[np.int64]
     report: str
     """scikit-learn's classification report, four digits."""
+
+    @property
+    def loss(self) -> Figure:
+        """Cross-entropy in nats."""
+        return self.calibration.loss
 
 
 def measure(
@@ -40,10 +44,9 @@ def measure(
     predicted = probabilities.argmax(1)
     indices = np.arange(len(names))
     confusion = np.asarray(sklearn.confusion_matrix(labels, predicted, labels=indices), np.int64)
-    losses = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], _FLOOR))
     return Metrics(
         accuracy=confusion_interval(confusion, _accuracy),
-        loss=mean_interval(losses),
+        calibration=calibration(probabilities, labels),
         macro_recall=confusion_interval(confusion, macro_recall),
         macro_f1=confusion_interval(confusion, macro_f1),
         recall=tuple(float(r) for r in _recalls(confusion[None].astype(np.float64))[0]),
@@ -101,9 +104,10 @@ def _check(
 def to_json(metrics: Metrics, names: tuple[str, ...]) -> dict[str, Any]:
     """JSON-safe form, with labels as keys; a class without images has recall null."""
     figures = {
-        name: {"value": f.value, "low": f.low, "high": f.high}
-        for name in ("accuracy", "loss", "macro_recall", "macro_f1")
-        for f in [getattr(metrics, name)]
+        "accuracy": metrics.accuracy.to_json(),
+        "macro_recall": metrics.macro_recall.to_json(),
+        "macro_f1": metrics.macro_f1.to_json(),
+        **metrics.calibration.to_json(),
     }
     recalls = (None if np.isnan(r) else r for r in metrics.recall)
     return {

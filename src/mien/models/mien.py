@@ -35,3 +35,26 @@ def mien_s(
     model = Classifier(nn.Sequential(*layers), inside, classes, hidden=hidden, dropout=dropout)
     fill(model, weights)
     return model
+
+
+@register("mien-m", paper="arXiv:1709.01507")
+def mien_m(
+    *,
+    classes: int,
+    channels: int,
+    weights: str,
+    widths: Sequence[int] = (64, 128, 256, 512),
+    blocks: Sequence[int] = (1, 2, 2, 1),
+    hidden: int = 0,
+    dropout: float = 0.4,
+) -> nn.Module:
+    """`mien-s` twice as wide and a stage deeper."""
+    return mien_s(
+        classes=classes,
+        channels=channels,
+        weights=weights,
+        widths=widths,
+        blocks=blocks,
+        hidden=hidden,
+        dropout=dropout,
+    )

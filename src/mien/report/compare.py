@@ -19,6 +19,11 @@ from mien.report.page import data_uri, render
 PUBLISHED_ACCURACY = {"resnet50": 0.2481, "attention": 0.2641, "mobilenetv2": 0.5054}
 """Test accuracy in the technical report (Table 1), on the merged test of 7,178 images."""
 _FER2013_TESTS = (3589, 7178)
+_SUBSETS = {
+    "deduplicated": "accuracy without training copies, %",
+    "ferplus": "agreement with FER+, %",
+    "ferplus_agreed": "accuracy where FER+ agrees, %",
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def compare(paths: list[Path], out: Path, split: str) -> Path:
     for name, data in pictures.items():
         with replacing(out / name) as file:
             file.write(data)
-    rows = [_row(c) for c in candidates]
+    rows = _filled([_row(c) for c in candidates])
     sentences = words.verdict(candidates, differences(candidates))
     write_text(out / "comparison.csv", _csv(rows))
     write_text(out / "comparison.md", _markdown(candidates, rows, sentences, list(pictures)))
@@ -146,8 +151,15 @@ def _row(candidate: Candidate) -> dict[str, str]:
         f"{evaluation.split} loss": f"{metrics.loss.value:.4f}",
         "validation accuracy, %": f"{100 * history['val_accuracy'][best]:.2f}" if history else "-",
         "validation loss": f"{history['val_loss'][best]:.4f}" if history else "-",
+        **{
+            _SUBSETS[name]: subset.accuracy.percent()
+            for name, subset in evaluation.subsets().items()
+        },
         "macro-recall, %": f"{100 * metrics.macro_recall.value:.2f}",
         "macro-F1, %": f"{100 * metrics.macro_f1.value:.2f}",
+        "calibration error, %": f"{100 * metrics.calibration.ece.value:.2f}",
+        "accuracy of the surest 80 %": f"{100 * evaluation.sure().accuracy.value:.2f}",
+        "views": evaluation.views,
         "report's accuracy, %": f"{100 * published:.2f}" if published else "-",
         "complexity": words.complexity(evaluation.macs),
         "parameters, M": f"{evaluation.parameters / 1e6:.2f}",
@@ -157,6 +169,12 @@ def _row(candidate: Candidate) -> dict[str, str]:
         "training, s/epoch": f"{history.seconds_per_epoch:.0f}" if history else "-",
         "epochs": str(len(history.epochs)) if history else "-",
     }
+
+
+def _filled(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The same columns in every row: not every evaluation has every score."""
+    longest = max(rows, key=len)
+    return [{heading: row.get(heading, "-") for heading in longest} for row in rows]
 
 
 def _pictures(candidates: list[Candidate]) -> dict[str, bytes]:

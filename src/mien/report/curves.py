@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.evaluate.calibration import Coverage, Reliability
 from mien.report.figures import colour, new_figure, png, styled
 from mien.report.history import History
 
@@ -41,6 +42,36 @@ def all_curves(histories: dict[str, History]) -> bytes:
         longest = max(histories.values(), key=lambda h: len(h.epochs))
         _dress(axes, "epoch", f"validation {kind}", longest.epochs)
         axes.legend()
+    return png(figure)
+
+
+@styled
+def reliability_diagram(found: Reliability, title: str) -> bytes:
+    """PNG: accuracy of the images of each bin of confidence, the dot's area their number."""
+    figure, panels = new_figure(4.2, 4)
+    axes = panels.flat[0]
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle=":", zorder=0)
+    full = found.images > 0
+    sizes = 12 + 300 * found.images[full] / found.images.max()
+    axes.plot(found.confidence[full], found.accuracy[full], color=colour(0), linewidth=1)
+    axes.scatter(found.confidence[full], found.accuracy[full], sizes, color=colour(0), alpha=0.7)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy", title=title)
+    return png(figure)
+
+
+@styled
+def coverage_curve(found: Coverage, threshold: float, title: str) -> bytes:
+    """PNG: accuracy of the surest images by their share; the dot is the `threshold` of `unsure`."""
+    figure, panels = new_figure(5, 3.4)
+    axes = panels.flat[0]
+    axes.plot(100 * found.coverage, 100 * found.accuracy, color=colour(0))
+    if (kept := np.flatnonzero(found.threshold >= threshold)).size:
+        at = kept[-1]
+        place = (100 * found.coverage[at], 100 * found.accuracy[at])
+        axes.scatter(*place, 40, color=colour(1), zorder=3)
+        axes.annotate(f"{place[1]:.1f} %", place, (6, 6), textcoords="offset points")
+    axes.set(xlabel="images kept, the surest first, %", ylabel="accuracy, %", title=title)
+    axes.set_ylim(top=101)
     return png(figure)
 
 

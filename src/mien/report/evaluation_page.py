@@ -1,47 +1,70 @@
-"""What `mien evaluate` leaves beside its numbers: Markdown and figures."""
+"""What `mien evaluate` leaves beside its numbers: Markdown, figures and the figures' numbers."""
 
 from pathlib import Path
 
 from mien.evaluate import Evaluation, Metrics
-from mien.files import replacing, write_text
-from mien.report.curves import confusion_matrix, learning_curves
+from mien.evaluate.calibration import coverage, reliability
+from mien.files import replacing, write_csv, write_text
+from mien.report.curves import (
+    confusion_matrix,
+    coverage_curve,
+    learning_curves,
+    reliability_diagram,
+)
+from mien.report.facts import as_markdown, as_text, facts
 from mien.report.history import read_history
 
 
 def write_evaluation(
     evaluation: Evaluation, metrics: Metrics, folder: Path, run: Path | None
 ) -> None:
-    """Write confusion matrices, the learning curves of `run` if it is one, and evaluation.md."""
+    """Write evaluation.md and its figures: confusion matrices, reliability, coverage, and the
+    learning curves of `run` if it is one."""
+    name = evaluation.name
+    probabilities, truth = evaluation.probabilities, evaluation.truth
+    reliable = reliability(probabilities, truth)
+    kept = coverage(probabilities, truth)
     pictures = {
-        "confusion.png": confusion_matrix(metrics.confusion, evaluation.labels, evaluation.name),
+        "confusion.png": confusion_matrix(metrics.confusion, evaluation.labels, name),
         "confusion_counts.png": confusion_matrix(
-            metrics.confusion, evaluation.labels, evaluation.name, normalised=False
+            metrics.confusion, evaluation.labels, name, normalised=False
         ),
+        "reliability.png": reliability_diagram(reliable, name),
+        "coverage.png": coverage_curve(kept, evaluation.unsure_below, name),
     }
     if run is not None and (run / "history.csv").is_file():
-        pictures["learning_curves.png"] = learning_curves(read_history(run), evaluation.name)
-    for name, data in pictures.items():
-        with replacing(folder / name) as file:
+        pictures["learning_curves.png"] = learning_curves(read_history(run), name)
+    for file_name, data in pictures.items():
+        with replacing(folder / file_name) as file:
             file.write(data)
+    for stem, numbers in (("reliability", reliable), ("coverage", kept)):
+        write_csv(folder / f"{stem}.csv", numbers.to_columns())
+    write_csv(
+        folder / "confusion.csv",
+        {
+            "label": evaluation.labels,
+            **dict(zip(evaluation.labels, metrics.confusion.T, strict=True)),
+        },
+    )
     write_text(folder / "evaluation.md", _markdown(evaluation, metrics, list(pictures)))
 
 
+def summary(evaluation: Evaluation, metrics: Metrics) -> str:
+    """The figures for the terminal."""
+    return f"{evaluation.split}, 95 % intervals\n{as_text(facts(evaluation, metrics))}"
+
+
 def _markdown(evaluation: Evaluation, metrics: Metrics, pictures: list[str]) -> str:
-    loss = metrics.loss
     lines = [
         f"# {evaluation.name} on {evaluation.split} of {evaluation.data}",
         "",
-        f"{len(evaluation.truth):,} images; 95 % bootstrap intervals over images in brackets.",
+        f"95 % bootstrap intervals over images in brackets; views averaged: {evaluation.views}; "
+        f"temperature {evaluation.temperature:g}.",
         "",
-        "| figure | value |",
-        "|---|---|",
-        f"| accuracy, % | {metrics.accuracy.percent()} |",
-        f"| macro-recall, % | {metrics.macro_recall.percent()} |",
-        f"| macro-F1, % | {metrics.macro_f1.percent()} |",
-        f"| loss, nats | {loss.value:.4f} [{loss.low:.4f}, {loss.high:.4f}] |",
-        f"| parameters, M | {evaluation.parameters / 1e6:.2f} |",
-        f"| multiply-accumulates, M | {evaluation.macs / 1e6:.0f} |",
-        f"| one face, one CPU thread, ms | {evaluation.latency_ms:.2f} |",
+        *as_markdown(facts(evaluation, metrics)),
+        "",
+        f"{evaluation.parameters / 1e6:.2f} M parameters, {evaluation.macs / 1e6:.0f} M "
+        f"multiply-accumulates; {evaluation.latency_ms:.2f} ms for one face on one CPU thread.",
         "",
         "```",
         metrics.report.rstrip("\n"),

@@ -1,0 +1,222 @@
+"""Several networks as one: a bundle whose single ONNX file asks all of them and combines."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mien
+from mien.bundle import CARD_FILE, MODEL_FILE, Bundle, open_bundle
+from mien.card import Card
+from mien.data import Dataset
+from mien.errors import BundleError
+from mien.evaluate import evaluate
+from mien.evaluate.evaluation import TESTS
+from mien.extras import need
+from mien.files import replacing_folder, sha256
+from mien.preprocess import Preprocess
+
+RULES = ("mean", "weighted", "vote")
+"""Mean of the probabilities; their mean with weights; majority vote, ties broken by the mean."""
+
+_FLOOR = 1e-12  # keeps the log of a probability that rounded to 0 finite
+_IMAGES, _LOGITS = "images", "logits"
+
+
+def combine(
+    members: Sequence[Bundle],
+    out: Path,
+    *,
+    by: str = "mean",
+    weights: NDArray[np.float64] | None = None,
+) -> Bundle:
+    """The bundle of all `members`, written to `out`.
+
+    Every member gets the same crop, brought to its own size, and its temperature is applied;
+    `weights` (M,) are those of `weighted`. What comes out is an ordinary bundle: it is opened,
+    evaluated, calibrated and recognised with as any other. Raises BundleError for members that
+    answer with other labels or look at crops of another resolution.
+    """
+    _check(members)
+    if by not in RULES:
+        raise BundleError(f"expected an ensemble by {', '.join(RULES)}, got {by!r}")
+    if by == "weighted" and weights is None:
+        raise BundleError("a weighted ensemble needs weights; fit them on public or val")
+    shares = np.full(len(members), 1 / len(members)) if weights is None else weights / weights.sum()
+    source_px = members[0].card.preprocess.source_px
+    with replacing_folder(out) as folder:
+        _merge(members, shares, by, folder / MODEL_FILE)
+        card = Card(
+            name=out.resolve().name,
+            model="ensemble",
+            paper="doi:10.1109/34.58871",
+            licence=members[0].card.licence,
+            labels=members[0].card.labels,
+            preprocess=Preprocess(source_px, (0.0,), (1.0,), source_px),
+            digest=sha256(folder / MODEL_FILE),
+            parameters=sum(m.card.parameters for m in members),
+            macs=sum(m.card.macs for m in members),
+            training={
+                "by": by,
+                "members": [
+                    {"name": m.card.name, "digest": m.card.digest, "weight": float(share)}
+                    for m, share in zip(members, shares, strict=True)
+                ],
+            },
+            created_by=f"mien {mien.__version__}",
+        )
+        card.save(folder / CARD_FILE)
+    return open_bundle(out)
+
+
+def weigh(
+    members: Sequence[Bundle],
+    data: Dataset,
+    split: str,
+    progress: Callable[[int], None] | None = None,
+) -> NDArray[np.float64]:
+    """(M,) weights of the members that fit `split` of `data` best; it must not be a test."""
+    if split in TESTS:
+        raise BundleError(f"{split} is a test: fit the weights on public or val")
+    found = [evaluate(member, data, split, progress) for member in members]
+    return fit_weights([e.probabilities for e in found], found[0].truth)
+
+
+def fit_weights(
+    probabilities: Sequence[NDArray[np.float64]], labels: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(M,) weights, which sum to 1, of the mixture of M (N, C) `probabilities` of least loss.
+
+    Expectation-maximisation: the loss of a mixture has one minimum, and each step lowers it.
+    """
+    rows = np.arange(len(labels))
+    likelihoods = np.stack([np.maximum(p[rows, labels], _FLOOR) for p in probabilities])
+    weights = np.full(len(likelihoods), 1 / len(likelihoods))
+    for _ in range(1000):
+        shares = weights[:, None] * likelihoods
+        moved = (shares / shares.sum(0)).mean(1)
+        if np.abs(moved - weights).max() < 1e-6:
+            break
+        weights = moved
+    return weights
+
+
+def _check(members: Sequence[Bundle]) -> None:
+    if len(members) < 2:
+        raise BundleError("an ensemble needs at least two bundles")
+    first = members[0]
+    for other in members[1:]:
+        if other.card.labels != first.card.labels:
+            raise BundleError(
+                f"{first.folder} and {other.folder} have different labels: "
+                f"{', '.join(first.card.labels)} and {', '.join(other.card.labels)}"
+            )
+        if other.card.preprocess.source_px != first.card.preprocess.source_px:
+            raise BundleError(
+                f"{first.folder} and {other.folder} look at crops of different resolutions"
+            )
+    for member in members:
+        crop = member.card.preprocess
+        if crop.size_px < crop.source_px:
+            raise BundleError(
+                f"{member.folder} shrinks crops to {crop.size_px} px, which an ensemble of "
+                f"{crop.source_px} px crops cannot; leave it out"
+            )
+
+
+def _merge(members: Sequence[Bundle], shares: NDArray[np.float64], by: str, path: Path) -> None:
+    """Write the network of all `members`: (N, 1, S, S) images in 0-1 → (N, C) log-probabilities."""
+    onnx = need("onnx", extra="train")
+    graph = _Graph()
+    answers = []
+    opset = 0
+    for number, member in enumerate(members):
+        network = onnx.compose.add_prefix(onnx.load(member.model_file), f"m{number}/")
+        opset = max(opset, *(o.version for o in network.opset_import if not o.domain))
+        view = _view(graph, member.card.preprocess)
+        graph.add("Identity", [view], network.graph.input[0].name)
+        graph.take(network.graph)
+        logits = network.graph.output[0].name
+        cooled = graph.add("Div", [logits, graph.constant(member.card.temperature)])
+        answers.append(graph.add("Softmax", [cooled], axis=1))
+    mean = graph.sum(
+        graph.add("Mul", [answer, graph.constant(share)])
+        for answer, share in zip(answers, shares, strict=True)
+    )
+    if by == "vote":
+        mean = _vote(graph, answers, mean)
+    floored = graph.add("Max", [mean, graph.constant(_FLOOR)])
+    graph.add("Log", [floored], _LOGITS)
+    size, classes = members[0].card.preprocess.source_px, len(members[0].card.labels)
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    whole = helper.make_graph(
+        graph.nodes,
+        "ensemble",
+        [helper.make_tensor_value_info(_IMAGES, kind, ["faces", 1, size, size])],
+        [helper.make_tensor_value_info(_LOGITS, kind, ["faces", classes])],
+        graph.constants,
+    )
+    network = helper.make_model(
+        whole, opset_imports=[helper.make_opsetid("", opset)], ir_version=10
+    )
+    onnx.checker.check_model(network)
+    onnx.save(network, path)
+
+
+def _view(graph: "_Graph", crop: Preprocess) -> str:
+    """What the member of `crop` sees of the images: its size, its scale, its channels."""
+    seen = _IMAGES
+    if crop.size_px != crop.source_px:
+        factor = crop.size_px / crop.source_px
+        scales = graph.constant(np.array([1, 1, factor, factor], np.float32))
+        seen = graph.add("Resize", [seen, "", scales], mode="linear")
+    mean = np.array(crop.mean, np.float32).reshape(1, -1, 1, 1)
+    std = np.array(crop.std, np.float32).reshape(1, -1, 1, 1)
+    centred = graph.add("Sub", [seen, graph.constant(mean)])
+    return graph.add("Div", [centred, graph.constant(std)])
+
+
+def _vote(graph: "_Graph", answers: Sequence[str], mean: str) -> str:
+    """The share of votes of each class, with the mean as one more voter: it breaks the ties."""
+    ballots = []
+    for answer in answers:
+        best = graph.add("ReduceMax", [answer, graph.axes], keepdims=1)
+        ballots.append(graph.add("Cast", [graph.add("Equal", [answer, best])], to=1))
+    total = graph.sum([*ballots, mean])
+    return graph.add("Div", [total, graph.constant(len(answers) + 1)])
+
+
+class _Graph:
+    """Nodes and constants of a network in the making, with names that do not clash."""
+
+    def __init__(self) -> None:
+        self.onnx = need("onnx", extra="train")
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self.axes = self._keep(np.array([1], np.int64))
+
+    def add(self, kind: str, inputs: list[str], name: str | None = None, **options: Any) -> str:
+        """Append a node; the name of what comes out."""
+        out = name or f"ensemble/{len(self.nodes)}"
+        self.nodes.append(self.onnx.helper.make_node(kind, inputs, [out], **options))
+        return out
+
+    def constant(self, value: float | NDArray[np.float32]) -> str:
+        """The name of a float32 constant."""
+        return self._keep(np.asarray(value, np.float32))
+
+    def sum(self, names: Any) -> str:
+        """The sum of tensors of one shape."""
+        return self.add("Sum", list(names))
+
+    def take(self, graph: Any) -> None:
+        """Everything of another network."""
+        self.nodes.extend(graph.node)
+        self.constants.extend(graph.initializer)
+
+    def _keep(self, value: NDArray[Any]) -> str:
+        name = f"ensemble/constant{len(self.constants)}"
+        self.constants.append(self.onnx.numpy_helper.from_array(value, name))
+        return name

@@ -1,0 +1,156 @@
+"""Whether confidence means what it says: calibration error, temperature, coverage."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.evaluate.intervals import Figure, bootstrap, mean_interval
+
+BINS = 15
+_FLOOR = 1e-12
+
+Probabilities = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Calibration of (N, C) probabilities, each figure with its interval.
+
+    `ece` is the expected calibration error over `BINS` bins of equal width (Guo et al. 2017),
+    `loss` the cross-entropy in nats, `brier` the squared error summed over classes (0-2).
+    """
+
+    ece: Figure
+    loss: Figure
+    brier: Figure
+
+    def to_json(self) -> dict[str, dict[str, float | None]]:
+        """Name of each figure → its value and interval."""
+        return {name: getattr(self, name).to_json() for name in ("ece", "loss", "brier")}
+
+
+def calibration(probabilities: Probabilities, labels: Labels) -> Calibration:
+    """The calibration of `probabilities` (N, C) against `labels` (N,)."""
+    rows = np.arange(len(labels))
+    truth = np.eye(probabilities.shape[1])[labels]
+    return Calibration(
+        ece=_ece(probabilities, labels),
+        loss=mean_interval(-np.log(np.maximum(probabilities[rows, labels], _FLOOR))),
+        brier=mean_interval(((probabilities - truth) ** 2).sum(1)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Per bin of confidence: mean `confidence` and `accuracy` (NaN where empty), `images`."""
+
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    images: NDArray[np.int64]
+
+    def to_columns(self) -> dict[str, NDArray[Any]]:
+        """Columns of a table, a row per bin."""
+        bins = np.arange(BINS)
+        return {
+            "from": bins / BINS,
+            "to": (bins + 1) / BINS,
+            "confidence": self.confidence,
+            "accuracy": self.accuracy,
+            "images": self.images,
+        }
+
+
+def reliability(probabilities: Probabilities, labels: Labels) -> Reliability:
+    """What a reliability diagram shows (DeGroot & Fienberg 1983)."""
+    confidence, right = _answers(probabilities, labels)
+    places = _bins(confidence)
+    images = np.bincount(places, minlength=BINS)
+    with np.errstate(invalid="ignore"):
+        return Reliability(
+            np.bincount(places, confidence, BINS) / images,
+            np.bincount(places, right, BINS) / images,
+            images,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The surest images first: (N,) `threshold` of confidence, share of images at or above it, and
+    the `accuracy` of those."""
+
+    threshold: NDArray[np.float64]
+    coverage: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+    def to_columns(self) -> dict[str, NDArray[Any]]:
+        """Columns of a table, a row per threshold."""
+        return {
+            "threshold": self.threshold,
+            "coverage": self.coverage,
+            "accuracy": self.accuracy,
+        }
+
+
+def coverage(probabilities: Probabilities, labels: Labels) -> Coverage:
+    """The coverage-accuracy curve (El-Yaniv & Wiener 2010); equal confidences share a point."""
+    confidence, right = _answers(probabilities, labels)
+    order = np.argsort(-confidence, kind="stable")
+    kept = np.arange(1, len(order) + 1)
+    threshold = confidence[order]
+    whole = np.append(threshold[1:] != threshold[:-1], True)
+    accuracy = np.cumsum(right[order]) / kept
+    return Coverage(threshold[whole], kept[whole] / len(order), accuracy[whole])
+
+
+def kept_accuracy(probabilities: Probabilities, labels: Labels, threshold: float) -> Figure:
+    """Accuracy of the images whose confidence is at least `threshold`; NaN if there is none."""
+    confidence, right = _answers(probabilities, labels)
+    kept = right[confidence >= threshold]
+    return mean_interval(kept) if len(kept) else Figure(np.nan, np.nan, np.nan)
+
+
+def fit_temperature(probabilities: Probabilities, labels: Labels) -> float:
+    """The temperature that gives the least loss (Guo et al. 2017), between 1/20 and 20.
+
+    The loss has one minimum along the inverse temperature, so a golden-section search finds it.
+    """
+    logs = np.log(np.maximum(probabilities, _FLOOR))
+    rows = np.arange(len(labels))
+
+    def loss(inverse: float) -> float:
+        scaled = logs * inverse
+        top = scaled.max(1)
+        norm = top + np.log(np.exp(scaled - top[:, None]).sum(1))
+        return float((norm - scaled[rows, labels]).mean())
+
+    low, high = 1 / 20, 20.0
+    ratio = (5**0.5 - 1) / 2
+    while high - low > 1e-5:
+        left, right = high - ratio * (high - low), low + ratio * (high - low)
+        if loss(left) < loss(right):
+            high = right
+        else:
+            low = left
+    return 2 / (low + high)
+
+
+def _ece(probabilities: Probabilities, labels: Labels) -> Figure:
+    confidence, right = _answers(probabilities, labels)
+    gaps = np.zeros((len(labels), BINS))
+    gaps[np.arange(len(labels)), _bins(confidence)] = confidence - right
+    return bootstrap(len(labels), lambda weights: np.abs(weights @ gaps).sum(1) / len(labels))
+
+
+def _bins(confidence: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Bin numbers of confidences; a bin takes its upper end, as in Guo et al.'s code."""
+    return np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+
+
+def _answers(
+    probabilities: Probabilities, labels: Labels
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(N,) confidence of each answer, and 1 where it is right."""
+    return probabilities.max(1), (probabilities.argmax(1) == labels).astype(np.float64)

@@ -1,0 +1,107 @@
+"""The model card: what a user of a bundle should read before trusting it (Mitchell et al. 2019)."""
+
+from pathlib import Path
+from typing import Any
+
+from mien.bundle import Bundle
+from mien.card import Card
+from mien.evaluate import Evaluation
+from mien.files import write_text
+from mien.report.facts import as_markdown, facts
+
+MODEL_CARD = "README.md"
+
+_LIMITS = """\
+It reads what a face shows, not what the person feels. Do not judge people by it: hiring, grading,
+policing, diagnosis and border control are out, and in the European Union so is inferring emotions
+at work or in education (AI Act, Art. 5(1)(f)). FER-2013 is grey, 48 px, gathered by a web search
+in 2013, with unknown shares of ages, skin tones and origins; raters agree with its labels on about
+65 % of its images."""
+
+
+def write_model_card(bundle: Bundle, evaluation: Evaluation) -> Path:
+    """Write README.md beside the network: its data, protocol, figures and limits."""
+    card = bundle.card
+    metrics = evaluation.metrics()
+    megabytes = bundle.model_file.stat().st_size / 1e6
+    sections = [
+        f"# {card.name}",
+        f"A classifier of {len(card.labels)} expressions ({', '.join(card.labels)}) in "
+        f"{card.preprocess.source_px} px grey faces. {card.parameters / 1e6:.2f} M parameters, "
+        f"{card.macs / 1e6:.0f} M multiply-accumulates, {megabytes:.1f} MB.",
+        _list(
+            {
+                "architecture": f"{card.model} ({card.paper})",
+                "licence": card.licence,
+                "made by": card.created_by,
+                "sha256 of model.onnx": card.digest,
+                "views averaged": card.views,
+                "temperature": f"{card.temperature:g}",
+                "unsure below": f"{card.unsure_below:g}",
+            }
+        ),
+        "## Training",
+        _list(_training(card)),
+        f"## On {evaluation.split} of {evaluation.data}",
+        _protocol(card, evaluation),
+        "\n".join(as_markdown(facts(evaluation, metrics))),
+        "### Per class",
+        _per_class(evaluation, metrics.recall, metrics.confusion),
+        "## Limits",
+        _LIMITS,
+    ]
+    path = bundle.folder / MODEL_CARD
+    write_text(path, "\n\n".join(sections) + "\n")
+    return path
+
+
+def _list(values: dict[str, str]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in values.items())
+
+
+def _training(card: Card) -> dict[str, str]:
+    told = card.training
+    if "members" in told:
+        return {
+            "ensemble by": str(told["by"]),
+            **{
+                m["name"]: f"weight {m['weight']:.3f}, sha256 {m['digest']}"
+                for m in told["members"]
+            },
+        }
+    return {
+        "recipe": f"{told['recipe']}, seed {told['seed']}, {told['epochs']} epochs",
+        "start": "random weights" if told["start"] == "none" else f"weights {told['start']}",
+        "images": _split(told, "train"),
+        "epoch chosen on": _split(told, "validation"),
+    }
+
+
+def _split(told: dict[str, Any], role: str) -> str:
+    split = told[role]
+    return (
+        f"{split['images']:,} of {split['split']} of {told['data']} (digest {split['digest'][:12]})"
+    )
+
+
+def _protocol(card: Card, evaluation: Evaluation) -> str:
+    chosen = card.training.get("validation", {}).get("digest")
+    told = "95 % bootstrap intervals over images. "
+    if evaluation.split in ("test", "private"):
+        return told + "Nothing was chosen or fitted on these images."
+    told += "Temperature and threshold were fitted on these same images"
+    return told + (", and the epoch was chosen on them." if chosen == evaluation.digest else ".")
+
+
+def _per_class(evaluation: Evaluation, recall: Any, confusion: Any) -> str:
+    labels = evaluation.labels
+    lines = [
+        f"Recall, and what {len(evaluation.truth):,} faces were taken for (rows: labels).",
+        "",
+        "| | recall, % | " + " | ".join(labels) + " |",
+        "|---" * (len(labels) + 2) + "|",
+    ]
+    for label, share, row in zip(labels, recall, confusion, strict=True):
+        shown = "–" if row.sum() == 0 else f"{100 * share:.0f}"
+        lines.append(f"| {label} | {shown} | " + " | ".join(str(n) for n in row) + " |")
+    return "\n".join(lines)
