@@ -22,6 +22,7 @@ RULES = ("mean", "weighted", "vote")
 """Mean of the probabilities; their mean with weights; majority vote, ties broken by the mean."""
 
 _FLOOR = 1e-12  # keeps the log of a probability that rounded to 0 finite
+_OPSET = 18
 _IMAGES, _LOGITS = "images", "logits"
 
 
@@ -131,10 +132,12 @@ def _merge(members: Sequence[Bundle], shares: NDArray[np.float64], by: str, path
     onnx = need("onnx", extra="train")
     graph = _Graph()
     answers = []
-    opset = 0
-    for number, member in enumerate(members):
-        network = onnx.compose.add_prefix(onnx.load(member.model_file), f"m{number}/")
-        opset = max(opset, *(o.version for o in network.opset_import if not o.domain))
+    networks = [onnx.load(member.model_file) for member in members]
+    opset = max(_OPSET, *(_opset(network) for network in networks))
+    for number, (member, network) in enumerate(zip(members, networks, strict=True)):
+        if _opset(network) < opset:
+            network = onnx.version_converter.convert_version(network, opset)
+        network = onnx.compose.add_prefix(network, f"m{number}/")
         view = _view(graph, member.card.preprocess)
         graph.add("Identity", [view], network.graph.input[0].name)
         graph.take(network.graph)
@@ -163,6 +166,11 @@ def _merge(members: Sequence[Bundle], shares: NDArray[np.float64], by: str, path
     )
     onnx.checker.check_model(network)
     onnx.save(network, path)
+
+
+def _opset(network: Any) -> int:
+    """Version of the operators that `network` is written in."""
+    return int(next(o.version for o in network.opset_import if not o.domain))
 
 
 def _view(graph: "_Graph", crop: Preprocess) -> str:

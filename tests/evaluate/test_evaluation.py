@@ -1,12 +1,14 @@
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mien.bundle import open_bundle
 from mien.data import Dataset, Split
 from mien.errors import DataError, InputError, NotComparable
-from mien.evaluate import evaluate, load, save
+from mien.evaluate import calibrate, evaluate, load, record, save
 from mien.evaluate.evaluation import METRICS, PREDICTIONS, Evaluation
 from mien.labels import FER2013
 from tests.fakes import brightness_bundle
@@ -84,3 +86,85 @@ def test_missing_predictions_are_noticed(evaluation: Evaluation, tmp_path: Path)
     table.head(30).to_parquet(tmp_path / "e" / PREDICTIONS)
     with pytest.raises(DataError, match="has 30 images"):
         load(tmp_path / "e")
+
+
+def with_copies() -> Dataset:
+    """The six public images of the first label are training images, too."""
+    public = greys().split("public")
+    noisy = public.images.copy()
+    noisy[public.labels > 0] ^= 1
+    training = Split("train", noisy, public.labels, public.names)
+    return Dataset("greys", FER2013, {"train": training, "public": public})
+
+
+def test_copies_of_training_images_are_told_and_left_out_of_a_score(tmp_path: Path):
+    found = evaluate(brightness_bundle(tmp_path / "b"), with_copies(), "public")
+    assert found.copies is not None
+    assert np.flatnonzero(found.copies).tolist() == [0, 7, 14, 21, 28, 35]
+    assert found.subsets()["deduplicated"].images == 34
+    save(found, tmp_path / "e")
+    again = load(tmp_path / "e")
+    assert (again.copies == found.copies).all()
+    saved = json.loads((tmp_path / "e" / METRICS).read_text())
+    assert saved["subsets"]["deduplicated"]["images"] == 34
+
+
+def test_without_training_images_nothing_is_said_of_copies(evaluation: Evaluation):
+    assert evaluation.copies is None
+    assert evaluation.subsets() == {}
+
+
+def test_ferplus_gives_a_second_score(tmp_path: Path):
+    data = with_copies()
+    table = tmp_path / "votes.csv"
+    columns = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+    rows = [f"{i}.png,{'0,' * 4}10,0,0,0,0,0" for i in range(39)]  # anger; nothing on the last
+    table.write_text("\n".join([f"path,{columns}", *rows]) + "\n")
+    found = evaluate(brightness_bundle(tmp_path / "b"), data, "public", votes=table)
+    subsets = found.subsets()
+    angry = int((found.truth[:39] == 0).sum())
+    assert subsets["ferplus"].images == 39
+    assert subsets["ferplus"].accuracy.value == pytest.approx(angry / 39)
+    assert subsets["ferplus_agreed"].images == angry
+    save(found, tmp_path / "e")
+    again = load(tmp_path / "e").ferplus
+    assert again is not None
+    assert (again == found.ferplus).all()
+    assert again[39] == -1
+
+
+def test_recording_calibrates_and_tells_the_card(tmp_path: Path):
+    bundle = brightness_bundle(tmp_path / "b")
+    found, told = record(evaluate(bundle, greys(), "public", views="flip"), bundle)
+    assert found.temperature < 1, "a network that is always right may be surer"
+    card = open_bundle(bundle.folder).card
+    assert card == told.card
+    assert (card.views, card.temperature) == ("flip", found.temperature)
+    assert card.unsure_below == found.unsure_below > 0
+    assert card.measured[0].accuracy == 1
+    again = evaluate(told, greys(), "public")
+    assert np.allclose(again.probabilities, found.probabilities)
+    assert again.uncalibrated().loss.value > again.metrics().loss.value
+
+
+@pytest.mark.parametrize("split", ["private", "test"])
+def test_nothing_is_fitted_on_a_test(tmp_path: Path, split: str):
+    public = greys().split("public")
+    data = Dataset(
+        "greys", FER2013, {split: Split(split, public.images, public.labels, public.names)}
+    )
+    bundle = brightness_bundle(tmp_path / "b")
+    found, told = record(evaluate(bundle, data, split, views="flip"), bundle)
+    assert (told.card.temperature, told.card.views, told.card.unsure_below) == (1, "plain", 0)
+    assert told.card.measured[0].split == split
+    with pytest.raises(InputError, match=f"{split} is a test"):
+        calibrate(found)
+
+
+def test_four_of_five_images_are_sure(evaluation: Evaluation):
+    rows = np.random.default_rng(0).dirichlet(np.ones(7), len(evaluation.truth))
+    doubtful = dataclasses.replace(evaluation, probabilities=rows)
+    assert doubtful.sure().images == 32
+    assert doubtful.sure().accuracy.value == pytest.approx(
+        (rows.argmax(1) == evaluation.truth)[rows.max(1) >= doubtful.unsure_below].mean()
+    )

@@ -1,0 +1,46 @@
+import dataclasses
+from pathlib import Path
+
+from mien.evaluate import evaluate, record
+from mien.report.model_card import write_model_card
+from tests.evaluate.test_evaluation import greys
+from tests.fakes import brightness_bundle
+
+TRAINED = {
+    "recipe": "mien-s",
+    "start": "none",
+    "seed": 3,
+    "epochs": 7,
+    "data": "greys",
+    "train": {"split": "train", "images": 1234, "digest": "a" * 64},
+    "validation": {"split": "public", "images": 40, "digest": greys().split("public").digest},
+}
+
+
+def test_the_card_says_what_the_bundle_is_and_how_it_was_measured(tmp_path: Path):
+    bundle = brightness_bundle(tmp_path / "b")
+    trained = dataclasses.replace(bundle, card=dataclasses.replace(bundle.card, training=TRAINED))
+    evaluation, trained = record(evaluate(trained, greys(), "public"), trained)
+    text = write_model_card(trained, evaluation).read_text(encoding="utf-8")
+    for told in (
+        bundle.card.digest,
+        "Apache-2.0",
+        "seed 3, 7 epochs",
+        "random weights",
+        "1,234 of train",
+        "the epoch was chosen on them",
+        "| accuracy, % | 100.00 [100.00, 100.00] | 40 |",
+        "| angry | 100 | 6 | 0 |",
+        "AI Act",
+    ):
+        assert told in text, told
+
+
+def test_an_ensemble_names_its_members(tmp_path: Path):
+    bundle = brightness_bundle(tmp_path / "b")
+    training = {"by": "mean", "members": [{"name": "x", "digest": "0" * 64, "weight": 0.5}]}
+    card = dataclasses.replace(bundle.card, training=training)
+    together = dataclasses.replace(bundle, card=card)
+    text = write_model_card(together, evaluate(together, greys(), "public")).read_text()
+    assert "ensemble by: mean" in text
+    assert "x: weight 0.500" in text
