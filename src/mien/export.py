@@ -107,6 +107,7 @@ class _Facts:
                 "data": self.data["name"],
                 "train": self.data["train"],
                 "validation": self.data["validation"],
+                "teachers": self.data.get("teachers", []),
             },
             created_by=f"mien {mien.__version__}",
         )

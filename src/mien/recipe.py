@@ -76,6 +76,9 @@ class Augment(Part):
     erase: Fraction = 0
     """Probability that a random rectangle (2-25 % of the area) is blanked (Zhong et al. 2020)."""
     fill: Literal["nearest", "zeros", "reflect"] = "nearest"
+    photo: Fraction = 0
+    """Probability of each flaw of real photos: uneven light, gamma, defocus, shake, few pixels,
+    noise, JPEG (`mien.train.photo`)."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "Augment":
@@ -94,6 +97,8 @@ class Optimizer(Part):
     weight_decay: float = Field(0, ge=0)
     """Never applied to biases and BatchNorm."""
     momentum: float = Field(0.9, ge=0, lt=1)
+    sam: float = Field(0, ge=0)
+    """Sharpness-aware minimisation (Foret et al. 2021): radius rho, such as 0.05; 0 is off."""
 
 
 class Schedule(Part):
@@ -117,18 +122,52 @@ class Loss(Part):
     """balanced: N / (classes x count), scikit-learn's definition."""
     label_smoothing: Fraction = 0
     votes: Fraction = 0
-    """Share of the target that is what FER+'s votes on the image say of its label (`data.votes`)."""
+    """Share of the target that is what FER+'s votes (`data.votes`) say of the label."""
+
+
+class Mix(Part):
+    """Pairs of images in one: alpha of the beta distribution of their shares; 0 is off.
+
+    Drawn per batch; where both are on, each batch is mixed by one of them, chosen at random.
+    """
+
+    mixup: float = Field(0, ge=0)
+    """Weighted sum of two images (Zhang et al. 2018), such as 0.2."""
+    cutmix: float = Field(0, ge=0)
+    """Rectangle of one image in the other (Yun et al. 2019), such as 1."""
+
+    @property
+    def on(self) -> bool:
+        """Whether images are mixed at all."""
+        return bool(self.mixup or self.cutmix)
+
+
+class Distil(Part):
+    """What trained networks say of each training image, as part of its target
+    (Hinton et al. 2015)."""
+
+    teachers: tuple[str, ...] = ()
+    """Bundles, by folder or name; with several, the mean of their probabilities counts."""
+    weight: Fraction = 0.5
+    """Share of the target that is the teachers'."""
+    temperature: float = Field(1, gt=0)
+    """Their probabilities become p^(1 / temperature), normalised: above 1 flatter."""
 
 
 class Averaging(Part):
-    """Weights averaged over steps: what is validated, kept and exported."""
+    """Averaged weights: what is validated, kept and exported."""
 
     name: Literal["none", "ema", "swa"] = "none"
-    """ema: exponential moving average; swa: plain mean (Izmailov et al. 2018)."""
+    """ema: exponential moving average over steps; swa: plain mean over the ends of epochs, at a
+    learning rate that stays where it was at the start (Izmailov et al. 2018)."""
     decay: float = Field(0.998, gt=0, lt=1)
     """ema: weight of the average so far, reached gradually."""
     start: Fraction = 0.75
     """swa: begins after that fraction of the epochs."""
+
+    def first(self, epochs: int) -> int:
+        """The epoch, from 0, whose end is the first that swa averages; `epochs` without swa."""
+        return min(round(self.start * epochs), epochs - 1) if self.name == "swa" else epochs
 
 
 class Training(Part):
@@ -139,6 +178,8 @@ class Training(Part):
     optimizer: Optimizer
     schedule: Schedule = Schedule()
     loss: Loss = Loss()
+    mix: Mix = Mix()
+    distil: Distil = Distil()
     averaging: Averaging = Averaging()
     early_stopping: int | None = Field(None, ge=1)
     """Stop when validation loss has not fallen for that many epochs."""
@@ -148,6 +189,15 @@ class Training(Part):
     """Memory before speed: activations are computed again in the backward pass, freed memory is
     given back. The result is the same."""
     accumulate: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _one_batch_a_step(self) -> "Training":
+        if self.optimizer.sam and self.accumulate > 1:
+            raise ValueError(
+                "optimizer.sam climbs by the gradient of one batch and cannot accumulate; add "
+                "--set training.accumulate=1 or --set training.optimizer.sam=0"
+            )
+        return self
 
 
 class Recipe(Part):
@@ -225,6 +275,8 @@ def _first(error: ValidationError) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"unknown key {where!r}{_near(where)}"
+    if problem["type"] == "value_error":  # ours, and says itself what it got
+        return f"{where}: {problem['ctx']['error']}"
     return f"{where}: {problem['msg']} (got {problem['input']!r})" if where else problem["msg"]
 
 

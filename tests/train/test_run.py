@@ -2,6 +2,7 @@ import csv
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -302,3 +303,96 @@ def test_a_limit_uses_that_many_images(drawn, tiny_recipe, tmp_path):
 def test_nothing_is_left_half_written(finished):
     hidden = [name for _, _, files in os.walk(finished) for name in files if name[0] == "."]
     assert hidden == []
+
+
+SWITCHES = {
+    "sam": ["training.optimizer.sam=0.05", "training.optimizer.name=adamw"],
+    "mix": ["training.mix={mixup: 0.4, cutmix: 1}"],
+    "ema": ["training.averaging={name: ema, decay: 0.8}"],
+    "swa": ["training.averaging={name: swa, start: 0.3}"],
+    "photo": ["augment.photo=0.3", "augment.erase=0.2"],
+    "teachers": ["training.distil={teachers: [mien-s], temperature: 2}"],
+}
+
+
+def small(recipe: Recipe, folder: Path, *overrides: str) -> Recipe:
+    """Three epochs of four steps."""
+    return changed(recipe, folder, "data.limit=79", "training.epochs=3", *overrides)
+
+
+@pytest.fixture(scope="module")
+def plain(drawn, tiny_recipe, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("plain")
+    return run(small(tiny_recipe, folder), drawn, folder / "run")
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_each_switch_changes_a_run_and_survives_an_interruption(
+    switch, plain, drawn, tiny_recipe, tmp_path, monkeypatch
+):
+    recipe = small(tiny_recipe, tmp_path, *SWITCHES[switch])
+    unbroken = run(recipe, drawn, tmp_path / "unbroken")
+    with monkeypatch.context() as patch:
+        interrupt(patch, 2, RuntimeError("power cut"))
+        with pytest.raises(RuntimeError, match="power cut"):
+            run(recipe, drawn, tmp_path / "broken")
+    run(recipe, drawn, tmp_path / "broken", resume=True)
+    for which in ("best", "last"):
+        pairs = zip(
+            weights(tmp_path / "broken", which).values(),
+            weights(unbroken, which).values(),
+            strict=True,
+        )
+        assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+    assert results(tmp_path / "broken") == results(unbroken)
+    assert largest_difference(plain, unbroken) > 1e-4
+
+
+def test_the_history_counts_each_batch_once_with_sam(plain, drawn, tiny_recipe, tmp_path):
+    """With a radius of next to nothing both passes are alike, and so are the runs."""
+    recipe = small(tiny_recipe, tmp_path, "training.optimizer.sam=1e-9")
+    out = run(recipe, drawn, tmp_path / "run")
+    for name, ours in weights(out).items():
+        if "num_batches" not in name:
+            assert torch.allclose(ours, weights(plain)[name], atol=1e-4), name
+    for ours, theirs in zip(results(out), results(plain), strict=True):
+        assert float(ours["train_loss"]) == pytest.approx(float(theirs["train_loss"]), rel=1e-3)
+
+
+def test_a_run_without_copies_shows_fewer_images_and_resumes(drawn, tiny_recipe, tmp_path):
+    faces = tmp_path / "faces"
+    shutil.copytree(drawn, faces)
+    originals = sorted((faces / "train" / "happy").iterdir())[:5]
+    for picture in originals:
+        shutil.copy(picture, picture.with_name(f"copy_of_{picture.name}"))
+    recipe = changed(tiny_recipe, tmp_path, "data.duplicates=drop", "training.epochs=1")
+    out = run(recipe, faces, tmp_path / "run")
+    (out / "done.json").unlink()
+    run(recipe, faces, out, resume=True)
+    assert len(history(out)) == 1
+    images = json.loads((out / "data.json").read_text())["train"]["images"]
+    assert images == len(list((drawn / "train").rglob("*.png")))
+
+
+def test_data_json_names_the_teachers_and_others_are_refused(drawn, tiny_recipe, tmp_path):
+    from tests.fakes import brightness_bundle
+
+    teacher = brightness_bundle(tmp_path / "teacher")
+    change = f"training.distil.teachers=[{teacher.folder}]"
+    recipe = small(tiny_recipe, tmp_path, "training.epochs=1", change)
+    out = run(recipe, drawn, tmp_path / "run")
+    data = json.loads((out / "data.json").read_text())
+    assert data["teachers"] == [{"name": "brightness", "digest": teacher.card.digest}]
+    brightness_bundle(teacher.folder, size_px=16)
+    with pytest.raises(RunError, match="other teachers"):
+        run(recipe, drawn, out, resume=True)
+
+
+def test_a_teacher_of_other_labels_leaves_no_run_folder(drawn, tiny_recipe, tmp_path):
+    from tests.fakes import brightness_bundle
+
+    teacher = brightness_bundle(tmp_path / "teacher", ("happy", "sad"))
+    change = f"training.distil.teachers=[{teacher.folder}]"
+    with pytest.raises(RecipeError, match="reads happy, sad"):
+        run(small(tiny_recipe, tmp_path, change), drawn, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -21,18 +21,9 @@ def mien_s(
     hidden: int = 0,
     dropout: float = 0.3,
 ) -> nn.Module:
-    """A stem that halves the picture, then `blocks[i]` residual blocks of `widths[i]` channels, the
-    first of each stage but the first halving it again, the last with squeeze-and-excitation
-    (Hu et al. 2018): there alone, because its many small operations cost more than they compute."""
-    layers = stem(channels, widths[0])
-    inside = widths[0]
-    for stage, (width, repeats) in enumerate(zip(widths, blocks, strict=True)):
-        for block in range(repeats):
-            stride = 2 if stage > 0 and block == 0 else 1
-            gate = SEModule(width, rd_ratio=1 / 8) if block == repeats - 1 else None
-            layers.append(Block(inside, width, stride, gate=gate))
-            inside = width
-    model = Classifier(nn.Sequential(*layers), inside, classes, hidden=hidden, dropout=dropout)
+    """For real time: 0.7 M parameters."""
+    features = _features(channels, widths, blocks)
+    model = Classifier(features, widths[-1], classes, hidden=hidden, dropout=dropout)
     fill(model, weights)
     return model
 
@@ -48,13 +39,23 @@ def mien_m(
     hidden: int = 0,
     dropout: float = 0.4,
 ) -> nn.Module:
-    """`mien-s` twice as wide and a stage deeper."""
-    return mien_s(
-        classes=classes,
-        channels=channels,
-        weights=weights,
-        widths=widths,
-        blocks=blocks,
-        hidden=hidden,
-        dropout=dropout,
-    )
+    """`mien-s` twice as wide and a stage deeper: 6.5 M parameters."""
+    features = _features(channels, widths, blocks)
+    model = Classifier(features, widths[-1], classes, hidden=hidden, dropout=dropout)
+    fill(model, weights)
+    return model
+
+
+def _features(channels: int, widths: Sequence[int], blocks: Sequence[int]) -> nn.Sequential:
+    """A stem that halves the picture, then `blocks[i]` residual blocks of `widths[i]` channels, the
+    first of each stage but the first halving it again, the last with squeeze-and-excitation
+    (Hu et al. 2018): there alone, because its many small operations cost more than they compute."""
+    layers = stem(channels, widths[0])
+    inside = widths[0]
+    for stage, (width, repeats) in enumerate(zip(widths, blocks, strict=True)):
+        for block in range(repeats):
+            stride = 2 if stage > 0 and block == 0 else 1
+            gate = SEModule(width, rd_ratio=1 / 8) if block == repeats - 1 else None
+            layers.append(Block(inside, width, stride, gate=gate))
+            inside = width
+    return nn.Sequential(*layers)

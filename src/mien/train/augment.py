@@ -4,18 +4,20 @@ import kornia.augmentation as K
 import torch
 from torch import Tensor, nn
 
-from mien.recipe import Augment, Range
+from mien.recipe import Augment, Mix, Range
+from mien.train.photo import Photo
 
 _PADDING = {"nearest": "border", "zeros": "zeros", "reflect": "reflection"}
 
 
 class Augmentation(nn.Module):
-    """(N, 1, S, S) float32 in 0-1 → the same: geometry, then light, then erasing."""
+    """(N, 1, S, S) float32 in 0-1 → the same: geometry, light, flaws of photos, erasing."""
 
     def __init__(self, ranges: Augment) -> None:
         super().__init__()
         self.ranges = ranges
         self.geometry = nn.Sequential(*_geometry(ranges))
+        self.photo = Photo(ranges.photo) if ranges.photo else None
         self.erase = (
             K.RandomErasing(p=ranges.erase, scale=(0.02, 0.25), value=0.5) if ranges.erase else None
         )
@@ -24,7 +26,19 @@ class Augmentation(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         images = self.geometry(images)
         images = _light(images, self.ranges.brightness, self.ranges.contrast)
+        images = self.photo(images) if self.photo else images
         return self.erase(images) if self.erase else images
+
+
+def mixing(mix: Mix) -> nn.Module | None:
+    """(N, C, S, S) images and (N, classes) probabilities → the same, in pairs; None if off."""
+    if not mix.on:
+        return None
+    from torchvision.transforms import v2  # type: ignore[import-untyped]
+
+    kinds = ((v2.MixUp, mix.mixup), (v2.CutMix, mix.cutmix))
+    chosen: nn.Module = v2.RandomChoice([kind(alpha=alpha) for kind, alpha in kinds if alpha])
+    return chosen
 
 
 def _geometry(ranges: Augment) -> list[nn.Module]:

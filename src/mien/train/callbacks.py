@@ -42,9 +42,36 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 def averaging(training: Training) -> list[L.Callback]:
     """What keeps the averaged weights that `training` asks for: one callback, or none."""
-    if training.averaging.name == "none":
-        return []
-    return [WeightAveraging(avg_fn=partial(_moving, decay=training.averaging.decay))]
+    chosen = training.averaging
+    if chosen.name == "ema":
+        return [WeightAveraging(avg_fn=partial(_moving, decay=chosen.decay))]
+    return [EpochMean(chosen.first(training.epochs))] if chosen.name == "swa" else []
+
+
+class EpochMean(WeightAveraging):
+    """The mean of the weights at the ends of the epochs from `first` on (from 0); before it, the
+    weights of the last epoch. BatchNorm's statistics are averaged with them."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__(avg_fn=_mean)
+        self.first = first
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any
+    ) -> None:
+        """Average after the last step, before the validation: Lightning's own hook at the end of
+        an epoch comes after it, so that other weights would be kept than were validated."""
+        if not trainer.is_last_batch:
+            return
+        if trainer.current_epoch <= self.first and self._average_model is not None:
+            self._average_model.n_averaged.zero_()  # what follows is then a copy
+        super().on_train_batch_end(trainer, pl_module, *rest)
+
+
+def _mean(average: Tensor, current: Tensor, epochs: Tensor | int) -> Tensor:
+    if not average.is_floating_point():
+        return current  # BatchNorm's count of batches
+    return average.lerp(current, 1 / (1 + int(epochs)))
 
 
 def _moving(average: Tensor, current: Tensor, steps: Tensor | int, *, decay: float) -> Tensor:

@@ -55,13 +55,13 @@ def _norms(module: nn.Module) -> int:
 
 def _contexts(block: nn.Module) -> tuple[Any, Any]:
     """For the first pass, and for the second."""
-    return contextlib.nullcontext(), _statistics_kept(block)
+    return contextlib.nullcontext(), statistics_kept(block)
 
 
 @contextlib.contextmanager
-def _statistics_kept(block: nn.Module) -> Iterator[None]:
-    """Without this, the second pass would count each batch twice in the running statistics."""
-    norms = [m for m in block.modules() if isinstance(m, _BatchNorm)]
+def statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Without this, a second pass would count its batch twice in the running statistics."""
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

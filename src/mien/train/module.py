@@ -1,5 +1,7 @@
 """The step that Lightning repeats."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -10,9 +12,10 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from mien.preprocess import Preprocess
 from mien.recipe import Optimizer, Recipe
-from mien.train.augment import Augmentation
+from mien.train.augment import Augmentation, mixing
 from mien.train.batches import Batch
 from mien.train.memory import checkpoint_activations
+from mien.train.sam import sharpness_aware
 from mien.train.schedules import factor_of
 
 _TINY = 1e-8  # a factor of exactly 0 would make the first warm-up step a wasted one
@@ -36,9 +39,11 @@ class Fit(L.LightningModule):
             checkpoint_activations(model)
         self.preprocess = preprocess
         self.augment = Augmentation(recipe.augment)
+        self.mix = mixing(recipe.training.mix)
         self.steps_per_epoch = steps_per_epoch
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
+        self._second_pass = False
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
 
@@ -57,6 +62,8 @@ class Fit(L.LightningModule):
         values = images[:, None].float() / 255
         if self.training:
             values = self.augment(values)
+            if self.mix:
+                values, labels = self.mix(values, labels)
         values = self.preprocess.normalise(values)
         return values.contiguous(memory_format=torch.channels_last), labels
 
@@ -65,8 +72,30 @@ class Fit(L.LightningModule):
         logits = self.model(images)
         smoothing = self.recipe.training.loss.label_smoothing
         loss = cross_entropy(logits, labels, self.weights, label_smoothing=smoothing)
-        self._log("train", loss, logits, labels)
+        if not self._second_pass:
+            self._log("train", loss, logits, labels)
         return loss
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Any,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        rho = self.recipe.training.optimizer.sam
+        if rho and optimizer_closure:
+            second = partial(self._again, optimizer_closure)
+            optimizer_closure = sharpness_aware(optimizer_closure, second, self.model, rho)
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+
+    def _again(self, closure: Callable[[], Any]) -> None:
+        """The second pass of a batch, which the history does not count."""
+        self._second_pass = True
+        try:
+            closure()
+        finally:
+            self._second_pass = False
 
     def validation_step(self, batch: Batch, _index: int) -> None:
         images, labels = batch
@@ -93,8 +122,10 @@ class Fit(L.LightningModule):
                 self._plateau.load_state_dict(self._plateau_state)
             return optimizer
         factor = factor_of(training.schedule, training.epochs)
+        held = training.averaging.first(training.epochs)
         schedule = LambdaLR(
-            optimizer, lambda step: max(_TINY, factor((step + 0.5) / self.steps_per_epoch))
+            optimizer,
+            lambda step: max(_TINY, factor(min(held, (step + 0.5) / self.steps_per_epoch))),
         )
         return {
             "optimizer": optimizer,

@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
 import mien
+from mien.bundle import Bundle
 from mien.data import Dataset, Split, class_weights, open_dataset
 from mien.errors import DataError, RunError
 from mien.files import write_json
@@ -25,7 +26,7 @@ from mien.train.batches import ordered_batches, training_batches
 from mien.train.callbacks import Bar, History, WholeCheckpoints, averaging
 from mien.train.memory import keep_freed
 from mien.train.module import Fit
-from mien.train.targets import soften
+from mien.train.targets import Targets, ask, distil, only_labels, open_teachers, soften
 
 _PACKAGES = ("torch", "timm", "lightning", "kornia", "numpy", "opencv-python-headless")
 
@@ -41,8 +42,11 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
     L.seed_everything(recipe.seed, verbose=False)
     data = open_dataset(source)
     training, validation = _splits(data, recipe)
+    training, targets = soften(training, recipe, len(data.labels))
+    teachers = open_teachers(recipe.training.distil.teachers, data.labels)
     if resume:
         _same_images(out, training, validation)
+        _same_teachers(out, teachers)
         if (out / "done.json").exists():
             return out
     side_px = training.images.shape[1]
@@ -54,11 +58,16 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
         weights=recipe.model.weights,
         **recipe.model.options,
     ).to(memory_format=torch.channels_last)
-    training, targets = soften(training, recipe, len(data.labels))
-    batches = training_batches(training, preprocess, recipe.training.batch, recipe.seed, targets)
+    _describe(out, recipe, data, (training, validation), teachers, source)
+    if teachers:
+        answers = ask(teachers, training, data.labels, out / "teachers.npy")
+        wanted = recipe.training.distil
+        targets = distil(targets, answers, wanted.weight, wanted.temperature)
+    batches = training_batches(
+        training, preprocess, recipe.training.batch, recipe.seed, _soft(recipe, training, targets)
+    )
     steps = -(-len(batches) // recipe.training.accumulate)
     fit = Fit(recipe, model, preprocess, _weights(recipe, training, data), steps)
-    _describe(out, recipe, data, (training, validation), source)
     trainer = _trainer(recipe, out)
     last = out / "checkpoints" / "last.ckpt"
     try:
@@ -100,6 +109,19 @@ def _same_images(out: Path, training: Split, validation: Split) -> None:
             raise RunError(f"{out} was begun on other images ({begun['name']}); give those as data")
 
 
+def _same_teachers(out: Path, teachers: list[Bundle]) -> None:
+    """Refuse to resume with teachers that have changed."""
+    if not (out / "data.json").exists():
+        return
+    begun = json.loads((out / "data.json").read_text()).get("teachers", [])
+    if begun != _named(teachers):
+        raise RunError(f"{out} was begun with other teachers; put their bundles back")
+
+
+def _named(teachers: list[Bundle]) -> list[dict[str, str]]:
+    return [{"name": t.card.name, "digest": t.card.digest} for t in teachers]
+
+
 def settle(recipe: Recipe) -> None:
     """Quiet the libraries' banners, and trade memory for speed unless the recipe asks not to."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -132,8 +154,19 @@ def _weights(recipe: Recipe, training: Split, data: Dataset) -> torch.Tensor | N
     return torch.tensor(class_weights(counts), dtype=torch.float32)
 
 
+def _soft(recipe: Recipe, training: Split, targets: Targets) -> Targets | None:
+    """The targets, or None where the labels will do."""
+    needed = recipe.training.mix.on or not only_labels(training, targets)
+    return targets if needed else None
+
+
 def _describe(
-    out: Path, recipe: Recipe, data: Dataset, splits: tuple[Split, Split], source: Path
+    out: Path,
+    recipe: Recipe,
+    data: Dataset,
+    splits: tuple[Split, Split],
+    teachers: list[Bundle],
+    source: Path,
 ) -> None:
     """Write what the run stands on, before it starts."""
     recipe.save(out / "recipe.yaml")
@@ -150,6 +183,7 @@ def _describe(
                 role: {"split": s.name, "images": len(s), "digest": s.digest}
                 for role, s in roles.items()
             },
+            "teachers": _named(teachers),
         },
     )
     write_json(out / "environment.json", environment())

@@ -1,22 +1,29 @@
 """What a training image is to be answered with: its label, or probabilities that know more."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
 from torch.nn.functional import cross_entropy
 
+from mien.bundle import Bundle, Classifier, open_bundle, temper
 from mien.data import Split
 from mien.data.ferplus import join_votes
 from mien.errors import RecipeError
+from mien.files import replacing
 from mien.recipe import Recipe
 
 Targets = NDArray[np.float32]
 
+_BATCH = 128
 
-def soften(split: Split, recipe: Recipe, classes: int) -> tuple[Split, Targets | None]:
-    """The training images of `recipe`, and their (N, classes) targets; None where the labels are.
+
+def soften(split: Split, recipe: Recipe, classes: int) -> tuple[Split, Targets]:
+    """The training images of `recipe`, and their (N, classes) targets.
 
     Raises RecipeError where the recipe asks for votes and names none.
     """
@@ -32,8 +39,60 @@ def soften(split: Split, recipe: Recipe, classes: int) -> tuple[Split, Targets |
             )
         votes = join_votes(split, Path(recipe.data.votes))
         targets = (1 - share) * targets + share * translate(votes, split.labels, targets)
-    hard = np.array_equal(targets, one_hot(split.labels, classes))
-    return split, None if hard else np.ascontiguousarray(targets, np.float32)
+    return split, np.ascontiguousarray(targets, np.float32)
+
+
+def only_labels(split: Split, targets: Targets) -> bool:
+    """Whether the targets say no more than the labels."""
+    return np.array_equal(targets, one_hot(split.labels, targets.shape[1]))
+
+
+def open_teachers(names: Sequence[str], labels: tuple[str, ...]) -> list[Bundle]:
+    """The bundles to learn from; RecipeError if one reads other `labels` than the data's."""
+    teachers = [open_bundle(name) for name in names]
+    for name, teacher in zip(names, teachers, strict=True):
+        if set(teacher.card.labels) != set(labels):
+            raise RecipeError(
+                f"teacher {name} reads {', '.join(teacher.card.labels)}, the data has "
+                f"{', '.join(labels)}; set training.distil.teachers to bundles of the data's labels"
+            )
+    return teachers
+
+
+def distil(
+    targets: Targets, answers: NDArray[np.float64], weight: float, temperature: float
+) -> Targets:
+    """(N, classes) `targets`, with a share `weight` of the teachers' (N, classes) `answers`.
+
+    Hinton et al. (2015, arXiv:1503.02531) soften the student's logits too; here it learns the
+    softened probabilities as they are.
+    """
+    said = temper(answers, temperature)
+    return ((1 - weight) * targets + weight * said).astype(np.float32)
+
+
+def ask(
+    teachers: list[Bundle], split: Split, labels: tuple[str, ...], cache: Path
+) -> NDArray[np.float64]:
+    """(N, classes) float64 in the order of `labels`: the mean of what the teachers say of each
+    image and of its mirror image.
+
+    They see the picture as it is, the student an augmented one. Kept in the file `cache`, for a
+    run that is resumed.
+    """
+    if cache.exists():
+        return np.asarray(np.load(cache), np.float64)
+    answers = np.zeros((len(split), len(labels)))
+    networks = [Classifier(teacher, views="flip") for teacher in teachers]
+    starts = range(0, len(split), _BATCH)
+    for start in track(starts, "teachers", console=Console(stderr=True), transient=True):
+        rows = slice(start, start + _BATCH)
+        for network in networks:
+            order = [network.card.labels.index(label) for label in labels]
+            answers[rows] += network.probabilities(split.images[rows])[:, order] / len(networks)
+    with replacing(cache) as file:
+        np.save(file, answers)
+    return answers
 
 
 def one_hot(labels: NDArray[np.int64], classes: int) -> Targets:
@@ -68,21 +127,18 @@ def translate(votes: NDArray[np.int16], labels: NDArray[np.int64], targets: Targ
     voted = (votes >= 0).all(1) & (votes.sum(1) > 0)
     shares = torch.from_numpy(votes[voted] / votes[voted].sum(1, keepdims=True)).float()
     answers = torch.from_numpy(labels[voted])
-    regression = torch.nn.Linear(votes.shape[1], targets.shape[1])
-    torch.nn.init.zeros_(regression.weight)
-    torch.nn.init.zeros_(regression.bias)
-    solver = torch.optim.LBFGS(
-        regression.parameters(), max_iter=200, line_search_fn="strong_wolfe"
-    )
+    weight = torch.zeros(votes.shape[1], targets.shape[1], requires_grad=True)
+    bias = torch.zeros(targets.shape[1], requires_grad=True)
+    solver = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         solver.zero_grad()
-        value = cross_entropy(regression(shares), answers)
+        value = cross_entropy(shares @ weight + bias, answers)
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
-    solver.step(loss)
+    solver.step(loss)  # type: ignore[no-untyped-call]
     out = targets.copy()
     with torch.no_grad():
-        out[voted] = torch.softmax(regression(shares), 1).numpy()
+        out[voted] = torch.softmax(shares @ weight + bias, 1).numpy()
     return out

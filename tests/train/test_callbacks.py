@@ -1,0 +1,158 @@
+"""Averaged weights: what they are, and that they are what is validated, kept and exported."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn.functional import cross_entropy
+
+from mien.data import open_dataset
+from mien.export import load_run
+from mien.recipe import Recipe
+from mien.train.module import Fit
+from mien.train.run import run
+
+EPOCHS, STEPS = 4, 4
+State = dict[str, torch.Tensor]
+
+
+def averaged(recipe: Recipe, **averaging: object) -> Recipe:
+    raw = recipe.model_dump()
+    raw["data"]["limit"] = 64
+    raw["training"] |= {"epochs": EPOCHS, "averaging": averaging}
+    raw["training"]["schedule"] = {"name": "cosine", "warmup_epochs": 0}
+    return Recipe.model_validate(raw)
+
+
+def trained(recipe: Recipe, data: Path, out: Path) -> list[State]:
+    """The network's state after each step of a run."""
+    states: list[State] = []
+    step = Fit.optimizer_step
+
+    def recording(self: Fit, *args: object) -> None:
+        step(self, *args)
+        states.append({k: v.detach().clone() for k, v in self.model.state_dict().items()})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Fit, "optimizer_step", recording)
+        run(recipe, data, out)
+    assert len(states) == EPOCHS * STEPS
+    return states
+
+
+def kept(out: Path, which: str) -> State:
+    state = torch.load(out / "checkpoints" / f"{which}.ckpt", weights_only=True)["state_dict"]
+    return {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
+
+
+def assert_close(found: State, expected: State) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.allclose(found[name], value, rtol=1e-4, atol=1e-6), name
+
+
+def mean(states: list[State]) -> State:
+    out = {k: torch.stack([s[k].double() for s in states]).mean(0).float() for k in states[0]}
+    return {k: states[-1][k] if "num_batches" in k else v for k, v in out.items()}
+
+
+def history(out: Path) -> list[dict[str, float]]:
+    with (out / "history.csv").open() as file:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def ema(drawn, tiny_recipe, tmp_path_factory) -> tuple[Path, list[State]]:
+    out = tmp_path_factory.mktemp("ema") / "run"
+    return out, trained(averaged(tiny_recipe, name="ema", decay=0.6), drawn, out)
+
+
+@pytest.fixture(scope="module")
+def swa(drawn, tiny_recipe, tmp_path_factory) -> tuple[Path, list[State]]:
+    out = tmp_path_factory.mktemp("swa") / "run"
+    return out, trained(averaged(tiny_recipe, name="swa", start=0.5), drawn, out)
+
+
+def test_ema_is_the_moving_average_computed_by_hand(ema):
+    out, states = ema
+    average = dict(states[0])
+    for step, state in enumerate(states[1:], 1):
+        weight = min(0.6, (1 + step) / (10 + step))
+        for name, value in state.items():
+            blended = weight * average[name] + (1 - weight) * value
+            average[name] = blended if value.is_floating_point() else value
+    assert_close(kept(out, "last"), average)
+
+
+def test_swa_is_the_plain_mean_over_the_ends_of_epochs_from_its_start_on(swa):
+    out, states = swa
+    ends = states[STEPS - 1 :: STEPS]
+    assert_close(kept(out, "last"), mean(ends[2:]))
+
+
+def test_the_learning_rate_of_swa_stays_from_its_start_on(swa, ema):
+    rates = [row["lr"] for row in history(swa[0])]
+    assert rates[0] > rates[1] > 0.009
+    assert rates[2] == rates[3] == pytest.approx(0.01)  # half of a cosine from 0.02
+    assert history(ema[0])[-1]["lr"] < 0.001
+
+
+@pytest.mark.parametrize("kind", ["ema", "swa"])
+def test_the_weights_kept_as_best_are_those_that_were_validated(kind, drawn, request):
+    out, _ = request.getfixturevalue(kind)
+    model, facts = load_run(out)
+    data = open_dataset(drawn)
+    recipe = facts.recipe
+    _, validation = data.for_training(recipe.data.train, recipe.data.validation, recipe.seed)
+    order = torch.randperm(len(validation), generator=torch.Generator().manual_seed(recipe.seed))[
+        :64
+    ]
+    chosen = validation.take(order.numpy())
+    with torch.no_grad():
+        logits = model(torch.from_numpy(facts.preprocess.standardise(chosen.images)))
+    labels = torch.from_numpy(chosen.labels)
+    best = max(history(out), key=lambda row: row["val_accuracy"])
+    right = float((logits.argmax(1) == labels).float().mean())
+    assert right == pytest.approx(best["val_accuracy"], abs=1e-5)
+    assert float(cross_entropy(logits, labels)) == pytest.approx(best["val_loss"], rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def dark_and_bright(tmp_path_factory) -> Path:
+    """Noise of two intensities: what a few steps can learn."""
+    folder, rng = tmp_path_factory.mktemp("data") / "noise", np.random.default_rng(0)
+    for split, images in (("train", 48), ("val", 16)):
+        for label, grey in (("dark", 100), ("bright", 155)):
+            (folder / split / label).mkdir(parents=True)
+            for i in range(images):
+                pixels = rng.normal(grey, 20, (48, 48)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / split / label / f"{i}.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "averaging", [{"name": "swa", "start": 0.5}, {"name": "ema", "decay": 0.8}], ids=["swa", "ema"]
+)
+def test_batchnorm_fits_the_averaged_weights(averaging, dark_and_bright, tiny_recipe, tmp_path):
+    recipe = averaged(tiny_recipe, **averaging).model_dump()
+    recipe["data"]["limit"] = None
+    recipe["training"] |= {"epochs": 12, "schedule": {"name": "constant"}}
+    run(Recipe.model_validate(recipe), dark_and_bright, tmp_path / "run")
+    assert history(tmp_path / "run")[-1]["val_accuracy"] > 0.95
+    assert history(tmp_path / "run")[-1]["val_loss"] < 0.3
+
+
+def test_before_its_start_swa_keeps_the_weights_themselves(drawn, tiny_recipe, tmp_path):
+    states = trained(averaged(tiny_recipe, name="swa", start=1), drawn, tmp_path / "run")
+    assert_close(kept(tmp_path / "run", "last"), states[-1])
+
+
+@pytest.mark.parametrize(
+    ("start", "epochs", "first"), [(0, 4, 0), (0.5, 4, 2), (0.75, 30, 22), (1, 4, 3), (0.75, 1, 0)]
+)
+def test_the_first_epoch_that_swa_averages(tiny_recipe, start, epochs, first):
+    averaging = averaged(tiny_recipe, name="swa", start=start).training.averaging
+    assert averaging.first(epochs) == first

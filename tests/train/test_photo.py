@@ -1,0 +1,116 @@
+import pytest
+import torch
+
+from mien.recipe import Augment
+from mien.train.augment import Augmentation
+from mien.train.photo import FLAWS, Photo, defocus, few_pixels, jpeg, noise, shake, uneven_light
+
+NAMES = [flaw.__name__ for flaw, _, _ in FLAWS]
+
+
+def pictures(n: int = 8, side: int = 48) -> torch.Tensor:
+    """Smooth random pictures: noise of 12 px, enlarged."""
+    small = torch.rand(n, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.interpolate(small, side, mode="bilinear")
+
+
+def edges(images: torch.Tensor) -> float:
+    return float((images[..., 1:] - images[..., :-1]).abs().mean())
+
+
+@pytest.mark.parametrize("side", [24, 48, 50, 96])
+def test_shape_type_and_range_stay(side):
+    torch.manual_seed(0)
+    out = Photo(1)(pictures(side=side))
+    assert (out.shape, out.dtype) == ((8, 1, side, side), torch.float32)
+    assert out.min() >= 0
+    assert out.max() <= 1
+
+
+@pytest.mark.parametrize(("flaw", "low", "high"), FLAWS, ids=NAMES)
+def test_each_flaw_changes_each_image_in_its_own_way_and_leaves_a_picture(flaw, low, high):
+    torch.manual_seed(0)
+    images = pictures(1).expand(16, -1, -1, -1)
+    out = flaw(images, torch.empty(16).uniform_(low, high)).clamp(0, 1)
+    assert len({tuple(image.flatten().tolist()) for image in out}) >= 8
+    for image in out:
+        assert not torch.equal(image, images[0])
+        assert torch.corrcoef(torch.stack([image.flatten(), images[0].flatten()]))[0, 1] > 0.6
+
+
+def test_each_flaw_falls_on_its_share_of_the_images_and_the_others_stay():
+    images = pictures(400)
+    before = images.clone()
+    torch.manual_seed(0)
+    out = Photo(0.05)(images)
+    touched = float((out != images).flatten(1).any(1).float().mean())
+    assert touched == pytest.approx(1 - 0.95 ** len(FLAWS), abs=0.08)
+    assert torch.equal(images, before)
+
+
+def test_the_seed_decides():
+    torch.manual_seed(5)
+    once = Photo(0.5)(pictures())
+    torch.manual_seed(5)
+    assert torch.equal(Photo(0.5)(pictures()), once)
+    assert not torch.equal(Photo(0.5)(pictures()), once)
+
+
+@pytest.mark.parametrize("blur", [defocus, shake])
+def test_blur_takes_detail_keeps_the_mean_and_does_not_darken_the_border(blur):
+    out = blur(pictures(), torch.full((8,), 0.04))
+    assert edges(out) < 0.9 * edges(pictures())
+    assert torch.allclose(out.mean((1, 2, 3)), pictures().mean((1, 2, 3)), atol=0.02)
+    white = torch.ones(8, 1, 48, 48)
+    assert torch.allclose(blur(white, torch.full((8,), 0.04)), white, atol=1e-5)
+
+
+def test_shake_blurs_in_one_direction():
+    dot = torch.zeros(32, 1, 49, 49)
+    dot[..., 24, 24] = 1
+    torch.manual_seed(0)
+    out = shake(dot, torch.full((32,), 0.05))[:, 0]
+    place = torch.arange(49.0) - 24
+    y, x = torch.meshgrid(place, place, indexing="ij")
+    spread = torch.stack(
+        [torch.stack([(out * a * b).sum((1, 2)) for b in (x, y)], 1) for a in (x, y)], 1
+    )
+    short, long = torch.linalg.eigvalsh(spread).unbind(1)
+    assert (long > 4 * short).all()
+
+
+def test_few_pixels_leave_no_more_detail_than_they_can_hold():
+    fine = torch.rand(4, 1, 48, 48, generator=torch.Generator().manual_seed(0))
+    out = few_pixels(fine, torch.full((4,), 1 / 3))
+    known = torch.nn.functional.interpolate(fine, 16, mode="area")
+    assert torch.allclose(torch.nn.functional.interpolate(known, 48, mode="bilinear"), out)
+
+
+def test_noise_has_the_deviation_asked_for():
+    torch.manual_seed(0)
+    grey = torch.full((2, 1, 96, 96), 0.5)
+    deviations = noise(grey, torch.tensor([0.02, 0.08])).std((1, 2, 3))
+    assert deviations.tolist() == pytest.approx([0.02, 0.08], rel=0.05)
+
+
+def test_uneven_light_is_a_ramp_of_the_strength_asked_for():
+    torch.manual_seed(0)
+    out = uneven_light(torch.full((64, 1, 48, 48), 0.5), torch.full((64,), 0.4))
+    assert torch.allclose(out.amin((1, 2, 3)), torch.full((64,), 0.3), atol=1e-5)
+    assert torch.allclose(out.amax((1, 2, 3)), torch.full((64,), 0.7), atol=1e-5)
+    brighter_right = (out[..., -1].mean((1, 2)) > out[..., 0].mean((1, 2))).float().mean()
+    assert 0.2 < float(brighter_right) < 0.8
+
+
+def test_jpeg_of_lower_quality_is_further_from_the_picture():
+    images = pictures(4)
+    far, near = ((jpeg(images, torch.full((4,), q)) - images).abs().mean() for q in (10.0, 90.0))
+    assert 0 < float(near) < float(far) < 0.1
+
+
+def test_erasing_comes_last():
+    torch.manual_seed(0)
+    grey = torch.full((200, 1, 48, 48), 0.25)
+    out = Augmentation(Augment(photo=1, erase=0.5))(grey)
+    blank = (out == 0.5).flatten(1).float().mean(1)  # exact, in spite of the flaws elsewhere
+    assert 60 < int((blank > 0.015).sum()) < 140

@@ -1,0 +1,176 @@
+import numpy as np
+import pytest
+
+from mien.bundle import Classifier
+from mien.data.dataset import Split
+from mien.data.ferplus import join_votes
+from mien.errors import BundleError, RecipeError
+from mien.labels import FER2013, FERPLUS
+from mien.recipe import Recipe
+from mien.train.targets import (
+    ask,
+    distil,
+    one_hot,
+    only_labels,
+    open_teachers,
+    soften,
+    translate,
+    without_copies,
+)
+from tests.fakes import brightness_bundle
+
+A, B, C, D = range(4)
+
+
+def split(*pictures: tuple[int, int]) -> Split:
+    """Plain images of (grey, label)."""
+    greys, labels = np.array(pictures).T
+    images = np.repeat(greys, 64).reshape(-1, 8, 8).astype(np.uint8)
+    return Split("train", images, labels.astype(np.int64), np.arange(len(greys)).astype(str))
+
+
+COPIES = split((10, A), (20, B), (10, A), (30, C), (20, C), (30, C), (20, B), (40, D))
+
+
+def changed(recipe: Recipe, **sections: dict) -> Recipe:
+    raw = recipe.model_dump()
+    for name, values in sections.items():
+        raw[name] = raw[name] | values
+    return Recipe.model_validate(raw)
+
+
+@pytest.mark.parametrize(
+    ("duplicates", "kept", "targets"),
+    [
+        ("keep", "01234567", np.eye(4)[COPIES.labels]),
+        ("drop", "037", np.eye(4)[[A, C, D]]),
+        ("merge", "0137", [[1, 0, 0, 0], [0, 2 / 3, 1 / 3, 0], [0, 0, 1, 0], [0, 0, 0, 1]]),
+    ],
+)
+def test_copies_are_kept_dropped_or_merged(tiny_recipe, duplicates, kept, targets):
+    recipe = changed(tiny_recipe, data={"duplicates": duplicates})
+    found, answers = soften(COPIES, recipe, 4)
+    assert "".join(found.names) == kept
+    assert found.images[:, 0, 0].tolist() == COPIES.images[[int(n) for n in kept], 0, 0].tolist()
+    assert answers.dtype == np.float32
+    assert np.allclose(answers, targets)
+    assert only_labels(found, answers) == (duplicates != "merge")
+
+
+def test_no_copy_is_left_in_the_real_training_images(fer2013):
+    train = fer2013.split("train")
+    dropped, hard = without_copies(train, 7, merge=False)
+    merged, soft = without_copies(train, 7, merge=True)
+    pictures = {image.tobytes() for image in train.images}
+    assert len(merged) == len({image.tobytes() for image in merged.images}) == len(pictures)
+    assert len(train) - len(merged) > 1000
+    assert 0 < len(merged) - len(dropped) < 100  # groups whose labels differ
+    assert only_labels(dropped, hard)
+    assert int((soft.max(1) < 1).sum()) == len(merged) - len(dropped)
+
+
+def votes(**given: int) -> list[int]:
+    return [given.get(name, 0) for name in FERPLUS]
+
+
+def test_votes_say_what_images_with_such_votes_are_labelled():
+    """Nine of ten images voted for as neutral are labelled sad here: so the tenth is, too."""
+    table = np.array([votes(neutral=10)] * 10 + [votes(happy=10)] * 10 + [[-1] * 10], np.int16)
+    sad, happy, fear = (FER2013.index(name) for name in ("sad", "happy", "fear"))
+    labels = np.array([fear] + [sad] * 9 + [happy] * 10 + [fear])
+    found = translate(table, labels, one_hot(labels, 7))
+    assert found[0, sad] == pytest.approx(0.9, abs=0.02)
+    assert found[0, fear] == pytest.approx(0.1, abs=0.02)
+    assert (found[10:20, happy] > 0.95).all()
+    assert found[20].tolist() == one_hot(labels, 7)[20].tolist()  # FER+ dropped it
+    assert np.allclose(found.sum(1), 1, atol=1e-5)
+
+
+def test_the_share_of_the_votes_is_the_one_asked_for(tiny_recipe, fer2013, shared):
+    train = fer2013.split("train").take(np.arange(0, 28_000, 14))
+    table = shared / "data" / "ferplus_votes.csv"
+    recipe = changed(tiny_recipe, data={"votes": str(table)})
+    loss = recipe.training.model_dump() | {"loss": {"votes": 0.3}}
+    _, targets = soften(train, changed(recipe, training=loss), 7)
+    labels = one_hot(train.labels, 7)
+    said = translate(join_votes(train, table), train.labels, labels)
+    assert np.allclose(targets, 0.7 * labels + 0.3 * said, atol=1e-6)
+    assert 0.5 < (said * labels).sum(1).mean() < 0.9  # they know the labels, not by heart
+
+
+def test_votes_without_a_table_say_what_to_add(tiny_recipe):
+    recipe = changed(tiny_recipe, training={"loss": {"votes": 0.3}})
+    with pytest.raises(RecipeError, match=r"add --set data\.votes=FILE"):
+        soften(COPIES, recipe, 4)
+
+
+FACES = split((0, 0), (64, 1), (128, 2), (192, 3), (255, 4))
+
+
+def half_dark() -> Split:
+    """Faces whose left half is darker: not the same as their mirror images."""
+    images = np.full((200, 8, 8), 200, np.uint8)
+    images[:, :, :4] = np.arange(200)[:, None, None]
+    return Split("train", images, np.zeros(200, np.int64), np.arange(200).astype(str))
+
+
+def test_teachers_answer_in_the_order_of_the_data_s_labels(tmp_path):
+    labels = tuple(reversed(FER2013))
+    bundle = brightness_bundle(tmp_path / "b", FER2013)
+    found = ask(open_teachers([str(bundle.folder)], labels), FACES, labels, tmp_path / "t.npy")
+    own = Classifier(bundle).probabilities(FACES.images)
+    assert np.allclose(found, own[:, ::-1])
+
+
+def test_the_answer_is_the_mean_of_teachers_and_mirror_images(tmp_path):
+    class LeftHalf(Classifier):
+        def logits(self, inputs):
+            return super().logits(inputs[..., :4].repeat(2, 3))
+
+    faces = half_dark()
+    one = brightness_bundle(tmp_path / "one")
+    two = brightness_bundle(tmp_path / "two", FER2013[3:] + FER2013[:3])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mien.train.targets.Classifier", LeftHalf)
+        found = ask([one, two], faces, FER2013, tmp_path / "t.npy")
+    order = [two.card.labels.index(label) for label in FER2013]
+    views = (faces.images[:, :, :4], faces.images[:, :, 4:])
+    expected = [Classifier(one).probabilities(v) for v in views]
+    expected += [Classifier(two).probabilities(v)[:, order] for v in views]
+    assert np.allclose(found, np.mean(expected, 0))
+    assert np.allclose(found.sum(1), 1)
+
+
+def test_a_resumed_run_does_not_ask_again(tmp_path, monkeypatch):
+    teachers = [brightness_bundle(tmp_path / "b")]
+    once = ask(teachers, FACES, FER2013, tmp_path / "t.npy")
+    monkeypatch.delattr("mien.train.targets.Classifier")
+    assert np.array_equal(ask(teachers, FACES, FER2013, tmp_path / "t.npy"), once)
+
+
+@pytest.mark.parametrize(
+    ("weight", "temperature", "expected"),
+    [
+        (0, 1, [1, 0, 0]),
+        (1, 1, [0.25, 0.75, 0]),
+        (0.5, 1, [0.625, 0.375, 0]),
+        (1, 2, [1 / (1 + 3**0.5), 3**0.5 / (1 + 3**0.5), 0]),
+        (1, 0.5, [0.1, 0.9, 0]),
+    ],
+)
+def test_weight_and_temperature(weight, temperature, expected):
+    target = np.array([[1, 0, 0]], np.float32)
+    found = distil(target, np.array([[0.25, 0.75, 0]]), weight, temperature)
+    assert found.dtype == np.float32
+    assert found[0].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_teachers_of_other_labels_are_refused(tmp_path):
+    bundle = brightness_bundle(tmp_path / "b", ("happy", "sad"))
+    with pytest.raises(RecipeError, match=r"reads happy, sad, the data has angry.*set training"):
+        open_teachers([str(bundle.folder)], FER2013)
+
+
+def test_a_teacher_that_is_not_there_is_told():
+    with pytest.raises(BundleError, match="no bundle 'nobody'"):
+        open_teachers(["nobody"], FER2013)
