@@ -261,13 +261,18 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Evaluated runs.", metavar="RUN...")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page.", metavar="DIR")],
     split: Annotated[str, typer.Option(help="Which evaluation of each run.")] = "public",
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", "-d", help="Show the surest right and wrong answers on it."),
+    ] = None,
 ) -> None:
     """Compare evaluated models on one page."""
     _need_report()
+    from mien.data import open_dataset
     from mien.report.compare import compare as write
 
     with _busy("comparing"):
-        page = write(runs, out, split)
+        page = write(runs, out, split, None if data is None else open_dataset(data))
     _print((out / "comparison.md").read_text(encoding="utf-8").split("\n![")[0])
     _print(f"page: {page}")
 
@@ -358,6 +363,44 @@ def data_stats(
     with _busy("drawing the figures"):
         page = write_statistics(dataset, out)
     _print(f"page: {page}")
+
+
+@data_app.command("audit")
+def data_audit(
+    data: Annotated[Path, typer.Argument(help="Folder, .zip or .csv.", metavar="DATA")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page.", metavar="DIR")],
+    votes: Annotated[Path | None, typer.Option(help="FER+'s votes on these pictures.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Bundle to suspect labels with, out of --folds.")
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Suspect labels by a saved evaluation instead.", metavar="EVALUATION"),
+    ] = None,
+) -> None:
+    """Find copies, leaks, conflicting and doubtful labels, unusable pictures."""
+    _need_report()
+    from rich.table import Table
+
+    from mien.audit.page import summary, write_audit
+    from mien.audit.run import Evidence, audit
+
+    def track(items: Any, unit: str) -> Iterator[Any]:
+        with _bar(len(items), unit) as advance:
+            for item in items:
+                yield item
+                advance(1)
+
+    audited = audit(data, Evidence(votes, model, folds, predictions), track)
+    page, excluded = write_audit(audited, out)
+    table = Table(box=None, header_style="bold")
+    for heading in ("code", "severity", "check", "pictures", "groups"):
+        table.add_column(heading, justify="right" if heading in ("pictures", "groups") else "left")
+    for row in summary(audited):
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row[:5]))
+    _console().print(table)
+    _print(f"page:    {page}\nexclude: {out / 'exclude.csv'} ({excluded:,} training pictures)")
 
 
 @data_app.command("draw")

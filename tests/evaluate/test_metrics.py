@@ -35,6 +35,17 @@ def test_figures_are_those_of_scikit_learn():
     )
 
 
+def test_figures_of_each_class_are_those_of_scikit_learn():
+    probabilities, labels = some()
+    expected = sklearn.precision_recall_fscore_support(labels, probabilities.argmax(1))
+    classes = measure(probabilities, labels, NAMES).classes
+    for name, values in zip(("precision", "recall", "f1"), expected, strict=False):
+        found = [getattr(c, name) for c in classes]
+        assert [f.value for f in found] == pytest.approx(list(values))
+        assert all(f.low < f.value < f.high for f in found)
+    assert [c.images for c in classes] == list(expected[3])
+
+
 def test_all_happy_scores_the_share_of_happy():
     labels = np.array([0] * 75 + [1] * 25)
     always = np.tile([1.0, 0.0], (100, 1))
@@ -48,9 +59,12 @@ def test_a_class_without_images_is_left_out_of_the_macro_figures_and_null_in_jso
     probabilities, labels = some()
     kept = labels < 2
     found = measure(probabilities[kept], labels[kept], NAMES)
-    assert np.isnan(found.recall[2])
-    assert found.macro_recall.value == pytest.approx(np.mean(found.recall[:2]))
-    assert json.loads(json.dumps(to_json(found, NAMES)))["recall"]["c"] is None
+    recalls = [c.recall.value for c in found.classes]
+    assert np.isnan(recalls[2])
+    assert found.macro_recall.value == pytest.approx(np.mean(recalls[:2]))
+    told = json.loads(json.dumps(to_json(found, NAMES)))["classes"]["c"]
+    assert told["images"] == 0
+    assert told["recall"] == {"value": None, "low": None, "high": None}
 
 
 def test_a_single_image_can_be_measured():

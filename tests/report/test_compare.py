@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mien.data import Dataset, Split
 from mien.errors import InputError, NotComparable, RunError
 from mien.evaluate import save
 from mien.evaluate.evaluation import Evaluation
+from mien.evaluate.paired import differences
 from mien.labels import FER2013
-from mien.report.compare import compare, differences, open_candidate
+from mien.report.candidates import open_candidate, pool
+from mien.report.compare import compare
 
 N = 3589
 
@@ -105,7 +108,8 @@ def test_a_difference_is_paired(tmp_path: Path):
         open_candidate(a_run(tmp_path / n, evaluation(n, s)), "public")
         for n, s in (("s", 0.8), ("w", 0.3))
     )
-    (found,) = differences([strong, weak])
+    (found,) = differences({c.name: c.right for c in (weak, strong)})
+    assert (found.better, found.worse) == ("s", "w")
     gap = strong.metrics.accuracy.value - weak.metrics.accuracy.value
     assert found.accuracy.value == pytest.approx(gap)
     assert found.real
@@ -134,3 +138,47 @@ def test_spoilt_runs(runs: list[Path], tmp_path: Path, spoil, error, message):
 def test_a_split_that_was_not_evaluated(runs: list[Path], tmp_path: Path):
     with pytest.raises(InputError, match="holds no evaluation"):
         compare(runs, tmp_path / "out", "private")
+
+
+def test_every_figure_has_its_numbers(runs: list[Path], tmp_path: Path):
+    import pandas
+
+    compare(runs, tmp_path / "out", "public")
+    tables = {p.stem: pandas.read_csv(p) for p in (tmp_path / "out").glob("*.csv")}
+    assert set(tables) == {
+        *("comparison", "differences", "classes", "confusion", "reliability", "coverage"),
+        "history",
+    }
+    assert tables["differences"]["p_holm"].item() < 0.001
+    assert len(tables["classes"]) == 2 * 7
+    strong = tables["confusion"].query("model == 'strong'")
+    assert strong[list(FER2013)].to_numpy().sum() == N
+    assert (tables["coverage"].groupby("model")["coverage"].max() == 1).all()
+    assert len(tables["history"]) == 6
+
+
+def test_runs_that_differ_in_their_seed_are_pooled(tmp_path: Path):
+    skills = (0.5, 0.6, 0.7)
+    found = [evaluation("net", skill, seed) for seed, skill in enumerate(skills)]
+    paths = [a_run(tmp_path / f"net-{seed}", e) for seed, e in enumerate(found)]
+    (pooled,) = pool([open_candidate(path, "public") for path in paths])
+    values = [e.metrics().accuracy.value for e in found]
+    assert (pooled.recipe, pooled.runs) == ("net", 3)
+    assert pooled.accuracy == pytest.approx((np.mean(values), np.std(values, ddof=1)))
+    page = compare(paths, tmp_path / "out", "public").read_text()
+    assert "net, 3 runs:" in page
+    assert (tmp_path / "out" / "seeds.csv").is_file()
+
+
+def test_the_gallery_shows_the_images_that_were_scored(tmp_path: Path):
+    images = np.random.default_rng(0).integers(0, 256, (N, 8, 8)).astype(np.uint8)
+    split = Split("public", images, np.arange(N) % 7, np.array([f"{i}.png" for i in range(N)]))
+    data = Dataset("d", FER2013, {"public": split})
+    found = dataclasses.replace(evaluation("net", 0.5), digest=split.digest)
+    run = a_run(tmp_path / "net", found)
+    page = compare([run], tmp_path / "out", "public", data).read_text()
+    assert "The surest answers" in page
+    assert (tmp_path / "out" / "gallery.png").stat().st_size > 10_000
+    other = Dataset("d", FER2013, {"public": split.take(np.arange(N)[::-1])})
+    with pytest.raises(NotComparable, match="does not hold the images"):
+        compare([run], tmp_path / "again", "public", other)

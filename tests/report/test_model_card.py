@@ -30,7 +30,7 @@ def test_the_card_says_what_the_bundle_is_and_how_it_was_measured(tmp_path: Path
         "1,234 of train",
         "the epoch was chosen on them",
         "| accuracy, % | 100.00 [100.00, 100.00] | 40 |",
-        "| angry | 100 | 6 | 0 |",
+        "| angry | 100 [100, 100] | 6 | 0 |",
         "AI Act",
     ):
         assert told in text, told

@@ -77,9 +77,14 @@ class Evaluation:
         """All figures, computed afresh from the probabilities."""
         return measure(self.probabilities, self.truth, self.labels)
 
+    @property
+    def untempered(self) -> NDArray[np.float64]:
+        """The probabilities before the temperature was applied."""
+        return temper(self.probabilities, 1 / self.temperature)
+
     def uncalibrated(self) -> Calibration:
         """The calibration before the temperature was applied."""
-        return calibration(temper(self.probabilities, 1 / self.temperature), self.truth)
+        return calibration(self.untempered, self.truth)
 
     @property
     def unsure_below(self) -> float:

@@ -70,22 +70,33 @@ def mean_interval(values: NDArray[np.float64], *, seed: int = 0) -> Figure:
 def confusion_interval(
     confusion: NDArray[np.int64],
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    *,
-    seed: int = 0,
 ) -> Figure:
-    """Interval of a figure of the confusion matrix: (R, C, C) counts → (R,).
+    """Interval of a figure of the confusion matrix: (R, C, C) counts → (R,)."""
+    return confusion_intervals(confusion, lambda counts: statistic(counts)[:, None])[0]
+
+
+def confusion_intervals(
+    confusion: NDArray[np.int64],
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> tuple[Figure, ...]:
+    """Intervals of K figures of the confusion matrix: (R, C, C) counts → (R, K).
 
     Resampling images is resampling cells, so N images cost no more than C x C cells.
     """
     total = int(confusion.sum())
     chances = confusion.ravel() / total
-    draws = np.random.default_rng(seed).multinomial(total, chances, size=RESAMPLES)
-    resampled = draws.reshape(-1, *confusion.shape).astype(np.float64)
-    low, high = _ends(statistic(resampled))
-    return Figure(float(statistic(confusion[None].astype(np.float64))[0]), low, high)
+    draws = np.random.default_rng(0).multinomial(total, chances, size=RESAMPLES)
+    resampled = statistic(draws.reshape(-1, *confusion.shape).astype(np.float64))
+    values = statistic(confusion[None].astype(np.float64))[0]
+    return tuple(
+        Figure(float(value), *_ends(column))
+        for value, column in zip(values, resampled.T, strict=True)
+    )
 
 
 def _ends(figures: NDArray[np.float64]) -> tuple[float, float]:
+    if np.isnan(figures).all():
+        return np.nan, np.nan
     tail = (1 - LEVEL) / 2
     low, high = np.nanquantile(figures, [tail, 1 - tail])
     return float(low), float(high)

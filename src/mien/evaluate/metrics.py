@@ -8,8 +8,24 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError, ShapeError
 from mien.evaluate.calibration import Calibration, calibration
-from mien.evaluate.intervals import Figure, confusion_interval
+from mien.evaluate.intervals import Figure, confusion_interval, confusion_intervals
 from mien.extras import need
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFigures:
+    """Figures of one class; NaN for recall and F1 without `images` of it, and for precision where
+    it was never answered."""
+
+    images: int
+    recall: Figure
+    precision: Figure
+    f1: Figure
+
+    def to_json(self) -> dict[str, Any]:
+        """Name → value."""
+        shares = {name: getattr(self, name).to_json() for name in ("recall", "precision", "f1")}
+        return {"images": self.images, **shares}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +39,7 @@ class Metrics:
     calibration: Calibration
     macro_recall: Figure
     macro_f1: Figure
-    recall: tuple[float, ...]
+    classes: tuple[ClassFigures, ...]
     confusion: NDArray[np.int64]
     report: str
     """scikit-learn's classification report, four digits."""
@@ -49,12 +65,19 @@ def measure(
         calibration=calibration(probabilities, labels),
         macro_recall=confusion_interval(confusion, macro_recall),
         macro_f1=confusion_interval(confusion, macro_f1),
-        recall=tuple(float(r) for r in _recalls(confusion[None].astype(np.float64))[0]),
+        classes=_classes(confusion),
         confusion=confusion,
         report=sklearn.classification_report(
             labels, predicted, labels=indices, target_names=names, digits=4, zero_division=0
         ),
     )
+
+
+def _classes(confusion: NDArray[np.int64]) -> tuple[ClassFigures, ...]:
+    kinds = (_recalls, _precisions, _f1s)
+    figures = zip(*(confusion_intervals(confusion, kind) for kind in kinds), strict=True)
+    images = confusion.sum(1)
+    return tuple(ClassFigures(int(n), *three) for n, three in zip(images, figures, strict=True))
 
 
 def macro_recall(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -64,10 +87,7 @@ def macro_recall(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def macro_f1(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
     """(R, C, C) → (R,): mean F1 over the classes that occur."""
-    hits = np.diagonal(confusions, axis1=1, axis2=2)
-    true, predicted = confusions.sum(2), confusions.sum(1)
-    scores = np.where(true > 0, 2 * hits / np.maximum(true + predicted, 1), np.nan)
-    return _present_mean(scores)
+    return _present_mean(_f1s(confusions))
 
 
 def _accuracy(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -79,6 +99,18 @@ def _recalls(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
     hits = np.diagonal(confusions, axis1=1, axis2=2)
     true = confusions.sum(2)
     return np.where(true > 0, hits / np.maximum(true, 1), np.nan)
+
+
+def _precisions(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
+    hits = np.diagonal(confusions, axis1=1, axis2=2)
+    predicted = confusions.sum(1)
+    return np.where(predicted > 0, hits / np.maximum(predicted, 1), np.nan)
+
+
+def _f1s(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
+    hits = np.diagonal(confusions, axis1=1, axis2=2)
+    true, predicted = confusions.sum(2), confusions.sum(1)
+    return np.where(true > 0, 2 * hits / np.maximum(true + predicted, 1), np.nan)
 
 
 def _present_mean(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -102,16 +134,16 @@ def _check(
 
 
 def to_json(metrics: Metrics, names: tuple[str, ...]) -> dict[str, Any]:
-    """JSON-safe form, with labels as keys; a class without images has recall null."""
+    """JSON-safe form, with labels as keys; what cannot be said is null."""
     figures = {
         "accuracy": metrics.accuracy.to_json(),
         "macro_recall": metrics.macro_recall.to_json(),
         "macro_f1": metrics.macro_f1.to_json(),
         **metrics.calibration.to_json(),
     }
-    recalls = (None if np.isnan(r) else r for r in metrics.recall)
+    classes = {n: c.to_json() for n, c in zip(names, metrics.classes, strict=True)}
     return {
         **figures,
-        "recall": dict(zip(names, recalls, strict=True)),
+        "classes": classes,
         "confusion": metrics.confusion.tolist(),
     }

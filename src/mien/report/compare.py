@@ -1,97 +1,71 @@
-"""Several evaluations side by side; refuses those that were not scored on the same images."""
+"""Several evaluations side by side, on one page."""
 
-import csv
-import io
-import itertools
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from mien.errors import InputError, NotComparable
-from mien.evaluate import Evaluation, Metrics, load
-from mien.evaluate.intervals import Figure, mean_interval
-from mien.files import read_json, replacing, write_text
-from mien.labels import FER2013
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data import Dataset
+from mien.errors import NotComparable
+from mien.evaluate.calibration import coverage, reliability
+from mien.evaluate.paired import Difference, differences
+from mien.files import replacing, write_csv, write_text
 from mien.report import words
-from mien.report.curves import all_curves, confusion_matrix, learning_curves, recalls
-from mien.report.history import History, read_history
+from mien.report.candidates import Candidate, Pooled, open_candidates, pool
+from mien.report.curves import (
+    all_curves,
+    confusion_matrix,
+    coverage_curves,
+    learning_curves,
+    recalls,
+    reliability_diagrams,
+)
+from mien.report.gallery import gallery
 from mien.report.page import data_uri, render
 
-PUBLISHED_ACCURACY = {"resnet50": 0.2481, "attention": 0.2641, "mobilenetv2": 0.5054}
-"""Test accuracy in the technical report (Table 1), on the merged test of 7,178 images."""
-_FER2013_TESTS = (3589, 7178)
+Row = dict[str, str]
+Table = dict[str, list[Any]]
 _SUBSETS = {
     "deduplicated": "accuracy without training copies, %",
     "ferplus": "agreement with FER+, %",
     "ferplus_agreed": "accuracy where FER+ agrees, %",
 }
+_POINTS = 100
+"""Points of a coverage curve that are kept in its table."""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One run or bundle under comparison."""
+def compare(paths: list[Path], out: Path, split: str, data: Dataset | None = None) -> Path:
+    """Write index.html, comparison.md and every table and figure to `out`; the page's path.
 
-    name: str
-    evaluation: Evaluation
-    metrics: Metrics
-    history: History | None
-    validation: str | None
-    """Split that chose the epoch; None for a bundle."""
-
-    @property
-    def published(self) -> float | None:
-        """The report's test accuracy for this architecture; None on data that is not FER-2013."""
-        evaluation = self.evaluation
-        if evaluation.labels != FER2013 or len(evaluation.truth) not in _FER2013_TESTS:
-            return None
-        return PUBLISHED_ACCURACY.get(evaluation.model)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How much more accurate `better` is than `worse`, as a paired bootstrap interval."""
-
-    better: str
-    worse: str
-    accuracy: Figure
-
-    @property
-    def real(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.accuracy.low > 0
-
-
-def open_candidate(path: Path, split: str) -> Candidate:
-    """A run folder, or a folder that holds an evaluation, ready to compare."""
-    if not path.is_dir():
-        raise InputError(f"{path} is no run folder; make one with mien train")
-    folder = path if (path / "metrics.json").is_file() else path / "evaluation" / split
-    evaluation = load(folder)
-    run = folder.resolve().parents[1]
-    is_run = (run / "recipe.yaml").is_file()
-    return Candidate(
-        name=run.name if is_run else evaluation.name,
-        evaluation=evaluation,
-        metrics=evaluation.metrics(),
-        history=read_history(run) if is_run else None,
-        validation=_validation_split(run) if is_run else None,
-    )
-
-
-def compare(paths: list[Path], out: Path, split: str) -> Path:
-    """Write index.html, comparison.md, comparison.csv and figures to `out`; the page's path.
-
-    Raises NotComparable unless all were scored on the same images with the same labels.
+    With `data`, the page shows the surest right and wrong answers of the best model. Raises
+    NotComparable unless all were scored on the same images with the same labels.
     """
-    candidates = [open_candidate(path, split) for path in paths]
-    _refuse_unlike(candidates)
-    candidates.sort(key=lambda c: -c.metrics.accuracy.value)
+    candidates = open_candidates(paths, split)
+    found = differences({c.name: c.right for c in candidates})
+    pooled = pool(candidates)
     pictures = _pictures(candidates)
-    for name, data in pictures.items():
+    if data is not None:
+        pictures["gallery.png"] = gallery(candidates[0].evaluation, _images(candidates, data))
+    for name, picture in pictures.items():
         with replacing(out / name) as file:
-            file.write(data)
+            file.write(picture)
     rows = _filled([_row(c) for c in candidates])
-    sentences = words.verdict(candidates, differences(candidates))
-    write_text(out / "comparison.csv", _csv(rows))
+    tables = {
+        "comparison": {heading: [row[heading] for row in rows] for heading in rows[0]},
+        "differences": _differences(found),
+        "seeds": _seeds(pooled),
+        "classes": _classes(candidates),
+        "confusion": _confusions(candidates),
+        "reliability": _reliability(candidates),
+        "coverage": _coverage(candidates),
+        "history": _histories(candidates),
+    }
+    for name, table in tables.items():
+        if table:
+            write_csv(out / f"{name}.csv", table)
+    sentences = words.verdict(candidates, found, pooled)
     write_text(out / "comparison.md", _markdown(candidates, rows, sentences, list(pictures)))
     page = render(
         "compare.html.j2",
@@ -99,67 +73,48 @@ def compare(paths: list[Path], out: Path, split: str) -> Path:
         first=candidates[0].evaluation,
         header=list(rows[0]),
         rows=[list(r.values()) for r in rows],
+        differences=found,
+        pooled=pooled,
         sentences=sentences,
         caveats=words.caveats(candidates),
-        pictures={name: data_uri(data) for name, data in pictures.items()},
+        pictures={name: data_uri(picture) for name, picture in pictures.items()},
     )
     write_text(out / "index.html", page)
     return out / "index.html"
 
 
-def differences(candidates: list[Candidate]) -> list[Difference]:
-    """Accuracy of each candidate over the next one; candidates come best first."""
-    found = []
-    for better, worse in itertools.pairwise(candidates):
-        right = [
-            (c.evaluation.probabilities.argmax(1) == c.evaluation.truth).astype(float)
-            for c in (better, worse)
-        ]
-        found.append(Difference(better.name, worse.name, mean_interval(right[0] - right[1])))
-    return found
-
-
-def _refuse_unlike(candidates: list[Candidate]) -> None:
-    names = [c.name for c in candidates]
-    if len(set(names)) < len(names):
-        raise NotComparable(f"two runs have the same name: {', '.join(names)}; rename a folder")
+def _images(candidates: list[Candidate], data: Dataset) -> NDArray[np.uint8]:
     first = candidates[0].evaluation
-    for other in candidates[1:]:
-        if other.evaluation.labels != first.labels:
-            raise NotComparable(f"{names[0]} and {other.name} have different labels")
-        if other.evaluation.digest != first.digest:
-            raise NotComparable(
-                f"{names[0]} and {other.name} were scored on different images "
-                f"({len(first.truth)} of {first.data} {first.split}, {len(other.evaluation.truth)} "
-                f"of {other.evaluation.data} {other.evaluation.split}); evaluate both on one split"
-            )
+    split = data.split(first.split)
+    if split.digest != first.digest:
+        raise NotComparable(f"{data.name} does not hold the images of {first.split} scored here")
+    return split.images
 
 
-def _validation_split(run: Path) -> str | None:
-    path = run / "data.json"
-    return str(read_json(path)["validation"]["split"]) if path.is_file() else None
-
-
-def _row(candidate: Candidate) -> dict[str, str]:
+def _row(candidate: Candidate) -> Row:
     """The report's Table 1, and what a user weighs besides."""
     evaluation, metrics, history = candidate.evaluation, candidate.metrics, candidate.history
     published = candidate.published
     best = history.best if history else 0
+    calibration, sure = metrics.calibration, evaluation.sure().accuracy
     return {
         "model": candidate.name,
         f"{evaluation.split} accuracy, % [95 %]": metrics.accuracy.percent(),
-        f"{evaluation.split} loss": f"{metrics.loss.value:.4f}",
-        "validation accuracy, %": f"{100 * history['val_accuracy'][best]:.2f}" if history else "-",
-        "validation loss": f"{history['val_loss'][best]:.4f}" if history else "-",
         **{
             _SUBSETS[name]: subset.accuracy.percent()
             for name, subset in evaluation.subsets().items()
         },
-        "macro-recall, %": f"{100 * metrics.macro_recall.value:.2f}",
-        "macro-F1, %": f"{100 * metrics.macro_f1.value:.2f}",
-        "calibration error, %": f"{100 * metrics.calibration.ece.value:.2f}",
-        "accuracy of the surest 80 %": f"{100 * evaluation.sure().accuracy.value:.2f}",
+        "accuracy of the surest 80 %, %": sure.percent(),
+        "macro-recall, %": metrics.macro_recall.percent(),
+        "macro-F1, %": metrics.macro_f1.percent(),
+        f"{evaluation.split} loss": calibration.loss.plain(),
+        "calibration error (ECE), %": calibration.ece.percent(),
+        "Brier score": calibration.brier.plain(),
+        "loss at temperature 1": evaluation.uncalibrated().loss.plain(),
+        "temperature": f"{evaluation.temperature:g}",
         "views": evaluation.views,
+        "validation accuracy, %": f"{100 * history['val_accuracy'][best]:.2f}" if history else "-",
+        "validation loss": f"{history['val_loss'][best]:.4f}" if history else "-",
         "report's accuracy, %": f"{100 * published:.2f}" if published else "-",
         "complexity": words.complexity(evaluation.macs),
         "parameters, M": f"{evaluation.parameters / 1e6:.2f}",
@@ -171,10 +126,105 @@ def _row(candidate: Candidate) -> dict[str, str]:
     }
 
 
-def _filled(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+def _filled(rows: list[Row]) -> list[Row]:
     """The same columns in every row: not every evaluation has every score."""
     longest = max(rows, key=len)
     return [{heading: row.get(heading, "-") for heading in longest} for row in rows]
+
+
+def _differences(found: Sequence[Difference]) -> Table:
+    return _table(
+        {
+            "better": d.better,
+            "worse": d.worse,
+            "difference": d.accuracy.value,
+            "low": d.accuracy.low,
+            "high": d.accuracy.high,
+            "only_better_right": d.wins,
+            "only_worse_right": d.losses,
+            "p": d.p,
+            "p_holm": d.adjusted,
+        }
+        for d in found
+    )
+
+
+def _seeds(pooled: Sequence[Pooled]) -> Table:
+    return _table(
+        {
+            "recipe": p.recipe,
+            "runs": p.runs,
+            **{
+                f"{name}_{part}": value
+                for name in ("accuracy", "macro_recall", "loss", "ece")
+                for part, value in zip(("mean", "sd"), getattr(p, name), strict=True)
+            },
+        }
+        for p in pooled
+    )
+
+
+def _classes(candidates: Sequence[Candidate]) -> Table:
+    return _table(
+        {
+            "model": c.name,
+            "class": label,
+            "images": found.images,
+            **{
+                f"{name}{end}": getattr(getattr(found, name), part)
+                for name in ("recall", "precision", "f1")
+                for end, part in (("", "value"), ("_low", "low"), ("_high", "high"))
+            },
+        }
+        for c in candidates
+        for label, found in zip(c.evaluation.labels, c.metrics.classes, strict=True)
+    )
+
+
+def _confusions(candidates: Sequence[Candidate]) -> Table:
+    return _table(
+        {"model": c.name, "label": label, **dict(zip(c.evaluation.labels, row, strict=True))}
+        for c in candidates
+        for label, row in zip(c.evaluation.labels, c.metrics.confusion, strict=True)
+    )
+
+
+def _reliability(candidates: Sequence[Candidate]) -> Table:
+    return _table(
+        {"model": c.name, "temperature": temperature, **dict(zip(columns, row, strict=True))}
+        for c in candidates
+        for temperature, probabilities in (
+            (1.0, c.evaluation.untempered),
+            (c.evaluation.temperature, c.evaluation.probabilities),
+        )
+        for columns in [reliability(probabilities, c.evaluation.truth).to_columns()]
+        for row in zip(*columns.values(), strict=True)
+    )
+
+
+def _coverage(candidates: Sequence[Candidate]) -> Table:
+    rows = []
+    for c in candidates:
+        columns = coverage(c.evaluation.probabilities, c.evaluation.truth).to_columns()
+        points = np.unique(np.linspace(0, len(columns["coverage"]) - 1, _POINTS).astype(int))
+        rows += [{"model": c.name, **{k: v[i] for k, v in columns.items()}} for i in points]
+    return _table(rows)
+
+
+def _histories(candidates: Sequence[Candidate]) -> Table:
+    columns = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+    return _table(
+        {"model": c.name, "epoch": epoch, **{name: c.history[name][i] for name in columns}}
+        for c in candidates
+        if c.history
+        for i, epoch in enumerate(c.history.epochs)
+    )
+
+
+def _table(rows: Any) -> Table:
+    """Rows as columns; nothing for no rows."""
+    rows = list(rows)
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
 
 
 def _pictures(candidates: list[Candidate]) -> dict[str, bytes]:
@@ -185,23 +235,20 @@ def _pictures(candidates: list[Candidate]) -> dict[str, bytes]:
         pictures["curves_all.png"] = all_curves(trained)
     for c in candidates:
         pictures[f"confusion_{c.name}.png"] = confusion_matrix(c.metrics.confusion, labels, c.name)
-    pictures["recall.png"] = recalls({c.name: c.metrics.recall for c in candidates}, labels)
+    pictures["recall.png"] = recalls({c.name: c.metrics.classes for c in candidates}, labels)
+    truth = candidates[0].evaluation.truth
+    pictures["reliability.png"] = reliability_diagrams(
+        {c.name: reliability(c.evaluation.untempered, truth) for c in candidates},
+        {c.name: reliability(c.evaluation.probabilities, truth) for c in candidates},
+    )
+    pictures["coverage.png"] = coverage_curves(
+        {c.name: coverage(c.evaluation.probabilities, truth) for c in candidates}
+    )
     return pictures
 
 
-def _csv(rows: list[dict[str, str]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
 def _markdown(
-    candidates: list[Candidate],
-    rows: list[dict[str, str]],
-    sentences: list[str],
-    pictures: list[str],
+    candidates: list[Candidate], rows: list[Row], sentences: list[str], pictures: list[str]
 ) -> str:
     first = candidates[0].evaluation
     lines = [

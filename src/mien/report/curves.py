@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.evaluate.calibration import Coverage, Reliability
+from mien.evaluate.metrics import ClassFigures
 from mien.report.figures import colour, new_figure, png, styled
 from mien.report.history import History
 
@@ -104,18 +105,22 @@ def confusion_matrix(
 
 
 @styled
-def recalls(by_model: dict[str, Sequence[float]], labels: Sequence[str]) -> bytes:
-    """PNG of bars: recall of each class, models side by side."""
+def recalls(by_model: dict[str, Sequence[ClassFigures]], labels: Sequence[str]) -> bytes:
+    """PNG of bars: recall of each class with its interval, models side by side."""
     figure, panels = new_figure(9, 3.4)
     axes = panels.flat[0]
     width = 0.8 / len(by_model)
     places = np.arange(len(labels))
-    for number, (name, values) in enumerate(by_model.items()):
+    for number, (name, classes) in enumerate(by_model.items()):
         shift = (number - (len(by_model) - 1) / 2) * width
+        found = np.array([[c.recall.value, c.recall.low, c.recall.high] for c in classes])
+        value, low, high = 100 * np.nan_to_num(found).T
         axes.bar(
             places + shift,
-            100 * np.nan_to_num(np.asarray(values, float)),
+            value,
             width * 0.92,
+            yerr=np.maximum([value - low, high - value], 0),
+            error_kw={"elinewidth": 0.8, "ecolor": "0.35"},
             color=colour(number),
             label=name,
         )
@@ -123,6 +128,40 @@ def recalls(by_model: dict[str, Sequence[float]], labels: Sequence[str]) -> byte
     axes.set_ylabel("recall, %")
     axes.set_ylim(0, 100)
     axes.legend(ncols=len(by_model), loc="upper center", bbox_to_anchor=(0.5, 1.18))
+    return png(figure)
+
+
+@styled
+def reliability_diagrams(before: dict[str, Reliability], after: dict[str, Reliability]) -> bytes:
+    """PNG: accuracy by confidence of all models, at temperature 1 and as they are."""
+    figure, panels = new_figure(8.4, 4, columns=2)
+    titles = ("at temperature 1", "with each model's temperature")
+    for axes, title, by_model in zip(panels.flat, titles, (before, after), strict=True):
+        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle=":", zorder=0)
+        for number, (name, found) in enumerate(by_model.items()):
+            full = found.images > 0
+            axes.plot(
+                found.confidence[full],
+                found.accuracy[full],
+                color=colour(number),
+                marker=".",
+                label=name,
+            )
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy", title=title)
+    panels.flat[0].legend()
+    return png(figure)
+
+
+@styled
+def coverage_curves(by_model: dict[str, Coverage]) -> bytes:
+    """PNG: accuracy of the surest images by their share, all models."""
+    figure, panels = new_figure(6.4, 3.8)
+    axes = panels.flat[0]
+    for number, (name, found) in enumerate(by_model.items()):
+        axes.plot(100 * found.coverage, 100 * found.accuracy, color=colour(number), label=name)
+    axes.set(xlabel="images kept, the surest first, %", ylabel="accuracy, %")
+    axes.set_ylim(top=101)
+    axes.legend()
     return png(figure)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from mien.bundle import Bundle
 from mien.card import Card
-from mien.evaluate import Evaluation
+from mien.evaluate import Evaluation, Metrics
 from mien.files import write_text
 from mien.report.facts import as_markdown, facts
 
@@ -46,7 +46,7 @@ def write_model_card(bundle: Bundle, evaluation: Evaluation) -> Path:
         _protocol(card, evaluation),
         "\n".join(as_markdown(facts(evaluation, metrics))),
         "### Per class",
-        _per_class(evaluation, metrics.recall, metrics.confusion),
+        _per_class(evaluation, metrics),
         "## Limits",
         _LIMITS,
     ]
@@ -93,15 +93,15 @@ def _protocol(card: Card, evaluation: Evaluation) -> str:
     return told + (", and the epoch was chosen on them." if chosen == evaluation.digest else ".")
 
 
-def _per_class(evaluation: Evaluation, recall: Any, confusion: Any) -> str:
+def _per_class(evaluation: Evaluation, metrics: Metrics) -> str:
     labels = evaluation.labels
     lines = [
-        f"Recall, and what {len(evaluation.truth):,} faces were taken for (rows: labels).",
+        f"Recall [95 %], and what {len(evaluation.truth):,} faces were taken for (rows: labels).",
         "",
         "| | recall, % | " + " | ".join(labels) + " |",
         "|---" * (len(labels) + 2) + "|",
     ]
-    for label, share, row in zip(labels, recall, confusion, strict=True):
-        shown = "–" if row.sum() == 0 else f"{100 * share:.0f}"
-        lines.append(f"| {label} | {shown} | " + " | ".join(str(n) for n in row) + " |")
+    for label, found, row in zip(labels, metrics.classes, metrics.confusion, strict=True):
+        recall = found.recall.percent(0) if found.images else "–"
+        lines.append(f"| {label} | {recall} | " + " | ".join(str(n) for n in row) + " |")
     return "\n".join(lines)

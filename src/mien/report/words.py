@@ -1,11 +1,11 @@
 """Sentences made from the numbers of a comparison."""
 
-from typing import TYPE_CHECKING
+import itertools
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from mien.report.compare import Candidate, Difference
+from mien.evaluate.paired import Difference
+from mien.report.candidates import Candidate, Pooled
 
 
 def complexity(macs: int) -> str:
@@ -13,10 +13,14 @@ def complexity(macs: int) -> str:
     return "low" if macs < 50e6 else "medium" if macs < 300e6 else "high"
 
 
-def verdict(candidates: "list[Candidate]", differences: "list[Difference]") -> list[str]:
+def verdict(
+    candidates: list[Candidate], differences: list[Difference], pooled: list[Pooled]
+) -> list[str]:
     """What separates the models; candidates come best first."""
+    neighbours = {(a.name, b.name) for a, b in itertools.pairwise(candidates)}
     return [
-        *(_difference(d) for d in differences),
+        *(_difference(d) for d in differences if (d.better, d.worse) in neighbours),
+        *(_pooled(p) for p in pooled),
         *(_against_report(c) for c in candidates if c.published is not None),
         *_extremes(candidates),
         *(_fit(c) for c in candidates if c.history),
@@ -24,7 +28,7 @@ def verdict(candidates: "list[Candidate]", differences: "list[Difference]") -> l
     ]
 
 
-def caveats(candidates: "list[Candidate]") -> list[str]:
+def caveats(candidates: list[Candidate]) -> list[str]:
     """What a reader must know before believing the table."""
     first = candidates[0].evaluation
     found = ["Intervals are 95 % bootstrap intervals over images."]
@@ -43,16 +47,26 @@ def caveats(candidates: "list[Candidate]") -> list[str]:
     return found
 
 
-def _difference(d: "Difference") -> str:
+def _difference(d: Difference) -> str:
     points = f"{100 * d.accuracy.value:.1f} points [{100 * d.accuracy.low:.1f}, " + (
         f"{100 * d.accuracy.high:.1f}]"
     )
+    chance = f"McNemar's test, Holm-corrected: p {_chance(d.adjusted)}"
     if d.real:
-        return f"{d.better} is more accurate than {d.worse} by {points}."
-    return f"{d.better} and {d.worse} cannot be told apart on these images: {points}."
+        return f"{d.better} is more accurate than {d.worse} by {points} ({chance})."
+    return f"{d.better} and {d.worse} cannot be told apart on these images: {points} ({chance})."
 
 
-def _against_report(c: "Candidate") -> str:
+def _chance(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def _pooled(p: Pooled) -> str:
+    mean, deviation = (100 * v for v in p.accuracy)
+    return f"{p.recipe}, {p.runs} runs: {mean:.2f} ± {deviation:.2f} % (standard deviation)."
+
+
+def _against_report(c: Candidate) -> str:
     accuracy, published = c.metrics.accuracy, c.published or 0.0
     place = "above" if accuracy.low > published else "below" if accuracy.high < published else "at"
     return (
@@ -61,9 +75,9 @@ def _against_report(c: "Candidate") -> str:
     )
 
 
-def _extremes(candidates: "list[Candidate]") -> list[str]:
+def _extremes(candidates: list[Candidate]) -> list[str]:
     labels = candidates[0].evaluation.labels
-    mean = np.mean([c.metrics.recall for c in candidates], axis=0)
+    mean = np.mean([[k.recall.value for k in c.metrics.classes] for c in candidates], axis=0)
     best = candidates[0]
     shares = best.metrics.confusion.astype(float)
     shares /= np.maximum(shares.sum(1, keepdims=True), 1)
@@ -79,7 +93,7 @@ def _extremes(candidates: "list[Candidate]") -> list[str]:
     ]
 
 
-def _fit(c: "Candidate") -> str:
+def _fit(c: Candidate) -> str:
     """Under- or over-fitting, from the accuracies of the kept epoch.
 
     Augmentation and dropout act on training images alone, so equal accuracies are no gap at all.
@@ -97,7 +111,7 @@ def _fit(c: "Candidate") -> str:
     return f"{c.name} {shape}."
 
 
-def _cost(candidates: "list[Candidate]") -> str:
+def _cost(candidates: list[Candidate]) -> str:
     fastest = min(candidates, key=lambda c: c.evaluation.latency_ms)
     smallest = min(candidates, key=lambda c: c.evaluation.parameters)
     speed = f"{fastest.evaluation.latency_ms:.1f} ms a face on one CPU thread"

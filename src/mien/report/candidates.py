@@ -1,0 +1,127 @@
+"""What is compared: runs and saved evaluations, read from their folders."""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import InputError, NotComparable
+from mien.evaluate import Evaluation, Metrics, load
+from mien.files import read_json
+from mien.labels import FER2013
+from mien.report.history import History, read_history
+
+PUBLISHED_ACCURACY = {"resnet50": 0.2481, "attention": 0.2641, "mobilenetv2": 0.5054}
+"""Test accuracy in the technical report (Table 1), on the merged test of 7,178 images."""
+_FER2013_TESTS = (3589, 7178)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One run or bundle under comparison."""
+
+    name: str
+    evaluation: Evaluation
+    metrics: Metrics
+    history: History | None
+    validation: str | None
+    """Split that chose the epoch; None for a bundle."""
+
+    @property
+    def published(self) -> float | None:
+        """The report's test accuracy for this architecture; None on data that is not FER-2013."""
+        evaluation = self.evaluation
+        if evaluation.labels != FER2013 or len(evaluation.truth) not in _FER2013_TESTS:
+            return None
+        return PUBLISHED_ACCURACY.get(evaluation.model)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """(N,) which images it got right."""
+        return np.asarray(self.evaluation.probabilities.argmax(1) == self.evaluation.truth)
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Runs of one recipe that differ in their seed: mean and standard deviation over runs."""
+
+    recipe: str
+    runs: int
+    accuracy: tuple[float, float]
+    macro_recall: tuple[float, float]
+    loss: tuple[float, float]
+    ece: tuple[float, float]
+
+
+def open_candidates(paths: list[Path], split: str) -> list[Candidate]:
+    """Runs or evaluations ready to compare, best first.
+
+    Raises NotComparable unless all were scored on the same images with the same labels.
+    """
+    candidates = [open_candidate(path, split) for path in paths]
+    _refuse_unlike(candidates)
+    return sorted(candidates, key=lambda c: -c.metrics.accuracy.value)
+
+
+def open_candidate(path: Path, split: str) -> Candidate:
+    """A run folder, or a folder that holds an evaluation, ready to compare."""
+    if not path.is_dir():
+        raise InputError(f"{path} is no run folder; make one with mien train")
+    folder = path if (path / "metrics.json").is_file() else path / "evaluation" / split
+    evaluation = load(folder)
+    run = folder.resolve().parents[1]
+    is_run = (run / "recipe.yaml").is_file()
+    return Candidate(
+        name=run.name if is_run else evaluation.name,
+        evaluation=evaluation,
+        metrics=evaluation.metrics(),
+        history=read_history(run) if is_run else None,
+        validation=_validation_split(run) if is_run else None,
+    )
+
+
+def pool(candidates: list[Candidate]) -> list[Pooled]:
+    """The recipes of which there are several runs."""
+    by_recipe = sorted(candidates, key=lambda c: c.evaluation.name)
+    found = []
+    for recipe, group in itertools.groupby(by_recipe, key=lambda c: c.evaluation.name):
+        runs = [c.metrics for c in group]
+        if len(runs) > 1:
+            found.append(
+                Pooled(
+                    recipe,
+                    len(runs),
+                    _spread([m.accuracy.value for m in runs]),
+                    _spread([m.macro_recall.value for m in runs]),
+                    _spread([m.loss.value for m in runs]),
+                    _spread([m.calibration.ece.value for m in runs]),
+                )
+            )
+    return found
+
+
+def _spread(values: list[float]) -> tuple[float, float]:
+    return float(np.mean(values)), float(np.std(values, ddof=1))
+
+
+def _refuse_unlike(candidates: list[Candidate]) -> None:
+    names = [c.name for c in candidates]
+    if len(set(names)) < len(names):
+        raise NotComparable(f"two runs have the same name: {', '.join(names)}; rename a folder")
+    first = candidates[0].evaluation
+    for other in candidates[1:]:
+        if other.evaluation.labels != first.labels:
+            raise NotComparable(f"{names[0]} and {other.name} have different labels")
+        if other.evaluation.digest != first.digest:
+            raise NotComparable(
+                f"{names[0]} and {other.name} were scored on different images "
+                f"({len(first.truth)} of {first.data} {first.split}, {len(other.evaluation.truth)} "
+                f"of {other.evaluation.data} {other.evaluation.split}); evaluate both on one split"
+            )
+
+
+def _validation_split(run: Path) -> str | None:
+    path = run / "data.json"
+    return str(read_json(path)["validation"]["split"]) if path.is_file() else None
