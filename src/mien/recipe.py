@@ -30,6 +30,8 @@ class Data(Part):
     """`auto`: `public`, else `val`, else a stratified tenth of the training images."""
     limit: int | None = Field(None, ge=1)
     """Use only that many training and validation images (a quick proof that a recipe runs)."""
+    exclude: str | None = None
+    """Table of pictures to leave out: the exclude.csv of `mien data audit`."""
     duplicates: Literal["keep", "drop", "merge"] = "keep"
     """Of training images with the same pixels, keep one: `drop` gives up those whose labels
     differ, `merge` gives the one that is kept the mean of their labels as its target."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mien.data import open_dataset
 from mien.errors import DataError, RecipeError, RunError
 from mien.recipe import Recipe, load_recipe
 from mien.train.module import Fit
@@ -396,3 +397,13 @@ def test_a_teacher_of_other_labels_leaves_no_run_folder(drawn, tiny_recipe, tmp_
     with pytest.raises(RecipeError, match="reads happy, sad"):
         run(small(tiny_recipe, tmp_path, change), drawn, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_excluded_pictures_are_not_trained_on(drawn: Path, tiny_recipe: Recipe, tmp_path: Path):
+    names = open_dataset(drawn).split("train").names
+    table = tmp_path / "exclude.csv"
+    table.write_text("split,name,codes\n" + "".join(f"train,{n},MD301\n" for n in names[:5]))
+    data = tiny_recipe.data.model_copy(update={"exclude": str(table)})
+    run(tiny_recipe.model_copy(update={"data": data}), drawn, tmp_path / "run")
+    told = json.loads((tmp_path / "run" / "data.json").read_text())
+    assert told["train"]["images"] == len(names) - 5

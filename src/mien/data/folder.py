@@ -29,15 +29,15 @@ _HIDDEN = ("thumbs.db", "desktop.ini", "__macosx")
 def read_folder(root: Path) -> Iterator[Record]:
     """Records of `root/[split/]class/picture`; DataError for anything that is no picture."""
     for name in list_files(root):
-        yield _record(name, (root / name).read_bytes(), str(root))
+        yield record(name, (root / name).read_bytes(), str(root))
 
 
 def read_zip(path: Path) -> Iterator[Record]:
     """The same from a zip, without unpacking it."""
     try:
         with zipfile.ZipFile(path) as archive:
-            for name in sorted(n for n in archive.namelist() if _wanted(n)):
-                yield _record(name, archive.read(name), str(path))
+            for name in sorted(n for n in archive.namelist() if wanted(n)):
+                yield record(name, archive.read(name), str(path))
     except (zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is not a whole zip file ({error}); fetch it again") from error
     except RuntimeError as error:  # zipfile's answer to encryption and to unknown compression
@@ -50,15 +50,17 @@ def list_files(root: Path) -> list[str]:
     for folder, _, files in os.walk(root):
         inside = Path(folder).relative_to(root)
         found += [(inside / name).as_posix() for name in files]
-    return sorted(name for name in found if _wanted(name))
+    return sorted(name for name in found if wanted(name))
 
 
-def _wanted(name: str) -> bool:
+def wanted(name: str) -> bool:
+    """Whether a file may be one of the data set's, and not what a system left beside them."""
     parts = [part.lower() for part in name.split("/")]
     return bool(parts[-1]) and not any(p in _HIDDEN or p.startswith(".") for p in parts)
 
 
-def _record(name: str, data: bytes, source: str) -> Record:
+def record(name: str, data: bytes, source: str) -> Record:
+    """The picture in a file, with the split and label that its path tells; DataError otherwise."""
     path = PurePosixPath(name)
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise DataError(f"{source}: {name} is not a picture; move it out of the data set")

@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
 import mien
+from mien.audit import read_exclude, without
 from mien.bundle import Bundle
 from mien.data import Dataset, Split, class_weights, open_dataset
 from mien.errors import DataError, RunError
@@ -41,6 +42,8 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
     settle(recipe)
     L.seed_everything(recipe.seed, verbose=False)
     data = open_dataset(source)
+    if recipe.data.exclude is not None:
+        data = without(data, read_exclude(recipe.data.exclude))
     training, validation = _splits(data, recipe)
     training, targets = soften(training, recipe, len(data.labels))
     teachers = open_teachers(recipe.training.distil.teachers, data.labels)

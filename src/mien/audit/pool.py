@@ -1,0 +1,119 @@
+"""All pictures of a data set in one row, and what cannot be among them."""
+
+import hashlib
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.audit.checks import UNREADABLE, Check, Finding
+from mien.data import Dataset, cache, open_dataset
+from mien.data.folder import list_files, record, wanted
+from mien.data.records import Record
+from mien.errors import DataError, InputError
+from mien.preprocess import scale
+
+SIDE_PX = 48
+
+_TABLES = ("fer2013.csv", "icml_face_data.csv", "train.csv")
+_DAMAGED = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The pictures of all splits, one split after the other; N in all."""
+
+    data: Dataset
+    splits: NDArray[np.str_]
+    names: NDArray[np.str_]
+    labels: NDArray[np.int64]
+    """(N,) index in `data.labels`."""
+    small: NDArray[np.uint8]
+    """(N, 48, 48): what is looked at, whatever the size of the pictures."""
+    twins: NDArray[np.int64]
+    """(N,) a number that is equal exactly for equal pixels."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def finding(
+        self, check: Check, row: int, detail: str, score: float, group: int | None = None
+    ) -> Finding:
+        """The picture at `row`, found by `check`."""
+        label = self.data.labels[self.labels[row]]
+        place = (str(self.names[row]), detail, str(self.splits[row]), label)
+        return Finding(check, *place, float(score), group, row)
+
+
+def pool(data: Dataset) -> Pool:
+    """All splits of `data`, joined."""
+    parts = data.splits.values()
+    return Pool(
+        data,
+        np.concatenate([np.full(len(part), part.name) for part in parts]),
+        np.concatenate([part.names for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([np.stack([scale(i, SIDE_PX) for i in part.images]) for part in parts]),
+        _twins(data),
+    )
+
+
+def _twins(data: Dataset) -> NDArray[np.int64]:
+    numbers: dict[bytes, int] = {}
+    images = (image for part in data.splits.values() for image in part.images)
+    digests = (hashlib.blake2b(image.tobytes()).digest() for image in images)
+    return np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], np.int64)
+
+
+def open_readable(path: Path) -> tuple[Dataset, list[Finding]]:
+    """The data set of all files that can be read, and a finding for each other file.
+
+    Files of a folder or a zip are judged one by one; a table is whole, or DataError tells its
+    first bad line. Raises DataError, too, if nothing can be read.
+    """
+    try:
+        return open_dataset(path), []
+    except DataError:
+        if not path.is_dir() and path.suffix.lower() != ".zip":
+            raise
+        if any((path / table).is_file() for table in _TABLES):
+            raise
+        records, findings = _sorted_out(path)
+        if not records:
+            raise
+    # Under a key of its own: opened for training, the same files must remain an error.
+    return cache.store(f"audit-{cache.key_of(path)}", path.name, records), findings
+
+
+def _sorted_out(path: Path) -> tuple[list[Record], list[Finding]]:
+    records, findings = [], []
+    for name, content in _files(path):
+        try:
+            if isinstance(content, Exception):
+                raise InputError(f"{name} cannot be unpacked: {content}")
+            records.append(record(name, content, path.name))
+        except InputError as error:
+            findings.append(Finding(UNREADABLE, name, str(error)))
+    return records, findings
+
+
+def _files(path: Path) -> Iterator[tuple[str, bytes | Exception]]:
+    """Name and content of every file; in a damaged zip, the error in place of the content."""
+    if path.is_dir():
+        for name in list_files(path):
+            yield name, (path / name).read_bytes()
+        return
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile:
+        return
+    with archive:
+        for name in sorted(n for n in archive.namelist() if wanted(n)):
+            try:
+                yield name, archive.read(name)
+            except _DAMAGED as error:
+                yield name, error

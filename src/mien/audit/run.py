@@ -1,0 +1,101 @@
+"""An audit as a story: open what can be opened, look, compare, doubt."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.audit.checks import CHECKS, Check, Finding
+from mien.audit.copies import Track, find_copies, plain
+from mien.audit.groups import check_copies
+from mien.audit.labels import (
+    check_labels,
+    confident_learning,
+    evaluated,
+    log_probabilities,
+    out_of_fold,
+)
+from mien.audit.pictures import blank, check_pictures
+from mien.audit.pool import Pool, open_readable, pool
+from mien.audit.votes import check_votes, join
+from mien.errors import InputError
+from mien.files import existing
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What beyond the pictures is asked about the labels."""
+
+    votes: Path | None = None
+    """FER+'s votes."""
+    model: str | Path | None = None
+    """A bundle, for suspected label errors out of `folds`."""
+    folds: int = 5
+    predictions: Path | None = None
+    """Instead of a model: an evaluation, as `mien evaluate` saves it."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A data set and what was found, in the order of the checks."""
+
+    pool: Pool
+    findings: tuple[Finding, ...]
+    checks: tuple[Check, ...]
+    """Those that were made."""
+    joint: NDArray[np.float64] | None = None
+    """(K, K) confident joint, where labels were checked with a model."""
+    doubts: str = ""
+    """Where the probabilities came from."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Pictures by code."""
+
+
+def audit(source: Path, evidence: Evidence | None = None, track: Track = plain) -> Audit:
+    """Look for faults in the data set at `source`.
+
+    Raises InputError and DataError for what cannot be read, NotComparable for predictions of other
+    pictures.
+    """
+    asked = evidence or Evidence()
+    if asked.model is not None and asked.predictions is not None:
+        raise InputError("expected a model or predictions, not both")
+    data, findings = open_readable(existing(source, "data set"))
+    seen = pool(data)
+    findings += check_pictures(seen)
+    copies = find_copies(seen.small, seen.twins, blank(seen), track)
+    findings += check_copies(seen, copies)
+    skipped = {"MD203", "MD402", "MD403"} if asked.votes is None else set()
+    if asked.votes is not None:
+        findings += check_votes(seen, *join(seen, asked.votes))
+    joint, doubts = None, ""
+    if asked.model is None and asked.predictions is None:
+        skipped.add("MD401")
+    else:
+        rows, probabilities, doubts = _doubted(seen, copies.near, asked, track)
+        suspects = confident_learning(probabilities, seen.labels[rows])
+        joint = suspects.joint
+        findings += check_labels(seen, rows, suspects)
+    order = {check.code: place for place, check in enumerate(CHECKS)}
+    findings.sort(key=lambda finding: order[finding.check.code])
+    made = tuple(check for check in CHECKS if check.code not in skipped)
+    counts = Counter(finding.check.code for finding in findings)
+    numbers = {check.code: counts[check.code] for check in made}
+    return Audit(seen, tuple(findings), made, joint, doubts, numbers)
+
+
+def _doubted(
+    seen: Pool, groups: NDArray[np.int64], asked: Evidence, track: Track
+) -> tuple[NDArray[np.int64], NDArray[np.float64], str]:
+    """Rows, their probabilities by a model, and where those come from."""
+    if asked.predictions is not None:
+        rows, probabilities = evaluated(seen, asked.predictions)
+        return rows, probabilities, f"the evaluation {asked.predictions.name}"
+    assert asked.model is not None
+    features = log_probabilities(seen, asked.model, track)
+    classes = len(seen.data.labels)
+    probabilities = out_of_fold(features, seen.labels, groups, asked.folds, classes)
+    told = f"{asked.folds} folds of a logistic regression on what {asked.model} says"
+    return np.arange(len(seen)), probabilities, told
