@@ -135,14 +135,15 @@ def test_ferplus_gives_a_second_score(tmp_path: Path):
 
 def test_recording_calibrates_and_tells_the_card(tmp_path: Path):
     bundle = brightness_bundle(tmp_path / "b")
-    found, told = record(evaluate(bundle, greys(), "public", views="flip"), bundle)
+    data = greys(n=140)
+    found, told = record(evaluate(bundle, data, "public", views="flip"), bundle)
     assert found.temperature < 1, "a network that is always right may be surer"
     card = open_bundle(bundle.folder).card
     assert card == told.card
     assert (card.views, card.temperature) == ("flip", found.temperature)
     assert card.unsure_below == found.unsure_below > 0
     assert card.measured[0].accuracy == 1
-    again = evaluate(told, greys(), "public")
+    again = evaluate(told, data, "public")
     assert np.allclose(again.probabilities, found.probabilities)
     assert again.uncalibrated().loss.value > again.metrics().loss.value
 
@@ -168,3 +169,10 @@ def test_four_of_five_images_are_sure(evaluation: Evaluation):
     assert doubtful.sure().accuracy.value == pytest.approx(
         (rows.argmax(1) == evaluation.truth)[rows.max(1) >= doubtful.unsure_below].mean()
     )
+
+
+def test_a_handful_of_images_sets_no_temperature(tmp_path: Path):
+    bundle = brightness_bundle(tmp_path / "b")
+    found, told = record(evaluate(bundle, greys(n=40), "public"), bundle)
+    assert found.temperature == told.card.temperature == 1
+    assert told.card.measured[0].images == 40

@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
 from mien.data import Dataset, Split
-from mien.errors import InputError, NotComparable, RunError
+from mien.errors import InputError, NotComparable, RunError, ShapeError
 from mien.evaluate import save
 from mien.evaluate.evaluation import Evaluation
 from mien.evaluate.paired import differences
@@ -141,8 +142,6 @@ def test_a_split_that_was_not_evaluated(runs: list[Path], tmp_path: Path):
 
 
 def test_every_figure_has_its_numbers(runs: list[Path], tmp_path: Path):
-    import pandas
-
     compare(runs, tmp_path / "out", "public")
     tables = {p.stem: pandas.read_csv(p) for p in (tmp_path / "out").glob("*.csv")}
     assert set(tables) == {
@@ -182,3 +181,36 @@ def test_the_gallery_shows_the_images_that_were_scored(tmp_path: Path):
     other = Dataset("d", FER2013, {"public": split.take(np.arange(N)[::-1])})
     with pytest.raises(NotComparable, match="does not hold the images"):
         compare([run], tmp_path / "again", "public", other)
+
+
+def test_probabilities_that_are_no_numbers_are_refused(tmp_path: Path):
+    found = evaluation("net", 0.5)
+    run = a_run(tmp_path / "net", found)
+    table = pandas.read_parquet(run / "evaluation/public/predictions.parquet")
+    table.loc[7, "happy"] = np.nan
+    table.to_parquet(run / "evaluation/public/predictions.parquet")
+    with pytest.raises(ShapeError, match="not numbers"):
+        compare([run], tmp_path / "out", "public")
+
+
+@pytest.mark.parametrize("images", [1, 5])
+def test_one_image_and_one_class_can_be_compared_and_nothing_is_claimed(
+    tmp_path: Path, images: int
+):
+    paths = []
+    for name, answer in (("a", 3), ("b", 4)):
+        whole = evaluation(name, 0.5)
+        probabilities = np.full((images, 7), 0.1)
+        probabilities[:, answer] = 0.4
+        few = dataclasses.replace(
+            whole,
+            names=whole.names[:images],
+            truth=np.full(images, 3),
+            probabilities=probabilities,
+        )
+        paths.append(a_run(tmp_path / name, few))
+    page = compare(paths, tmp_path / "out", "public").read_text()
+    assert "a and b cannot be told apart" in page
+    classes = pandas.read_csv(tmp_path / "out" / "classes.csv").set_index(["model", "class"])
+    assert classes.loc[("a", "happy"), "recall"] == 1
+    assert np.isnan(classes.loc[("a", "angry"), "recall"]), "no image, nothing to say"

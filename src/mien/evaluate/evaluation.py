@@ -31,6 +31,8 @@ _BATCH = 128
 
 UNSURE = 0.2
 """Share of the images whose readings are `unsure`: those of least confidence."""
+CALIBRATED_FROM = 100
+"""Fewer images say too little about a temperature."""
 TESTS = ("test", "private")
 """Splits on which nothing is fitted."""
 
@@ -238,12 +240,14 @@ def _to_json(subset: Subset) -> dict[str, Any]:
 def record(evaluation: Evaluation, bundle: Bundle) -> tuple[Evaluation, Bundle]:
     """Write the accuracy into the bundle's card, in place of an older one on the same images.
 
-    Unless the images are those of a test, the evaluation is calibrated first, and the card gets
-    its views, its temperature and the threshold of `unsure`. Returns both as they are now.
+    Unless the images are those of a test, the evaluation is calibrated first (from
+    `CALIBRATED_FROM` images on), and the card gets its views, its temperature and the threshold
+    of `unsure`. Returns both as they are now.
     """
     card = bundle.card
     if evaluation.split not in TESTS:
-        evaluation = calibrate(evaluation)
+        if len(evaluation.truth) >= CALIBRATED_FROM:
+            evaluation = calibrate(evaluation)
         card = dataclasses.replace(
             card,
             views=evaluation.views,

@@ -1,0 +1,310 @@
+"""Accuracy on corrupted faces, alone and against a named baseline."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.bundle import Bundle, Classifier
+from mien.errors import InputError, NotComparable
+from mien.evaluate.corruptions import CORRUPTIONS, SEVERITIES
+from mien.evaluate.evaluation import Evaluation
+from mien.evaluate.intervals import Figure, mean_interval
+from mien.files import write_json
+
+ROBUSTNESS = "robustness.json"
+_WHO = ("name", "data", "split", "digest", "network", "views")
+_BATCH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How many images were answered rightly, and their share with its interval."""
+
+    right: int
+    accuracy: Figure
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-safe form."""
+        return {"right": self.right, **self.accuracy.to_json()}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> "Score":
+        """Back from `to_json`."""
+        return cls(raw["right"], figure(raw))
+
+
+@dataclass(frozen=True)
+class Relative:
+    """Errors against those of a baseline on the same pictures: 1 is equal, less is better.
+
+    `errors` is the corruption error of each corruption, summed over severities and divided by the
+    baseline's; `mce` their mean; `relative_mce` the same of the errors that are not made on clean
+    images (Hendrycks & Dietterich 2019). Intervals take the baseline as it is; NaN where a
+    corruption does the baseline no harm.
+    """
+
+    baseline: str
+    network: str
+    errors: dict[str, float]
+    mce: Figure
+    relative_mce: Figure
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """One network on `images` images of a split, clean and corrupted."""
+
+    name: str
+    data: str
+    split: str
+    digest: str
+    """SHA-256 of the whole split's pixels and labels."""
+    network: str
+    views: str
+    images: int
+    strengths: dict[str, tuple[float, ...]]
+    """Of each corruption, by severity."""
+    clean: Score
+    scores: dict[str, tuple[Score, ...]]
+    """Of each corruption, by severity."""
+    means: dict[str, Figure]
+    """Accuracy of each corruption over its severities."""
+    mean: Figure
+    """Accuracy over all corruptions and severities."""
+    relative: Relative | None = None
+
+    @property
+    def errors(self) -> NDArray[np.float64]:
+        """(corruptions, severities) share of wrong answers."""
+        right = [[score.right for score in scores] for scores in self.scores.values()]
+        return 1 - np.array(right) / self.images
+
+    @property
+    def clean_error(self) -> float:
+        """Share of wrong answers on clean images."""
+        return 1 - self.clean.right / self.images
+
+
+def score_corruptions(
+    evaluation: Evaluation,
+    bundle: Bundle,
+    images: NDArray[np.uint8],
+    *,
+    limit: int | None = None,
+    baseline: Robustness | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Robustness:
+    """Run the evaluated `bundle` over `images` (N, S, S), those evaluated, corrupted in every way.
+
+    `limit` takes so many of them, as `stratified` does; `progress` is told the images done. Raises
+    NotComparable, before anything is run, for a baseline on other pictures.
+    """
+    rows = stratified(evaluation.truth, limit)
+    if baseline is not None:
+        _refuse_unlike(baseline, evaluation, len(rows))
+    right = _answers(evaluation, bundle, images, rows, progress)
+    clean = (evaluation.probabilities.argmax(1) == evaluation.truth)[rows]
+    return Robustness(
+        **{name: getattr(evaluation, name) for name in _WHO},
+        images=len(rows),
+        strengths=_strengths(),
+        clean=tally(clean),
+        scores={c.name: tuple(map(tally, r)) for c, r in zip(CORRUPTIONS, right, strict=True)},
+        means={c.name: mean_interval(r.mean(0)) for c, r in zip(CORRUPTIONS, right, strict=True)},
+        mean=mean_interval(right.mean((0, 1))),
+        relative=None if baseline is None else _relative(~right, ~clean, baseline),
+    )
+
+
+def stratified(labels: NDArray[np.int64], limit: int | None, seed: int = 0) -> NDArray[np.int64]:
+    """Rows of `limit` of the (N,) images, each class in its share, the same for equal labels; all
+    without a limit."""
+    if limit is None or limit >= len(labels):
+        return np.arange(len(labels))
+    rng = np.random.default_rng(seed)
+    turn = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        turn[members] = (rng.permutation(len(members)) + 0.5) / len(members)
+    return np.sort(np.argsort(turn, kind="stable")[:limit])
+
+
+def tally(right: NDArray[np.bool_]) -> Score:
+    """The score of (N,) answers."""
+    return Score(int(right.sum()), mean_interval(right.astype(np.float64)))
+
+
+def corruption_errors(wrong: NDArray[Any], baseline: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(C, N) from (C, S, N) wrong answers and the baseline's (C, S) errors, both summed over the
+    severities and divided: the mean over N images is the corruption error."""
+    return _over(wrong.sum(1), baseline.sum(1))
+
+
+def relative_errors(
+    wrong: NDArray[Any],
+    clean: NDArray[Any],
+    baseline: NDArray[np.float64],
+    baseline_clean: float,
+) -> NDArray[np.float64]:
+    """The same of what is wrong beyond the (N,) wrong answers on clean images."""
+    return _over((wrong * 1.0 - clean).sum(1), (baseline - baseline_clean).sum(1))
+
+
+def mce(found: Robustness, baseline: Robustness) -> float:
+    """The mean corruption error of a saved result against another."""
+    return float(corruption_errors(found.errors[..., None], baseline.errors).mean())
+
+
+def same_pictures(one: Robustness, other: Robustness) -> bool:
+    """Whether both were taken on the same images, corrupted in the same ways."""
+    return (one.digest, one.images, one.strengths) == (other.digest, other.images, other.strengths)
+
+
+def save_robustness(found: Robustness, folder: Path) -> None:
+    """Write robustness.json."""
+    write_json(
+        folder / ROBUSTNESS,
+        {
+            **{name: getattr(found, name) for name in (*_WHO, "images")},
+            "clean": found.clean.to_json(),
+            "mean": found.mean.to_json(),
+            "corruptions": {
+                name: {
+                    "strengths": found.strengths[name],
+                    "mean": found.means[name].to_json(),
+                    "severities": [score.to_json() for score in scores],
+                }
+                for name, scores in found.scores.items()
+            },
+            "relative": _relative_json(found.relative),
+        },
+    )
+
+
+def load_robustness(folder: Path) -> Robustness:
+    """The result saved in `folder`; InputError if there is none or it is not whole."""
+    path = folder / ROBUSTNESS
+    if not path.is_file():
+        raise InputError(
+            f"{folder} holds no {ROBUSTNESS}; make one with: "
+            "mien evaluate RUN --data D --corruptions"
+        )
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        kinds = raw["corruptions"]
+        return Robustness(
+            **{name: raw[name] for name in (*_WHO, "images")},
+            strengths={name: tuple(kind["strengths"]) for name, kind in kinds.items()},
+            clean=Score.from_json(raw["clean"]),
+            scores={
+                name: tuple(map(Score.from_json, kind["severities"]))
+                for name, kind in kinds.items()
+            },
+            means={name: figure(kind["mean"]) for name, kind in kinds.items()},
+            mean=figure(raw["mean"]),
+            relative=_relative_from(raw["relative"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is not whole ({error!r}); evaluate again") from error
+
+
+def robustness_of(evaluation: Evaluation, folder: Path) -> Robustness | None:
+    """What is saved in `folder`, if it is of this very network, its views and these images."""
+    if not (folder / ROBUSTNESS).is_file():
+        return None
+    found = load_robustness(folder)
+    fits = all(getattr(found, k) == getattr(evaluation, k) for k in ("network", "views", "digest"))
+    return found if fits else None
+
+
+def figure(raw: dict[str, Any]) -> Figure:
+    """Back from `Figure.to_json`."""
+    ends = (raw[name] for name in ("value", "low", "high"))
+    return Figure(*(np.nan if end is None else float(end) for end in ends))
+
+
+def _answers(
+    evaluation: Evaluation,
+    bundle: Bundle,
+    images: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    progress: Callable[[int], None] | None,
+) -> NDArray[np.bool_]:
+    """(corruptions, severities, rows) which answers are right."""
+    classifier = Classifier(bundle, views=evaluation.views)
+    right = np.empty((len(CORRUPTIONS), SEVERITIES, len(rows)), bool)
+    for kind, step in np.ndindex(right.shape[:2]):
+        for start in range(0, len(rows), _BATCH):
+            batch = rows[start : start + _BATCH]
+            faces = CORRUPTIONS[kind](np.asarray(images[batch]), step + 1, batch)
+            answers = classifier.probabilities(faces).argmax(1)
+            right[kind, step, start : start + _BATCH] = answers == evaluation.truth[batch]
+            if progress:
+                progress(len(batch))
+    return right
+
+
+def _strengths() -> dict[str, tuple[float, ...]]:
+    return {corruption.name: corruption.strengths for corruption in CORRUPTIONS}
+
+
+def _refuse_unlike(baseline: Robustness, evaluation: Evaluation, images: int) -> None:
+    if (baseline.digest, baseline.images) != (evaluation.digest, images):
+        raise NotComparable(
+            f"the baseline {baseline.name} was scored on {baseline.images} images of "
+            f"{baseline.data} {baseline.split}, these are {images} of {evaluation.data} "
+            f"{evaluation.split}; score both on the same split with the same --limit"
+        )
+    if unlike := sorted(
+        name for name, _ in set(baseline.strengths.items()) ^ set(_strengths().items())
+    ):
+        raise NotComparable(
+            f"the baseline {baseline.name} was scored on other corruptions or strengths "
+            f"({', '.join(dict.fromkeys(unlike))}); score it again with this version of mien"
+        )
+
+
+def _relative(wrong: NDArray[np.bool_], clean: NDArray[np.bool_], baseline: Robustness) -> Relative:
+    errors = corruption_errors(wrong, baseline.errors)
+    extra = relative_errors(wrong, clean, baseline.errors, baseline.clean_error)
+    return Relative(
+        baseline=baseline.name,
+        network=baseline.network,
+        errors={c.name: float(e.mean()) for c, e in zip(CORRUPTIONS, errors, strict=True)},
+        mce=mean_interval(errors.mean(0)),
+        relative_mce=mean_interval(extra.mean(0)),
+    )
+
+
+def _over(wrong: NDArray[Any], baseline: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(C, N) over (C,); NaN where the baseline has nothing to be divided by."""
+    return np.asarray(wrong / np.where(baseline > 0, baseline, np.nan)[:, None])
+
+
+def _relative_json(found: Relative | None) -> dict[str, Any]:
+    if found is None:
+        return {"baseline": None, "reason": "no baseline was named: --baseline FOLDER"}
+    return {
+        "baseline": found.baseline,
+        "network": found.network,
+        "mce": found.mce.to_json(),
+        "relative_mce": found.relative_mce.to_json(),
+        "errors": {k: None if np.isnan(v) else v for k, v in found.errors.items()},
+    }
+
+
+def _relative_from(raw: dict[str, Any]) -> Relative | None:
+    if raw["baseline"] is None:
+        return None
+    return Relative(
+        baseline=raw["baseline"],
+        network=raw["network"],
+        errors={k: np.nan if v is None else float(v) for k, v in raw["errors"].items()},
+        mce=figure(raw["mce"]),
+        relative_mce=figure(raw["relative_mce"]),
+    )
