@@ -121,6 +121,49 @@ def recognize(
 
 
 @app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: any that is free.")] = 8000,
+    model: ModelName = DEFAULT,
+    detector: DetectorName = "auto",
+    threads: Threads = None,
+    batch: Annotated[int, typer.Option(help="Faces of several requests read at once.")] = 16,
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="File with the key that requests must bring.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Name under which the service may be asked for.")
+    ] = None,
+    urls: Annotated[
+        bool, typer.Option("--urls", help="Fetch pictures from public addresses.")
+    ] = False,
+    rate: Annotated[int, typer.Option(help="Requests a minute from one address; 0: any.")] = 600,
+    jobs: Annotated[
+        Path | None, typer.Option(help="Folder of videos, kept over restarts. Default: temporary.")
+    ] = None,
+    keep: Annotated[float, typer.Option(help="Minutes until a video's files go.")] = 60,
+) -> None:
+    """Serve recognition over HTTP, and a page to try it; for this machine alone by default."""
+    installed("fastapi", extra="serve")
+    installed("uvicorn", extra="serve")
+    from mien.serve.run import serve as start
+    from mien.serve.settings import Limits, Settings
+
+    settings = Settings(
+        model=model,
+        detector=detector,
+        threads=threads,
+        batch=batch,
+        api_key=None if api_key_file is None else api_key_file.read_text().strip(),
+        urls=urls,
+        jobs_folder=jobs,
+        keep_s=60 * keep,
+        limits=Limits(requests_per_minute=rate),
+    )
+    start(settings, host, port, tuple(allow_host or ()))
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Where to draw the result.")] = Path("mien-demo.png"),
 ) -> None:
@@ -225,6 +268,21 @@ def evaluate(
         bool,
         typer.Option("--record", help="Write accuracy and temperature into the bundle's card."),
     ] = False,
+    corruptions: Annotated[
+        bool,
+        typer.Option("--corruptions", help="Score it on spoilt pictures, too: 19 kinds, 5 steps."),
+    ] = False,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="Of --corruptions: an evaluation to compare with.", metavar="DIR"),
+    ] = None,
+    adversarial: Annotated[
+        bool, typer.Option("--adversarial", help="Attack a run's network by FGSM and PGD, too.")
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of both: on so many images, each class in its share."),
+    ] = None,
 ) -> None:
     """Score a model, with intervals, tables and pictures.
 
@@ -235,10 +293,20 @@ def evaluate(
     from mien import evaluate as scoring
     from mien.bundle import CARD_FILE, open_bundle
     from mien.data import open_dataset
+    from mien.errors import InputError
     from mien.report.evaluation_page import summary, write_evaluation
     from mien.report.model_card import write_model_card
 
     is_run = (model / "recipe.yaml").is_file()
+    if (baseline and not corruptions) or (limit and not (corruptions or adversarial)):
+        raise InputError("--baseline needs --corruptions; --limit needs that or --adversarial")
+    if adversarial:
+        if not is_run:
+            raise InputError(
+                f"--adversarial follows gradients, and the bundle {model} has none: give the run "
+                "folder it was exported from"
+            )
+        _need_train()
     if is_run and not (model / "bundle" / CARD_FILE).is_file():
         _export(model, data, model / "bundle")
     bundle = open_bundle(model / "bundle" if is_run else model)
@@ -252,8 +320,13 @@ def evaluate(
         evaluation, bundle = scoring.record(evaluation, bundle)
         write_model_card(bundle, evaluation)
     metrics = scoring.save(evaluation, folder)
+    images, found = dataset.split(split).images, []
+    if corruptions:
+        found.append(_corruptions(evaluation, bundle, images, folder, limit, baseline))
+    if adversarial:
+        found.append(_adversarial(evaluation, model, images, folder, limit))
     write_evaluation(evaluation, metrics, folder, model if is_run else None)
-    _print(f"{metrics.report}\n{summary(evaluation, metrics)}\nsaved: {folder}")
+    _print("\n".join([metrics.report, summary(evaluation, metrics), *found, f"saved: {folder}"]))
 
 
 @app.command()
@@ -275,6 +348,69 @@ def compare(
         page = write(runs, out, split, None if data is None else open_dataset(data))
     _print((out / "comparison.md").read_text(encoding="utf-8").split("\n![")[0])
     _print(f"page: {page}")
+
+
+@app.command()
+def groups(
+    evaluation: Annotated[
+        Path, typer.Argument(help="Saved evaluation: RUN/evaluation/SPLIT.", metavar="EVALUATION")
+    ],
+    by: Annotated[
+        Path,
+        typer.Option("--by", help="Table: name or path, and a column per grouping.", metavar="CSV"),
+    ],
+    column: Annotated[
+        list[str] | None, typer.Option(help="Only this one; may be repeated. Default: all.")
+    ] = None,
+    minimum: Annotated[int, typer.Option(help="Groups of fewer images get no figures.")] = 30,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Default: EVALUATION/groups.", metavar="DIR"),
+    ] = None,
+) -> None:
+    """Score a saved evaluation by groups: age, skin tone, source... and the gaps between."""
+    _need_report()
+    from mien.evaluate import load
+    from mien.evaluate.groups import by_groups
+    from mien.report.groups import summary, write_groups
+
+    saved = load(evaluation)
+    with _busy("scoring the groups"):
+        found = by_groups(saved, by, column, minimum=minimum)
+        folder = out or evaluation / "groups"
+        write_groups(found, saved, folder)
+    _print(f"{summary(found)}\n\nsaved: {folder}")
+
+
+@app.command()
+def explain(
+    model: Annotated[
+        str, typer.Argument(help="Run folder, bundle, or its name.", metavar="RUN|BUNDLE")
+    ],
+    photo: Annotated[str, typer.Argument(help="A picture: path or address.", metavar="PHOTO")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Each face under its map.", metavar="PICTURE")
+    ],
+    label: Annotated[
+        str | None, typer.Option(help="Explain this one. Default: each face's most probable.")
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="occlusion; of a run gradcam (its default) or attention (CBAM), too."),
+    ] = None,
+    detector: DetectorName = "auto",
+) -> None:
+    """Show where a network looks: a heat map over every face."""
+    from mien.explain import Explainer, draw
+    from mien.output import save_picture
+
+    with _busy("explaining"):
+        explainer = Explainer(model, method, detector=detector)
+        found = explainer.explain(photo, label=label)
+    save_picture(out, draw(found))
+    for number, face in enumerate(found, 1):
+        _print(f"{number} {face.label} {face.score:.0%} ({face.method})")
+    _print(f"picture: {out}")
 
 
 @app.command()
@@ -523,6 +659,41 @@ def _line(reading: Any) -> str:
         return reading.error or f"{where}: no face"
     doubt = "" if reading.status == "ok" else f" ({reading.status})"
     return f"{where}: {reading.label} {reading.confidence:.0%}{doubt}"
+
+
+def _corruptions(
+    evaluation: Any, bundle: Any, images: Any, folder: Path, limit: int | None, base: Path | None
+) -> str:
+    """Score on corrupted faces, write what was found, and say it in a line."""
+    from mien.evaluate import robustness
+    from mien.evaluate.corruptions import CORRUPTIONS, SEVERITIES
+    from mien.report.robustness import summary, write_robustness
+
+    baseline = None if base is None else robustness.load_robustness(base)
+    total = min(limit or len(images), len(images)) * len(CORRUPTIONS) * SEVERITIES
+    with _bar(total, "corrupted faces") as advance:
+        found = robustness.score_corruptions(
+            evaluation, bundle, images, limit=limit, baseline=baseline, progress=advance
+        )
+    write_robustness(found, folder)
+    return summary(found)
+
+
+def _adversarial(evaluation: Any, run: Path, images: Any, folder: Path, limit: int | None) -> str:
+    """The same under attack."""
+    from mien.evaluate.adversarial import ATTACKS, EPSILONS, score_attacks
+    from mien.export import load_run
+    from mien.report.robustness import attack_summary, write_adversarial
+
+    with _busy("loading torch"):
+        network, facts = load_run(run)
+    total = min(limit or len(images), len(images)) * len(ATTACKS) * len(EPSILONS)
+    with _bar(total, "attacks") as advance:
+        found = score_attacks(
+            evaluation, network, facts.preprocess, images, limit=limit, progress=advance
+        )
+    write_adversarial(found, folder)
+    return attack_summary(found)
 
 
 def _export(run: Path, data: Path | None, out: Path, *, half: bool = False) -> Path:

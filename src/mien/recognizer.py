@@ -115,19 +115,19 @@ class Recognizer:
         """As `stream`, for pictures that are at hand or still to be read."""
 
         def find(item: Frame | Pending) -> Found:
-            found = self._find(item.read() if isinstance(item, Pending) else item)
+            found = self.find(item.read() if isinstance(item, Pending) else item)
             return found if pixels else dataclasses.replace(found, pixels=None)
 
         if getattr(items, "live", False):  # each frame at once, none kept back for a batch
-            answers: Iterable[Seen] = (self._read([find(frame)])[0] for frame in items)
+            answers: Iterable[Seen] = (self.answer([find(frame)])[0] for frame in items)
         else:
-            answers = in_order(items, find, self._read, self.threads)
+            answers = in_order(items, find, self.answer, self.threads)
         for seen in answers:
             yield tracked(seen, tracker) if tracker else seen
 
     def see(self, frame: Frame) -> Seen:
         """The readings of one frame, at once; with none found, one that says so."""
-        return self._read([self._find(frame)])[0]
+        return self.answer([self.find(frame)])[0]
 
     def classify(self, crops: Sequence[NDArray[np.uint8]]) -> list[Scores]:
         """Scores of ready-made face crops, (H, W) grey or (H, W, 3) RGB uint8."""
@@ -140,8 +140,8 @@ class Recognizer:
         """Whether `source` is one picture, and neither several nor a video."""
         return not is_video(source) and not is_live(source) and list_pictures(source) is None
 
-    def _find(self, frame: Frame) -> Found:
-        """Faces and crops of a frame; what has no pixels keeps its error."""
+    def find(self, frame: Frame) -> Found:
+        """Faces and crops of a frame, to be answered; what has no pixels keeps its error."""
         size = self.card.preprocess.size_px
         inputs = np.empty((0, size, size), np.uint8)
         where = (frame.path, frame.index, frame.time_s)
@@ -153,8 +153,8 @@ class Recognizer:
             inputs = self.card.preprocess.resize(crops)
         return Found(*where, None, faces, inputs, [sharpness(c) for c in crops], frame.pixels)
 
-    def _read(self, batch: list[Found]) -> list[Seen]:
-        """All faces of the batch in one run of the network."""
+    def answer(self, batch: list[Found]) -> list[Seen]:
+        """The readings of what was found, all faces of the batch in one run of the network."""
         if not batch:
             return []
         scores = iter(self._scores(np.concatenate([found.inputs for found in batch])))

@@ -60,7 +60,7 @@ def in_order(
     `find` runs on threads, `read` on batches here; at most a few items are held at a time, however
     many there are.
     """
-    workers = workers or min(_MOST_WORKERS, _cores())
+    workers = workers or min(_MOST_WORKERS, cores())
     waiting: deque[Future[Found]] = deque()
     batch: list[Found] = []
     with _single_threaded_opencv(), ThreadPoolExecutor(workers) as pool:
@@ -83,7 +83,7 @@ def in_order(
                 future.cancel()
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -117,6 +117,34 @@ def decode(data: bytes, *, name: str, grey: bool = False) -> NDArray[np.uint8]:
     return np.asarray(picture, np.uint8)
 
 
+def size_of(data: bytes) -> tuple[int, int] | None:
+    """Width and height that the head of a PNG, JPEG, WebP or BMP tells, undecoded; None for
+    anything else."""
+    if data.startswith(b"\x89PNG"):
+        return struct.unpack(">II", data[16:24].ljust(8, b"\0"))
+    if data.startswith(b"\xff\xd8"):
+        return _jpeg_head(data)[:2]
+    if data.startswith(b"BM"):
+        width, height = struct.unpack("<ii", data[18:26].ljust(8, b"\0"))
+        return abs(width), abs(height)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return _webp_size(data)
+    return None
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    kind, body = data[12:16], data[20:30].ljust(10, b"\0")
+    if kind == b"VP8 ":
+        width, height = struct.unpack("<HH", body[6:10])
+        return width & 0x3FFF, height & 0x3FFF
+    if kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8X":
+        return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
+    return None
+
+
 def _check_head(data: bytes, name: str) -> None:
     """Refuse a PNG or JPEG that is cut short (OpenCV would fill it with grey) or is a bomb."""
     if data.startswith(b"\x89PNG"):

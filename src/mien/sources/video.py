@@ -13,13 +13,21 @@ from av.error import FFmpegError
 
 from mien.errors import PictureError
 from mien.files import existing
-from mien.sources.frames import REMOTE, Cut, Frame
+from mien.sources.frames import LIVE, REMOTE, Cut, Frame
 from mien.sources.pictures import MAX_PIXELS
 
 MAX_FETCHED_BYTES = 500_000_000
 _OPEN_S, _READ_S, _FETCH_S = 10.0, 10.0, 600.0
 _WORTH_A_SEEK_S = 2.0
 _FASTEST_FPS = 1000.0
+
+
+_FILES_ALONE = {
+    "protocol_whitelist": "file",
+    "format_whitelist": "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,gif",
+}
+"""A file that calls itself a film may be a playlist, which would lead FFmpeg to any address and to
+any other file of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +187,11 @@ def _upright(frame: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[Any]:
     av.logging.set_level(None)  # any other level takes the GIL for a line, and can deadlock
-    live = {"rtsp_transport": "tcp"} if path.startswith("rtsp") else {}
+    options = {"rtsp_transport": "tcp"} if path.startswith("rtsp") else {}
+    if not path.startswith(LIVE):
+        options = _FILES_ALONE
     try:
-        container = av.open(path, options=live, timeout=(_OPEN_S, _READ_S))
+        container = av.open(path, options=options, timeout=(_OPEN_S, _READ_S))
     except (FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise PictureError(f"{path} cannot be opened as a video: {reason}") from error

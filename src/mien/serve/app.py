@@ -1,0 +1,252 @@
+"""The routes: `create` makes the application of a service."""
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Form, Request, Response, UploadFile, WebSocket
+from fastapi.concurrency import run_in_threadpool
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import FileResponse
+from starlette.staticfiles import StaticFiles
+
+import mien
+from mien.errors import MienError
+from mien.recognizer import Recognizer
+from mien.serve.engine import Engine, Full
+from mien.serve.figures import CONTENT_TYPE, Counted, Counts
+from mien.serve.guard import Guard
+from mien.serve.jobs import Job, Jobs, worker_command
+from mien.serve.problems import Problem, Refused, responses, tell_problems
+from mien.serve.schemas import (
+    Answer,
+    Asked,
+    Health,
+    JobOut,
+    ModelOut,
+    PictureOut,
+    VersionOut,
+    picture_out,
+)
+from mien.serve.settings import Settings
+from mien.serve.streams import Streams
+from mien.serve.uploads import request_body, uploads
+
+NOTICE = (
+    "Expressions, not feelings: what a face shows, not what a person feels. Do not judge people by "
+    "it. In the European Union, inferring emotions at work or in education is prohibited (AI Act, "
+    "Art. 5(1)(f)); elsewhere, the people exposed must be told (Art. 50(3)). No picture is stored "
+    "or logged; videos and what was read from them are deleted after the stated time."
+)
+
+
+def create(settings: Settings | None = None) -> FastAPI:
+    """The application; its model is loaded at once. Raises the errors of `Recognizer`."""
+    service = _Service(settings or Settings())
+    app = FastAPI(
+        title="mien",
+        version=mien.__version__,
+        description=NOTICE,
+        docs_url=None,  # these pages would fetch scripts from elsewhere
+        redoc_url=None,
+        lifespan=service.lifespan,
+    )
+    tell_problems(app)
+    _about(app, service)
+    _pictures(app, service)
+    _videos(app, service)
+    page = Path(str(resources.files("mien.serve") / "page"))
+    app.mount("/", StaticFiles(directory=page, html=True))
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(Guard, settings=service.settings)
+    app.add_middleware(Counted, counts=service.counts)
+    return app
+
+
+class _Service:
+    """What the routes share."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.counts = Counts()
+        self.recognizer = Recognizer(
+            settings.model, detector=settings.detector, threads=settings.threads
+        )
+        self.engine = Engine(
+            self.recognizer,
+            most=settings.limits.queue,
+            batch=settings.batch,
+            wait_s=settings.wait_s,
+            workers=settings.threads,
+        )
+        self.engine.batches = self.counts.batch.observe
+        self.streams = Streams(self.engine, settings, self.counts)
+        self.ready = False
+        self._jobs: Jobs | None = None
+
+    @property
+    def jobs(self) -> Jobs:
+        """Those of the running service."""
+        assert self._jobs is not None
+        return self._jobs
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        """Between start and stop; what was accepted is finished."""
+        chosen = self.settings
+        command = worker_command(chosen.model, self.recognizer.detector.name, chosen.limits.video_s)
+        self._jobs = Jobs(
+            chosen.jobs_folder, command, most=chosen.limits.jobs, keep_s=chosen.keep_s
+        )
+        self.ready = True
+        yield
+        self.ready = False
+        await run_in_threadpool(self.engine.close)
+        await run_in_threadpool(self.jobs.close)
+
+
+def _about(app: FastAPI, service: _Service) -> None:
+    card = service.recognizer.card
+
+    @app.get("/healthz", tags=["service"])
+    async def healthz() -> Health:
+        """Alive."""
+        return Health()
+
+    @app.get("/readyz", tags=["service"], responses=responses(503))
+    async def readyz() -> Health:
+        """Ready for work."""
+        if not service.ready:
+            raise Refused(503, "the service is starting or stopping", {"Retry-After": "1"})
+        return Health()
+
+    @app.get("/version", tags=["service"])
+    async def version() -> VersionOut:
+        """What answers here, to the digest of its network."""
+        return VersionOut(
+            mien=mien.__version__,
+            model=card.name,
+            digest=card.digest,
+            detector=service.recognizer.detector.name,
+        )
+
+    @app.get("/metrics", tags=["service"], response_class=Response)
+    async def metrics() -> Response:
+        """For Prometheus."""
+        return Response(service.counts.page(), media_type=CONTENT_TYPE)
+
+    @app.get("/v1/models", tags=["models"], responses=responses(401, 429))
+    async def models() -> list[ModelOut]:
+        """The networks of this service, and how well they were measured to be."""
+        told = dataclasses.asdict(card) | {
+            "measured": [dataclasses.asdict(m) for m in card.measured]
+        }
+        return [ModelOut.model_validate(told | {"labels": list(card.labels)})]
+
+
+def _pictures(app: FastAPI, service: _Service) -> None:
+    @app.post(
+        "/v1/recognize",
+        tags=["pictures"],
+        openapi_extra=request_body(),
+        responses=responses(401, 408, 413, 415, 422, 429, 503),
+    )
+    async def recognize(request: Request) -> Answer:
+        """The expressions of every face in one or many pictures."""
+        given = await uploads(request, service.settings)
+        waiting = []
+        try:
+            for one in given:
+                waiting.append(service.engine.submit(one.load))
+        except Full:
+            for future in waiting:
+                future.cancel()
+            raise
+        seen = await asyncio.gather(
+            *(asyncio.wrap_future(future) for future in waiting), return_exceptions=True
+        )
+        most = service.settings.limits.faces
+        pictures = []
+        for one, answer in zip(given, seen, strict=True):
+            if isinstance(answer, MienError):
+                pictures.append(PictureOut(name=one.name, readings=[], error=str(answer)))
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                pictures.append(picture_out(one.name, answer, most))
+        if all(picture.error for picture in pictures):
+            raise Refused(422, "; ".join(str(p.error) for p in pictures[:3]))
+        for picture in pictures:
+            for reading in picture.readings:
+                service.counts.faces.labels(reading.label).inc()
+        return Answer(model=service.recognizer.card.name, pictures=pictures)
+
+    @app.websocket("/v1/stream")
+    async def stream(socket: WebSocket) -> None:
+        await service.streams.serve(socket)
+
+
+def _videos(app: FastAPI, service: _Service) -> None:
+    def told(job: Job) -> JobOut:
+        return JobOut(
+            **{name: getattr(job, name) for name in ("id", "state", "frames", "total", "error")},
+            files=service.jobs.files(job),
+            expires_in_s=service.jobs.expires_in_s(job),
+        )
+
+    @app.post(
+        "/v1/videos",
+        status_code=202,
+        tags=["videos"],
+        responses=responses(401, 408, 413, 422, 429, 503),
+    )
+    async def send(video: UploadFile, blur: Annotated[bool, Form()] = False) -> JobOut:
+        """Accept a video; ask /v1/videos/{id} for how far it has been read."""
+        job = await run_in_threadpool(
+            service.jobs.add,
+            video.file,
+            Path(video.filename or "").suffix.lower(),
+            blur=blur,
+            video_s=service.settings.limits.video_s,
+        )
+        return told(job)
+
+    @app.get("/v1/videos/{name}", tags=["videos"], responses=responses(401, 404, 429))
+    async def progress(name: str) -> JobOut:
+        """How far a video has been read, and what can be fetched."""
+        return told(service.jobs.get(name))
+
+    @app.get(
+        "/v1/videos/{name}/{file}",
+        tags=["videos"],
+        response_class=FileResponse,
+        responses=responses(401, 404, 429),
+    )
+    async def fetch(name: str, file: str) -> FileResponse:
+        """A table (.csv, .jsonl), the segments or the overlay (.mp4) of a finished job."""
+        return FileResponse(service.jobs.file(name, file), filename=file)
+
+    @app.delete(
+        "/v1/videos/{name}", status_code=204, tags=["videos"], responses=responses(401, 404, 429)
+    )
+    async def remove(name: str) -> Response:
+        """Stop a job and delete its files."""
+        await run_in_threadpool(service.jobs.remove, name)
+        return Response(status_code=204)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The description, with the schemas that no route returns."""
+    if app.openapi_schema is None:
+        told = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schemas = told.setdefault("components", {}).setdefault("schemas", {})
+        for schema in (Problem, Asked):
+            schemas[schema.__name__] = schema.model_json_schema()
+        app.openapi_schema = told
+    return app.openapi_schema

@@ -1,0 +1,390 @@
+// The page of mien serve: plain modules of the browser, nothing from elsewhere.
+
+const $ = (id) => document.getElementById(id);
+const COLOURS = {
+  angry: "#D55E00", disgust: "#009E73", fear: "#CC79A7", happy: "#E69F00",
+  neutral: "#999999", sad: "#0072B2", surprise: "#56B4E9",
+};
+const colour = (label) => COLOURS[label] ?? "#0072B2";
+const percent = (value) => `${Math.round(100 * value)} %`;
+const rows = []; // everything that was read: what the table shows and the CSV holds
+
+function say(words, isError = false) {
+  $("status").textContent = words;
+  $("status").classList.toggle("error", isError);
+}
+
+async function ask(path, options) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Error("The service does not answer; is it still running?");
+  }
+  if (answer.ok) return answer.status === 204 ? null : answer.json();
+  const problem = await answer.json().catch(() => ({}));
+  throw new Error(problem.detail ?? `The service answered ${answer.status}.`);
+}
+
+// Pictures
+
+async function readPictures(files) {
+  for (const file of files) {
+    say(`Reading ${file.name} …`);
+    const form = new FormData();
+    form.append("pictures", file);
+    const answer = await ask("v1/recognize", { method: "POST", body: form });
+    const [picture] = answer.pictures;
+    await showPicture(file, picture);
+    picture.readings.forEach((reading) => note(file.name, "", reading));
+    const count = picture.readings.length;
+    say(count ? `${file.name}: ${count} face${count > 1 ? "s" : ""}, ${picture.readings.map((r) => r.label).join(", ")}.`
+      : `${file.name}: no face found.`);
+  }
+}
+
+async function showPicture(file, picture) {
+  const bitmap = await createImageBitmap(file).catch(() => null);
+  const figure = document.createElement("figure");
+  figure.className = "picture";
+  if (bitmap) {
+    const canvas = document.createElement("canvas");
+    canvas.width = bitmap.width;
+    canvas.height = bitmap.height;
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `${file.name}: ${picture.readings.map(words).join("; ") || "no face"}`);
+    const draw = () => {
+      const pen = canvas.getContext("2d");
+      pen.drawImage(bitmap, 0, 0);
+      mark(pen, picture.readings, bitmap, canvas.width);
+    };
+    draw();
+    $("blur").addEventListener("change", draw);
+    figure.append(canvas);
+  }
+  const caption = document.createElement("figcaption");
+  caption.textContent = file.name;
+  figure.append(caption, cards(picture.readings));
+  $("results").prepend(figure);
+}
+
+const words = (reading) => `${reading.label} ${percent(reading.confidence)}${reading.status === "ok" ? "" : `, ${reading.status}`}`;
+
+// Boxes, names and, where asked, blur over a picture; `image` is where blurred faces are taken from.
+function mark(pen, readings, image, width) {
+  const line = Math.max(2, width / 300);
+  const size = Math.max(12, width / 36);
+  pen.font = `600 ${size}px system-ui, sans-serif`;
+  for (const reading of readings) {
+    const { x, y, width: w, height: h } = reading.box;
+    if ($("blur").checked && image) {
+      const margin = 0.2;
+      const [left, top] = [Math.max(0, x - w * margin), Math.max(0, y - h * margin)];
+      const [across, down] = [w * (1 + 2 * margin), h * (1 + 2 * margin)];
+      const small = new OffscreenCanvas(6, 6);
+      small.getContext("2d").drawImage(image, left, top, across, down, 0, 0, 6, 6);
+      pen.drawImage(small, left, top, across, down);
+    }
+    pen.strokeStyle = pen.fillStyle = colour(reading.label);
+    pen.lineWidth = line;
+    pen.strokeRect(x, y, w, h);
+    const told = `${reading.face_id == null ? "" : `${reading.face_id}: `}${reading.label} ${percent(reading.confidence)}`;
+    const above = y > size * 1.5 ? y - size * 1.4 : y + h;
+    pen.fillRect(x - line / 2, above, pen.measureText(told).width + size * 0.6, size * 1.4);
+    pen.fillStyle = "#000";
+    pen.fillText(told, x + size * 0.25, above + size * 1.02);
+  }
+}
+
+function cards(readings) {
+  const box = document.createElement("div");
+  box.className = "faces";
+  readings.forEach((reading, number) => {
+    const card = document.createElement("div");
+    card.className = "face";
+    const title = document.createElement("h3");
+    title.textContent = `Face ${reading.face_id ?? number + 1}: ${words(reading)}`;
+    const list = document.createElement("dl");
+    for (const [label, value] of Object.entries(reading.smoothed ?? reading.expressions)) {
+      const [name, bar, fill, share] = ["dt", "div", "span", "dd"].map((tag) => document.createElement(tag));
+      name.textContent = label;
+      bar.className = "bar";
+      fill.style.width = `${100 * value}%`;
+      fill.style.background = colour(label);
+      share.textContent = percent(value);
+      bar.append(fill);
+      list.append(name, bar, share);
+    }
+    card.append(title, list);
+    box.append(card);
+  });
+  return box;
+}
+
+// Videos
+
+async function readVideo(file) {
+  say(`Sending ${file.name} …`);
+  const form = new FormData();
+  form.append("video", file);
+  form.append("blur", $("blur").checked);
+  let job = await ask("v1/videos", { method: "POST", body: form });
+  const bar = $("progress");
+  bar.hidden = false;
+  try {
+    while (job.state === "waiting" || job.state === "running") {
+      bar.max = job.total ?? 1;
+      if (job.total) bar.value = job.frames;
+      else bar.removeAttribute("value");
+      say(job.state === "waiting" ? `${file.name} waits for its turn …` : `${file.name}: ${job.frames} frames read …`);
+      await new Promise((done) => setTimeout(done, 500));
+      job = await ask(`v1/videos/${job.id}`);
+    }
+  } finally {
+    bar.hidden = true;
+  }
+  if (job.state === "failed") throw new Error(`${file.name}: ${job.error}`);
+  await showVideo(file, job);
+  say(`${file.name}: ${job.frames} frames read.`);
+}
+
+async function showVideo(file, job) {
+  const figure = document.createElement("figure");
+  figure.className = "picture";
+  const video = document.createElement("video");
+  video.controls = true;
+  video.src = `v1/videos/${job.id}/overlay.mp4`;
+  video.style.maxWidth = "100%";
+  const caption = document.createElement("figcaption");
+  caption.textContent = `${file.name} `;
+  for (const name of job.files) {
+    const link = document.createElement("a");
+    link.href = `v1/videos/${job.id}/${name}`;
+    link.download = name;
+    link.textContent = name;
+    caption.append(link, " ");
+  }
+  const lines = document.createElement("div");
+  lines.className = "timeline";
+  figure.append(video, caption, lines);
+  $("results").prepend(figure);
+  const text = await (await fetch(`v1/videos/${job.id}/table.jsonl`)).text();
+  const timelines = new Timelines(lines);
+  for (const line of text.split("\n").filter(Boolean)) {
+    const reading = JSON.parse(line);
+    if (!reading.label) continue;
+    timelines.add(reading.face_id ?? 0, reading.time_s, reading.smoothed ?? reading.expressions);
+    note(file.name, reading.time_s, reading);
+  }
+  timelines.draw();
+}
+
+// Timelines: for each face, its expressions over time, one line each.
+
+class Timelines {
+  constructor(place, span = null) {
+    this.place = place;
+    this.span = span; // seconds that are shown; null for all
+    this.faces = new Map();
+  }
+
+  add(face, time, expressions) {
+    if (!this.faces.has(face)) {
+      const title = document.createElement("p");
+      title.textContent = `Face ${face}`;
+      const canvas = document.createElement("canvas");
+      canvas.width = 900;
+      canvas.height = 120;
+      canvas.setAttribute("role", "img");
+      this.place.append(title, canvas);
+      this.faces.set(face, { canvas, title, points: [] });
+    }
+    const { points } = this.faces.get(face);
+    points.push({ time, expressions });
+    while (this.span && points[0].time < time - this.span) points.shift();
+  }
+
+  draw(now = null) {
+    for (const [face, { canvas, title, points }] of this.faces) {
+      const end = now ?? points.at(-1).time;
+      const start = this.span ? end - this.span : points[0].time;
+      if (points.at(-1).time < start) {
+        canvas.remove();
+        title.remove();
+        this.faces.delete(face);
+        continue;
+      }
+      const pen = canvas.getContext("2d");
+      pen.clearRect(0, 0, canvas.width, canvas.height);
+      const labels = Object.keys(points[0].expressions);
+      const mean = (label) => points.reduce((sum, p) => sum + p.expressions[label], 0) / points.length;
+      const top = labels.reduce((a, b) => (mean(a) > mean(b) ? a : b));
+      canvas.setAttribute("aria-label", `Expressions of face ${face}: mostly ${top}`);
+      title.textContent = `Face ${face}: mostly ${top}`;
+      for (const label of labels) {
+        pen.strokeStyle = colour(label);
+        pen.lineWidth = label === top ? 3 : 1.5;
+        pen.beginPath();
+        for (const { time, expressions } of points) {
+          const x = (canvas.width * (time - start)) / Math.max(end - start, 0.1);
+          pen.lineTo(x, 4 + (canvas.height - 8) * (1 - expressions[label]));
+        }
+        pen.stroke();
+      }
+    }
+  }
+}
+
+// Camera
+
+const camera = { stream: null, socket: null, timelines: null };
+
+async function startCamera() {
+  if (!navigator.mediaDevices) throw new Error("The browser gives the camera only to https pages and to this machine's own.");
+  try {
+    camera.stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 } }, audio: false });
+  } catch (error) {
+    throw new Error(`The camera cannot be used: ${error.message}`);
+  }
+  const video = $("video");
+  video.srcObject = camera.stream;
+  await video.play();
+  $("live").hidden = false;
+  $("camera").setAttribute("aria-pressed", "true");
+  $("camera").textContent = "Stop the camera";
+  $("timeline").replaceChildren();
+  camera.timelines = new Timelines($("timeline"), 30);
+  const address = new URL("v1/stream", location.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  camera.socket = new WebSocket(address);
+  camera.socket.onopen = () => { say("The camera is on."); sendFrame(); };
+  camera.socket.onmessage = (event) => { showFrame(JSON.parse(event.data)); sendFrame(); };
+  camera.socket.onclose = (event) => { if (camera.stream) stopCamera(event.reason || "The service closed the stream."); };
+}
+
+function stopCamera(reason = "The camera is off.") {
+  camera.stream?.getTracks().forEach((track) => track.stop());
+  camera.stream = null;
+  camera.socket?.close();
+  camera.socket = null;
+  $("video").srcObject = null;
+  $("live").hidden = true;
+  $("camera").setAttribute("aria-pressed", "false");
+  $("camera").textContent = "Camera";
+  say(reason);
+}
+
+const frame = document.createElement("canvas");
+
+// A frame goes out when the last one is answered: a slow service gets fewer, not later ones.
+function sendFrame() {
+  const video = $("video");
+  if (!camera.socket || camera.socket.readyState !== WebSocket.OPEN) return;
+  if (!video.videoWidth) { setTimeout(sendFrame, 100); return; }
+  frame.width = video.videoWidth;
+  frame.height = video.videoHeight;
+  frame.getContext("2d").drawImage(video, 0, 0);
+  frame.toBlob((blob) => blob && camera.socket?.readyState === WebSocket.OPEN && camera.socket.send(blob), "image/jpeg", 0.85);
+}
+
+function showFrame(answer) {
+  if (answer.error) { say(answer.error, true); return; }
+  const overlay = $("overlay");
+  overlay.width = frame.width;
+  overlay.height = frame.height;
+  mark(overlay.getContext("2d"), answer.readings, frame, overlay.width);
+  $("faces").replaceChildren(...cards(answer.readings).children);
+  for (const reading of answer.readings) {
+    camera.timelines.add(reading.face_id ?? 0, answer.time_s, reading.smoothed ?? reading.expressions);
+    note("camera", answer.time_s, reading);
+  }
+  camera.timelines.draw(answer.time_s);
+}
+
+// The table
+
+const MOST_SHOWN = 500;
+let drawing = 0;
+
+function note(source, time, reading) {
+  const { x, y, width, height } = reading.box;
+  rows.push({
+    source, time_s: time, face_id: reading.face_id ?? "", x, y, width, height, label: reading.label,
+    confidence: reading.confidence, status: reading.status, ...reading.expressions,
+  });
+  if (!drawing) drawing = setTimeout(() => { drawing = 0; drawTable(); }, 300);
+}
+
+function drawTable() {
+  $("table").hidden = rows.length === 0;
+  if (!rows.length) return;
+  const columns = ["source", "time_s", "face_id", "label", "confidence", "status"];
+  const line = (cells, tag) => {
+    const row = document.createElement("tr");
+    for (const value of cells) {
+      const cell = document.createElement(tag);
+      cell.textContent = typeof value === "number" ? +value.toFixed(3) : value;
+      if (tag === "th") cell.scope = "col";
+      row.append(cell);
+    }
+    return row;
+  };
+  document.querySelector("thead").replaceChildren(line(columns, "th"));
+  const shown = rows.slice(-MOST_SHOWN).reverse();
+  document.querySelector("tbody").replaceChildren(...shown.map((row) => line(columns.map((c) => row[c]), "td")));
+}
+
+function download() {
+  const columns = Object.keys(rows[0]);
+  // A name that begins like a formula stays text in a spreadsheet.
+  const cell = (value) => {
+    const text = String(value);
+    const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+    return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  };
+  const text = [columns.join(","), ...rows.map((row) => columns.map((c) => cell(row[c] ?? "")).join(","))].join("\n");
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  link.download = "mien.csv";
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+// What the hands do
+
+async function read(files) {
+  try {
+    for (const file of files) {
+      if (file.type.startsWith("video/")) await readVideo(file);
+      else await readPictures([file]);
+    }
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+$("files").addEventListener("change", async (event) => {
+  const files = [...event.target.files];
+  event.target.value = ""; // the same file may be chosen again
+  await read(files);
+});
+$("camera").addEventListener("click", async () => {
+  if (camera.stream) { stopCamera(); return; }
+  try {
+    await startCamera();
+  } catch (error) {
+    say(error.message, true);
+  }
+});
+$("download").addEventListener("click", download);
+$("clear").addEventListener("click", () => { rows.length = 0; $("results").replaceChildren(); drawTable(); say("Cleared."); });
+const drop = $("drop");
+for (const kind of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    event.preventDefault();
+    drop.classList.toggle("over", kind === "dragover");
+    if (kind === "drop") read([...event.dataTransfer.files]);
+  });
+}
+
+ask("version").then((v) => { $("model").textContent = `mien ${v.mien}, ${v.model}, ${v.detector}.`; }).catch((error) => say(error.message, true));

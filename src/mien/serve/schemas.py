@@ -1,0 +1,119 @@
+"""What goes in and out, as JSON; the answers are `mien.types` in another dress."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mien.stream import Seen
+from mien.types import Reading, Status
+
+
+class Asked(BaseModel):
+    """A picture: its base64 text, or its address where the service allows that."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(None, max_length=200, description="Comes back with the answer.")
+    base64: str | None = Field(None, description="PNG, JPEG, WebP or BMP; a data: URL will do.")
+    url: str | None = Field(None, max_length=2000)
+
+
+class AskedAll(BaseModel):
+    """Pictures."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pictures: list[Asked] = Field(min_length=1)
+
+
+class BoxOut(BaseModel):
+    """In pixels of the picture; (x, y) is the upper left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class ReadingOut(BaseModel):
+    """A face and the expression it shows."""
+
+    box: BoxOut
+    score: float | None = Field(description="The detector's, 0-1.")
+    label: str = Field(description="The most probable expression.")
+    confidence: float = Field(description="Its probability.")
+    expressions: dict[str, float] = Field(description="Probabilities; they sum to 1.")
+    status: Status = Field(description="ok, or why to be careful: small, blurred, unsure.")
+    face_id: int | None = Field(None, description="Of streams: the same face, the same number.")
+    smoothed: dict[str, float] | None = Field(
+        None, description="Of streams: probabilities averaged over the last moments."
+    )
+
+
+class PictureOut(BaseModel):
+    """The faces of a picture, the largest first; none is an empty list."""
+
+    name: str
+    readings: list[ReadingOut]
+    error: str | None = Field(None, description="Why it could not be read.")
+
+
+class Answer(BaseModel):
+    """A picture each, in the order they came."""
+
+    model: str
+    pictures: list[PictureOut]
+
+
+class ModelOut(BaseModel):
+    """A bundle that this service reads with."""
+
+    name: str
+    digest: str = Field(description="SHA-256 of its network.")
+    labels: list[str]
+    licence: str
+    parameters: int
+    views: str
+    unsure_below: float
+    measured: list[dict[str, float | int | str]]
+
+
+class VersionOut(BaseModel):
+    """What answers here."""
+
+    mien: str
+    model: str
+    digest: str
+    detector: str
+
+
+class Health(BaseModel):
+    """Alive, or ready."""
+
+    status: Literal["ok"] = "ok"
+
+
+class JobOut(BaseModel):
+    """A video and how far it has been read."""
+
+    id: str
+    state: Literal["waiting", "running", "done", "failed"]
+    frames: int = Field(description="Read so far.")
+    total: int | None = Field(description="Frames in all, where the file tells.")
+    error: str | None = None
+    files: list[str] = Field(description="What can be fetched under /v1/videos/{id}/.")
+    expires_in_s: float | None = Field(description="Until its files are deleted.")
+
+
+def picture_out(name: str, seen: Seen, most: int) -> PictureOut:
+    """A picture's answer, its `most` largest faces."""
+    error = next((r.error for r in seen.readings if r.status == "unreadable"), None)
+    found = [reading_out(r) for r in seen.readings if r.face is not None][:most]
+    return PictureOut(name=name, readings=found, error=error)
+
+
+def reading_out(reading: Reading) -> ReadingOut:
+    """A reading that has a face."""
+    return ReadingOut.model_validate(
+        reading.to_dict() | {"score": reading.face and reading.face.score}
+    )

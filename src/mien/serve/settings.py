@@ -1,0 +1,67 @@
+"""What a service may do, and how much of it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mien.bundle import DEFAULT
+from mien.errors import InputError
+
+_MB = 2**20
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is refused beyond it."""
+
+    request_bytes: int = 20 * _MB
+    """Of a request with pictures, and of a frame of a stream."""
+    pixels: int = 25_000_000
+    """Of a picture, decoded."""
+    files: int = 16
+    """Pictures in a request."""
+    faces: int = 64
+    """Of a picture: the largest ones are answered."""
+    video_bytes: int = 200 * _MB
+    video_s: float = 600
+    """Duration of a video."""
+    jobs: int = 16
+    """Videos that wait or are read."""
+    streams: int = 16
+    """Cameras at a time."""
+    requests_per_minute: int = 600
+    """From one address; 0 for no limit."""
+    body_s: float = 30
+    """For a request's body to arrive."""
+    queue: int = 64
+    """Pictures that wait; beyond it, 503."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A service."""
+
+    model: str = DEFAULT
+    detector: str = "auto"
+    threads: int | None = None
+    batch: int = 16
+    """Faces of several requests that share a run of the network; 1 for none."""
+    wait_s: float = 0.002
+    """How long a picture waits for others to share a run with."""
+    hosts: tuple[str, ...] = _LOOPBACK
+    """Names under which the service is asked for; others are refused (DNS rebinding)."""
+    api_key: str | None = None
+    urls: bool = False
+    """Whether pictures may be given by their address; private networks are never asked."""
+    jobs_folder: Path | None = None
+    """Where videos and what was read from them lie; None for a folder that goes with the
+    process."""
+    keep_s: float = 3600
+    """How long a finished job's files are kept."""
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.limits.queue < 1:
+            raise InputError("expected a batch and a queue of at least 1")
+        if self.api_key is not None and len(self.api_key) < 16:
+            raise InputError("expected an API key of at least 16 characters")

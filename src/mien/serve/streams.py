@@ -1,0 +1,104 @@
+"""Camera frames over a WebSocket: the newest is read, what comes too fast is dropped."""
+
+import asyncio
+import time
+
+from fastapi import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocketState
+
+from mien.errors import MienError
+from mien.faces.tracking import Tracker
+from mien.recognizer import tracked
+from mien.serve.engine import Engine, Full
+from mien.serve.figures import Counts
+from mien.serve.schemas import picture_out
+from mien.serve.settings import Settings
+from mien.serve.uploads import load_frame
+
+_TOO_BIG, _TRY_LATER = 1009, 1013
+
+
+class Streams:
+    """All cameras of a service."""
+
+    def __init__(self, engine: Engine, settings: Settings, counts: Counts) -> None:
+        self._engine, self._settings, self._counts = engine, settings, counts
+        self._open = 0
+
+    async def serve(self, socket: WebSocket) -> None:
+        """Answer the frames of one camera until it ends; one too many is sent away."""
+        await socket.accept()
+        if self._open >= self._settings.limits.streams:
+            await socket.close(_TRY_LATER, "too many cameras; try again later")
+            return
+        self._open += 1
+        self._counts.streams.set(self._open)
+        try:
+            await _Stream(socket, self._engine, self._settings, self._counts).run()
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self._open -= 1
+            self._counts.streams.set(self._open)
+
+
+class _Stream:
+    """One camera: its newest frame, the number of those dropped, the faces it has seen."""
+
+    def __init__(
+        self, socket: WebSocket, engine: Engine, settings: Settings, counts: Counts
+    ) -> None:
+        self._socket, self._engine, self._settings = socket, engine, settings
+        self._counts = counts
+        self._tracker = Tracker()
+        self._newest: bytes | None = None
+        self._come = asyncio.Event()
+        self._frame = self._dropped = 0
+        self._started = time.monotonic()
+
+    async def run(self) -> None:
+        reading = asyncio.create_task(self._answer())
+        try:
+            while True:
+                message = await self._socket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                data = message.get("bytes")
+                if data is None:
+                    await self._say({"error": "expected frames as binary JPEG messages"})
+                    continue
+                if len(data) > self._settings.limits.request_bytes:
+                    await self._socket.close(_TOO_BIG, "the frame is too large")
+                    return
+                self._dropped += self._newest is not None
+                self._counts.dropped.inc(self._newest is not None)
+                self._newest = data
+                self._come.set()
+        finally:
+            reading.cancel()
+
+    async def _answer(self) -> None:
+        while True:
+            await self._come.wait()
+            self._come.clear()
+            data, self._newest = self._newest, None
+            if data is None:
+                continue
+            await self._say(await self._read(data))
+
+    async def _read(self, data: bytes) -> dict[str, object]:
+        number, self._frame = self._frame, self._frame + 1
+        time_s = time.monotonic() - self._started
+        told: dict[str, object] = {"frame": number, "time_s": round(time_s, 3)}
+        try:
+            load = load_frame("frame", data, self._settings, index=number, time_s=time_s)
+            seen = await asyncio.wrap_future(self._engine.submit(load))
+        except (MienError, Full) as error:
+            return told | {"error": str(error), "readings": [], "dropped": self._dropped}
+        answer = picture_out("frame", tracked(seen, self._tracker), self._settings.limits.faces)
+        readings = [r.model_dump() for r in answer.readings]
+        return told | {"readings": readings, "dropped": self._dropped}
+
+    async def _say(self, told: dict[str, object]) -> None:
+        if self._socket.application_state is WebSocketState.CONNECTED:
+            await self._socket.send_json(told)
