@@ -69,7 +69,7 @@ def test_evaluate_compare_export_recognise(mien, workshop: Path, drawn: Path, tm
     code, out, _ = mien("evaluate", run, "--data", drawn, "--split", "test")
     assert code == 0
     assert "macro avg" in out
-    assert "test: 42 images" in out
+    assert "n=42" in out
     files = {p.name for p in (run / "evaluation" / "test").iterdir()}
     assert {"predictions.parquet", "metrics.json", "evaluation.md", "confusion.png"} <= files
     assert {"learning_curves.png", "confusion_counts.png"} <= files

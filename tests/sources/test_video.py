@@ -285,6 +285,12 @@ def head_lost(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def playlist(path: Path) -> None:
+    """Text that would lead FFmpeg to another file."""
+    film(path.with_name("other.mkv"), [0.0, 0.04], SIZE)
+    path.write_text("ffconcat version 1.0\nfile other.mkv\n")
+
+
 UNREADABLE = {
     "wav": (sound, "has no video stream"),
     "sound alone": (sound_in_mp4, "has no video stream"),
@@ -294,6 +300,7 @@ UNREADABLE = {
     "html": (lambda p: p.write_text("<html><body>404</body></html>"), "cannot be opened"),
     "cut short": (head_lost, "cannot be opened"),
     "folder": (lambda p: p.mkdir(), "cannot be opened"),
+    "playlist": (playlist, "cannot be opened"),
 }
 
 

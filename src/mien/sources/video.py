@@ -24,7 +24,7 @@ _FASTEST_FPS = 1000.0
 
 _FILES_ALONE = {
     "protocol_whitelist": "file",
-    "format_whitelist": "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,gif",
+    "format_whitelist": "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,gif,wav",
 }
 """A file that calls itself a film may be a playlist, which would lead FFmpeg to any address and to
 any other file of this machine."""
