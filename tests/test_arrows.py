@@ -16,6 +16,8 @@ FORBIDDEN = {
     "report": ("torch", "mien.train", "mien.models", "mien.export", "mien.recognizer"),
     "data": ("torch", "mien.train", "mien.models", "mien.evaluate", "mien.report"),
     "models": ("mien.train", "mien.evaluate", "mien.report", "mien.data"),
+    "explain": ("mien.train", "mien.evaluate", "mien.report"),
+    "serve": ("torch", "mien.train", "mien.models", "mien.evaluate", "mien.report"),
     "train": ("mien.evaluate", "mien.report", "mien.export", "mien.recognizer"),
 }
 

@@ -300,13 +300,12 @@ def evaluate(
     is_run = (model / "recipe.yaml").is_file()
     if (baseline and not corruptions) or (limit and not (corruptions or adversarial)):
         raise InputError("--baseline needs --corruptions; --limit needs that or --adversarial")
-    if adversarial:
-        if not is_run:
-            raise InputError(
-                f"--adversarial follows gradients, and the bundle {model} has none: give the run "
-                "folder it was exported from"
-            )
-        _need_train()
+    if adversarial and not is_run:
+        raise InputError(
+            f"--adversarial follows gradients, and the bundle {model} has none: give the run "
+            "folder it was exported from"
+        )
+    network = _network(model) if adversarial else None
     if is_run and not (model / "bundle" / CARD_FILE).is_file():
         _export(model, data, model / "bundle")
     bundle = open_bundle(model / "bundle" if is_run else model)
@@ -323,8 +322,8 @@ def evaluate(
     images, found = dataset.split(split).images, []
     if corruptions:
         found.append(_corruptions(evaluation, bundle, images, folder, limit, baseline))
-    if adversarial:
-        found.append(_adversarial(evaluation, model, images, folder, limit))
+    if network is not None:
+        found.append(_adversarial(evaluation, network, images, folder, limit))
     write_evaluation(evaluation, metrics, folder, model if is_run else None)
     _print("\n".join([metrics.report, summary(evaluation, metrics), *found, f"saved: {folder}"]))
 
@@ -679,19 +678,26 @@ def _corruptions(
     return summary(found)
 
 
-def _adversarial(evaluation: Any, run: Path, images: Any, folder: Path, limit: int | None) -> str:
+def _network(run: Path) -> tuple[Any, Any]:
+    """Torch's network of a run, and how it wants its pictures."""
+    _need_train()
+    with _busy("loading torch"):
+        from mien.export import load_run
+
+        network, facts = load_run(run)
+    return network, facts.preprocess
+
+
+def _adversarial(
+    evaluation: Any, network: tuple[Any, Any], images: Any, folder: Path, limit: int | None
+) -> str:
     """The same under attack."""
     from mien.evaluate.adversarial import ATTACKS, EPSILONS, score_attacks
-    from mien.export import load_run
     from mien.report.robustness import attack_summary, write_adversarial
 
-    with _busy("loading torch"):
-        network, facts = load_run(run)
     total = min(limit or len(images), len(images)) * len(ATTACKS) * len(EPSILONS)
     with _bar(total, "attacks") as advance:
-        found = score_attacks(
-            evaluation, network, facts.preprocess, images, limit=limit, progress=advance
-        )
+        found = score_attacks(evaluation, *network, images, limit=limit, progress=advance)
     write_adversarial(found, folder)
     return attack_summary(found)
 

@@ -1,0 +1,121 @@
+"""Photo in, a map per face out. Imports torch only for the methods that need it."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.bundle import CARD_FILE, DEFAULT, Classifier, bundle_names, open_bundle
+from mien.errors import InputError, NoFace, RunError
+from mien.explain.occlusion import occlusion
+from mien.faces import Detector, Finder, as_detector, crop
+from mien.sources import load
+
+METHODS = ("occlusion", "gradcam", "attention")
+
+_Method = Callable[[NDArray[np.uint8], int], NDArray[np.float32]]
+"""(S, S) uint8 network input and the number of a label → (S, S) float32 map in 0-1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """Where the network looked for `label`, to which it gave the probability `score`.
+
+    `map` (S, S) float32 in 0-1 lies over the network's input. occlusion: the probability lost
+    where a place is covered; gradcam: evidence, as shares of the strongest; attention: what share
+    the network lets pass, whatever the label. `crop` (H, W) grey or (H, W, 3) RGB uint8 is the face
+    as it was framed.
+    """
+
+    method: str
+    label: str
+    score: float
+    map: NDArray[np.float32]
+    crop: NDArray[np.uint8]
+
+
+class Explainer:
+    """Maps of faces by one of `METHODS`; make one, use it many times.
+
+    `model` is a bundle (a folder, or a name in the package), which can be explained by occlusion,
+    or a run folder, which can be by any (default: gradcam); `detector` as in `mien.Recognizer`.
+    Scores are those of the bundle, or of the run's. Raises InputError for a method that this model
+    does not have, and MissingExtra.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = DEFAULT,
+        method: str | None = None,
+        *,
+        detector: str | Detector | Finder = "auto",
+    ) -> None:
+        run = _run_folder(model)
+        self.method = method or ("occlusion" if run is None else "gradcam")
+        self.classifier = Classifier(open_bundle(model if run is None else run / "bundle"))
+        self._map = _method(self.method, run, self.classifier)
+        self._detector = as_detector(detector)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What `label` may be."""
+        return self.classifier.card.labels
+
+    def explain(self, photo: Any, *, label: str | None = None) -> list[Explanation]:
+        """One per face, the largest first, of its most probable label or of `label`.
+
+        `photo` is one picture as in `mien.Recognizer.recognize`. Raises NoFace, PictureError, and
+        InputError for an unknown label.
+        """
+        self._number(label)  # an unknown one is told before anything is read
+        picture = load(photo)
+        faces = self._detector.detect(picture)
+        if not faces:
+            raise NoFace("no face found; for a ready-made face crop use the detector none")
+        return [
+            self.explain_crop(crop(picture, face, self._detector), label=label) for face in faces
+        ]
+
+    def explain_crop(self, face: NDArray[np.uint8], *, label: str | None = None) -> Explanation:
+        """The same of a ready-made crop, (H, W) grey or (H, W, 3) RGB uint8."""
+        image = self.classifier.card.preprocess.resize([face])
+        scores = self.classifier.scores(image)[0]
+        number = self._number(label)
+        number = int(scores.argmax()) if number is None else number
+        found = self._map(image[0], number)
+        return Explanation(self.method, self.labels[number], float(scores[number]), found, face)
+
+    def _number(self, label: str | None) -> int | None:
+        if label is not None and label not in self.labels:
+            raise InputError(f"no label {label!r}; this network knows: {', '.join(self.labels)}")
+        return None if label is None else self.labels.index(label)
+
+
+def _run_folder(model: str | Path) -> Path | None:
+    """`model` if it is a run folder with a bundle in it; None if it is none."""
+    if model in bundle_names() or not (Path(model) / "recipe.yaml").is_file():
+        return None
+    if not (Path(model) / "bundle" / CARD_FILE).is_file():
+        raise RunError(
+            f"{model} has no bundle; make it with: mien export {model} --out {model}/bundle"
+        )
+    return Path(model)
+
+
+def _method(name: str, run: Path | None, classifier: Classifier) -> _Method:
+    if name not in METHODS:
+        raise InputError(f"no method {name!r}; there are: {', '.join(METHODS)}")
+    if name == "occlusion":
+        return functools.partial(occlusion, classifier)
+    if run is None:
+        raise InputError(
+            f"{name} looks inside a torch network, which only a run folder has; give one, "
+            "or use the method occlusion"
+        )
+    from mien.explain.network import GradCAM, SpatialAttention
+
+    return GradCAM(run) if name == "gradcam" else SpatialAttention(run)

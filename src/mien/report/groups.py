@@ -1,0 +1,164 @@
+"""What `mien groups` leaves: tables of the groups, their gaps, and a figure with intervals."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.evaluate import Evaluation
+from mien.evaluate.groups import Gap, Group, Grouping, Groups
+from mien.evaluate.intervals import Figure
+from mien.files import replacing, write_csv, write_json, write_text
+from mien.report.figures import colour, new_figure, png, styled
+
+_NOTHING = Figure(np.nan, np.nan, np.nan)
+_FIGURES = {"accuracy": "accuracy", "macro_recall": "macro-recall"}
+
+
+def write_groups(groups: Groups, evaluation: Evaluation, folder: Path) -> None:
+    """Write groups.json, groups.csv, groups.md and groups.png."""
+    write_json(folder / "groups.json", _json(groups, evaluation))
+    write_csv(folder / "groups.csv", _columns(groups))
+    with replacing(folder / "groups.png") as file:
+        file.write(_picture(groups))
+    lines = [
+        f"# {evaluation.name} on {evaluation.split} of {evaluation.data}, by groups",
+        "",
+        summary(groups),
+        "",
+        "![accuracy and macro-recall by group](groups.png)",
+    ]
+    write_text(folder / "groups.md", "\n".join(lines) + "\n")
+
+
+def summary(groups: Groups) -> str:
+    """Markdown: what was joined, and per column a table and its widest gap."""
+    told = f"{groups.images:,} images"
+    if groups.missing:
+        told += f"; {groups.missing:,} more are not in the table of groups"
+    lines = [f"{told}. 95 % bootstrap intervals over images."]
+    for grouping in groups.groupings:
+        lines += ["", *_table(grouping, groups.minimum), "", _widest(grouping, groups.minimum)]
+    return "\n".join(lines)
+
+
+def _table(grouping: Grouping, minimum: int) -> list[str]:
+    few = f"too few to say (under {minimum})"
+    lines = [
+        f"| {_cell(grouping.column)} | images | accuracy, % | macro-recall, % | labels |",
+        "|---|---|---|---|---|",
+    ]
+    for group in grouping.groups:
+        figures = [f.percent(1) if f else few for f in (group.accuracy, group.macro_recall)]
+        lines.append(
+            f"| {_cell(group.name)} | {group.images:,} | {' | '.join(figures)} | {group.classes} |"
+        )
+    if grouping.empty:
+        lines.append(f"| *(no value)* | {grouping.empty:,} | – | – | – |")
+    return lines
+
+
+def _cell(words: str) -> str:
+    return words.replace("|", "\\|")
+
+
+def _widest(grouping: Grouping, minimum: int) -> str:
+    if not grouping.gaps:
+        return f"No gap: fewer than two groups have {minimum} images."
+    gap, pairs = grouping.gaps[0], len(grouping.gaps)
+    told = (
+        f"Largest gap: accuracy on {gap.better} is {100 * gap.accuracy.value:.1f} points "
+        f"[{100 * gap.accuracy.low:.1f}, {100 * gap.accuracy.high:.1f}] above that on {gap.worse} "
+    )
+    count = f"the largest of {pairs} pairs, Holm-corrected: " if pairs > 1 else ""
+    chance = "p < 0.001" if gap.adjusted < 0.001 else f"p = {gap.adjusted:.3f}"
+    verdict = "" if gap.real else "; chance alone may be the reason"
+    return f"{told}(Fisher's exact test, {count}{chance}{verdict})."
+
+
+def _columns(groups: Groups) -> dict[str, list[Any]]:
+    rows = [(grouping.column, group) for grouping in groups.groupings for group in grouping.groups]
+    columns: dict[str, list[Any]] = {
+        "column": [column for column, _ in rows],
+        "group": [group.name for _, group in rows],
+        "images": [group.images for _, group in rows],
+        "labels": [group.classes for _, group in rows],
+    }
+    for name in _FIGURES:
+        found = [getattr(group, name) or _NOTHING for _, group in rows]
+        columns |= {
+            name: [f.value for f in found],
+            f"{name}_low": [f.low for f in found],
+            f"{name}_high": [f.high for f in found],
+        }
+    return columns
+
+
+def _json(groups: Groups, evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "name": evaluation.name,
+        "data": evaluation.data,
+        "split": evaluation.split,
+        "digest": evaluation.digest,
+        "images": groups.images,
+        "missing": groups.missing,
+        "minimum": groups.minimum,
+        "columns": {
+            grouping.column: {
+                "no_value": grouping.empty,
+                "groups": {group.name: _group_json(group) for group in grouping.groups},
+                "gaps": [_gap_json(gap) for gap in grouping.gaps],
+            }
+            for grouping in groups.groupings
+        },
+    }
+
+
+def _group_json(group: Group) -> dict[str, Any]:
+    figures = {name: getattr(group, name) for name in _FIGURES}
+    return {
+        "images": group.images,
+        "labels": group.classes,
+        **{name: figure and figure.to_json() for name, figure in figures.items()},
+    }
+
+
+def _gap_json(gap: Gap) -> dict[str, Any]:
+    return {
+        "better": gap.better,
+        "worse": gap.worse,
+        "accuracy": gap.accuracy.to_json(),
+        "p": gap.p,
+        "adjusted": gap.adjusted,
+        "real": gap.real,
+    }
+
+
+@styled
+def _picture(groups: Groups) -> bytes:
+    """PNG: a panel per column, each group's figures with their intervals."""
+    shown = [[g for g in grouping.groups if g.accuracy] for grouping in groups.groupings]
+    heights = [0.9 + 0.42 * len(found) for found in shown]
+    figure, panels = new_figure(6.8, sum(heights), rows=len(shown))
+    panels[0, 0].get_gridspec().set_height_ratios(heights)
+    for ax, grouping, found in zip(panels[:, 0], groups.groupings, shown, strict=True):
+        for number, (name, words) in enumerate(_FIGURES.items()):
+            figures = [getattr(group, name) for group in found]
+            values = 100 * np.array([[f.value, f.low, f.high] for f in figures]).reshape(-1, 3).T
+            ax.errorbar(
+                values[0],
+                np.arange(len(found)) + 0.24 * (number - 0.5),
+                xerr=np.abs(values[1:] - values[0]),
+                fmt="o",
+                markersize=4,
+                linewidth=1.4,
+                color=colour(number),
+                label=words,
+            )
+        ax.set_yticks(range(len(found)), [f"{g.name} ({g.images:,})" for g in found])
+        ax.set_ylim(len(found) - 0.4, -0.6)
+        ax.grid(axis="y", visible=False)
+        ax.set_title(grouping.column)
+    panels[0, 0].legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
+    panels[-1, 0].set_xlabel("%, with 95 % intervals (images in brackets)")
+    return png(figure)
