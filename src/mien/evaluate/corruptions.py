@@ -2,7 +2,8 @@
 
 After ImageNet-C (Hendrycks & Dietterich 2019, arXiv:1903.12261): its noise, blur, light and file,
 without weather, and with what happens to faces: covered eyes, mouths and halves, and frames that
-are turned, shifted, tight or loose. At severity 5 people still read most faces.
+are turned, shifted, tight or loose. The strengths were chosen by eye on training faces, so that
+most can still be read at severity 5.
 """
 
 import math
@@ -182,7 +183,7 @@ CORRUPTIONS = (
     Corruption("defocus blur", "blur", defocus_blur, (0.015, 0.022, 0.03, 0.037, 0.045)),
     Corruption("motion blur", "blur", motion_blur, (0.04, 0.07, 0.1, 0.13, 0.16)),
     Corruption("low resolution", "file", low_resolution, (2 / 3, 1 / 2, 5 / 12, 3 / 8, 1 / 3)),
-    Corruption("jpeg", "file", jpeg, (40, 25, 17, 12, 9)),
+    Corruption("JPEG", "file", jpeg, (40, 25, 17, 12, 9)),
     Corruption("contrast", "light", contrast, (0.7, 0.5, 0.4, 0.3, 0.2)),
     Corruption("brightness", "light", brightness, (0.08, 0.16, 0.24, 0.32, 0.4)),
     Corruption("darkness", "light", darkness, (0.7, 0.5, 0.4, 0.3, 0.2)),

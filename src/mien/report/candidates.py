@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError, NotComparable
 from mien.evaluate import Evaluation, Metrics, load
+from mien.evaluate.robustness import Robustness, robustness_of
 from mien.files import read_json
 from mien.labels import FER2013
 from mien.report.history import History, read_history
@@ -28,6 +29,8 @@ class Candidate:
     history: History | None
     validation: str | None
     """Split that chose the epoch; None for a bundle."""
+    robustness: Robustness | None = None
+    """On corrupted faces, if that was scored."""
 
     @property
     def published(self) -> float | None:
@@ -79,6 +82,7 @@ def open_candidate(path: Path, split: str) -> Candidate:
         metrics=evaluation.metrics(),
         history=read_history(run) if is_run else None,
         validation=_validation_split(run) if is_run else None,
+        robustness=robustness_of(evaluation, folder),
     )
 
 

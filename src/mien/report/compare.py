@@ -24,6 +24,12 @@ from mien.report.curves import (
 )
 from mien.report.gallery import gallery
 from mien.report.page import data_uri, render
+from mien.report.robustness import (
+    comparison_figure,
+    comparison_rows,
+    comparison_table,
+    robust_candidates,
+)
 
 Row = dict[str, str]
 Table = dict[str, list[Any]]
@@ -48,10 +54,14 @@ def compare(paths: list[Path], out: Path, split: str, data: Dataset | None = Non
     pictures = _pictures(candidates)
     if data is not None:
         pictures["gallery.png"] = gallery(candidates[0].evaluation, _images(candidates, data))
+    robust = robust_candidates(candidates)
+    if robust:
+        pictures["robustness.png"] = comparison_figure(robust)
     for name, picture in pictures.items():
         with replacing(out / name) as file:
             file.write(picture)
-    rows = _filled([_row(c) for c in candidates])
+    more = comparison_rows(robust)
+    rows = _filled([{**_row(c), **more.get(c.name, {})} for c in candidates])
     tables = {
         "comparison": {heading: [row[heading] for row in rows] for heading in rows[0]},
         "differences": _differences(found),
@@ -61,6 +71,7 @@ def compare(paths: list[Path], out: Path, split: str, data: Dataset | None = Non
         "reliability": _reliability(candidates),
         "coverage": _coverage(candidates),
         "history": _histories(candidates),
+        "robustness": comparison_table(robust),
     }
     for name, table in tables.items():
         if table:

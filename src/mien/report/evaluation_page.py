@@ -13,13 +13,14 @@ from mien.report.curves import (
 )
 from mien.report.facts import as_markdown, as_text, facts
 from mien.report.history import read_history
+from mien.report.robustness import sections
 
 
 def write_evaluation(
     evaluation: Evaluation, metrics: Metrics, folder: Path, run: Path | None
 ) -> None:
     """Write evaluation.md and its figures: confusion matrices, reliability, coverage, and the
-    learning curves of `run` if it is one."""
+    learning curves of `run` if it is one; robustness, if that is in `folder` already."""
     name = evaluation.name
     probabilities, truth = evaluation.probabilities, evaluation.truth
     reliable = reliability(probabilities, truth)
@@ -46,7 +47,8 @@ def write_evaluation(
             **dict(zip(evaluation.labels, metrics.confusion.T, strict=True)),
         },
     )
-    write_text(folder / "evaluation.md", _markdown(evaluation, metrics, list(pictures)))
+    lines = [_markdown(evaluation, metrics, list(pictures)), *sections(evaluation, folder)]
+    write_text(folder / "evaluation.md", "\n".join(lines))
 
 
 def summary(evaluation: Evaluation, metrics: Metrics) -> str:

@@ -1,0 +1,266 @@
+"""Robustness as files, as a part of an evaluation's page, and side by side in a comparison."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.evaluate import Evaluation
+from mien.evaluate.adversarial import EPSILONS, Adversarial, adversarial_of, save_adversarial
+from mien.evaluate.corruptions import SEVERITIES
+from mien.evaluate.robustness import (
+    Robustness,
+    Score,
+    mce,
+    robustness_of,
+    same_pictures,
+    save_robustness,
+)
+from mien.files import replacing, write_csv
+from mien.report.candidates import Candidate
+from mien.report.figures import colour, new_figure, png, styled
+
+Columns = dict[str, list[Any]]
+
+
+def write_robustness(found: Robustness, folder: Path) -> None:
+    """Write robustness.json, .csv with a row per corruption and severity, and .png."""
+    save_robustness(found, folder)
+    write_csv(folder / "robustness.csv", corruption_table(found))
+    with replacing(folder / "robustness.png") as file:
+        file.write(heat_map(found))
+
+
+def write_adversarial(found: Adversarial, folder: Path) -> None:
+    """Write adversarial.json, .csv with a row per attack and epsilon, and .png."""
+    save_adversarial(found, folder)
+    write_csv(folder / "adversarial.csv", attack_table(found))
+    with replacing(folder / "adversarial.png") as file:
+        file.write(attack_curves(found))
+
+
+def corruption_table(found: Robustness) -> Columns:
+    """Columns of robustness.csv; clean images are severity 0."""
+    rows = [("none", 0, np.nan, found.clean)] + [
+        (name, severity, strength, score)
+        for name, scores in found.scores.items()
+        for severity, (strength, score) in enumerate(
+            zip(found.strengths[name], scores, strict=True), 1
+        )
+    ]
+    kinds, severities, strengths, scores = zip(*rows, strict=True)
+    return {
+        "corruption": list(kinds),
+        "severity": list(severities),
+        "strength": [float(strength) for strength in strengths],
+        **_score_columns(scores, found.images),
+    }
+
+
+def attack_table(found: Adversarial) -> Columns:
+    """Columns of adversarial.csv; no attack is an epsilon of 0."""
+    rows = [("none", 0, found.clean)] + [
+        (attack, epsilon, score)
+        for attack, scores in found.scores.items()
+        for epsilon, score in zip(EPSILONS, scores, strict=True)
+    ]
+    attacks, epsilons, scores = zip(*rows, strict=True)
+    return {
+        "attack": list(attacks),
+        "epsilon_255": list(epsilons),
+        **_score_columns(scores, found.images),
+    }
+
+
+def summary(found: Robustness) -> str:
+    """One line for the terminal."""
+    return (
+        f"corrupted faces: {found.mean.percent()} % right in the mean of {len(found.scores)} "
+        f"corruptions (clean: {found.clean.accuracy.percent()}), n={found.images}; "
+        f"{_against(found)}"
+    )
+
+
+def attack_summary(found: Adversarial) -> str:
+    """One line for the terminal."""
+    name, scores = list(found.scores.items())[-1]
+    return (
+        f"under attack: {scores[0].accuracy.percent()} % right under {name} at 1/255 "
+        f"(without: {found.clean.accuracy.percent()}), n={found.images}"
+    )
+
+
+def sections(evaluation: Evaluation, folder: Path) -> list[str]:
+    """Lines of Markdown for what is saved in `folder` of this evaluation's network and images."""
+    found, attacked = robustness_of(evaluation, folder), adversarial_of(evaluation, folder)
+    lines = []
+    if found is not None:
+        lines += ["## Corrupted faces", "", *as_markdown(found), ""]
+        lines += ["![accuracy by corruption and severity](robustness.png)", ""]
+    if attacked is not None:
+        lines += ["## Under attack", "", *attacks_as_markdown(attacked), ""]
+        lines += ["![accuracy by epsilon](adversarial.png)", ""]
+    return lines
+
+
+def as_markdown(found: Robustness) -> list[str]:
+    """What was done, and a row per corruption."""
+    return [
+        f"Accuracy, %, on {found.images:,} images by severity (Hendrycks & Dietterich 2019); "
+        f"clean: {found.clean.accuracy.percent()}; mean of all: {found.mean.percent()}; "
+        f"{_against(found)}. Every cell with its interval: robustness.csv.",
+        "",
+        "| corruption | " + " | ".join(map(str, range(1, SEVERITIES + 1))) + " | mean [95 %] |",
+        "|---" * (SEVERITIES + 2) + "|",
+        *(
+            f"| {name} | "
+            + " | ".join(f"{100 * score.accuracy.value:.1f}" for score in scores)
+            + f" | {found.means[name].percent(1)} |"
+            for name, scores in found.scores.items()
+        ),
+    ]
+
+
+def attacks_as_markdown(found: Adversarial) -> list[str]:
+    """What was done, and a row per attack."""
+    return [
+        f"Accuracy, % [95 %], on {found.images:,} images, the largest change of a pixel in 255ths; "
+        "white-box on the torch network, one view of each face, one start.",
+        "",
+        "| attack | 0 | " + " | ".join(map(str, EPSILONS)) + " |",
+        "|---" * (len(EPSILONS) + 2) + "|",
+        *(
+            f"| {attack} | {found.clean.accuracy.percent(1)} | "
+            + " | ".join(score.accuracy.percent(1) for score in scores)
+            + " |"
+            for attack, scores in found.scores.items()
+        ),
+    ]
+
+
+@styled
+def heat_map(found: Robustness) -> bytes:
+    """PNG: accuracy in per cent by corruption and severity, clean images first, the mean last."""
+    names = list(found.scores)
+    shares = np.column_stack(
+        [
+            np.full(len(names), 1 - found.clean_error),
+            1 - found.errors,
+            [found.means[name].value for name in names],
+        ]
+    )
+    figure, panels = new_figure(5.4, 1 + 0.25 * len(names))
+    axes = panels.flat[0]
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        tone = "white" if share > 0.6 else "0.2"
+        axes.text(
+            column, row, f"{100 * share:.0f}", ha="center", va="center", color=tone, fontsize=9
+        )
+    axes.set_xticks(range(SEVERITIES + 2), ["clean", *range(1, SEVERITIES + 1), "mean"])
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("severity")
+    axes.grid(visible=False)
+    axes.set_title(f"{found.name}: accuracy, %, {found.images:,} images")
+    return png(figure)
+
+
+@styled
+def attack_curves(found: Adversarial) -> bytes:
+    """PNG: accuracy by the largest change of a pixel, with intervals, a line per attack."""
+    figure, panels = new_figure(5, 3.4)
+    axes = panels.flat[0]
+    for number, (attack, scores) in enumerate(found.scores.items()):
+        shares = [score.accuracy for score in (found.clean, *scores)]
+        value, low, high = 100 * np.array([[f.value, f.low, f.high] for f in shares]).T
+        axes.errorbar(
+            (0, *EPSILONS),
+            value,
+            np.maximum([value - low, high - value], 0),
+            color=colour(number),
+            marker=".",
+            label=attack,
+        )
+    axes.set(xlabel="largest change of a pixel, 255ths", ylabel="accuracy, %", title=found.name)
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    return png(figure)
+
+
+def robust_candidates(candidates: Sequence[Candidate]) -> dict[str, Robustness]:
+    """Name → result, if each candidate has one and all are of the same pictures; else nothing."""
+    found = {c.name: c.robustness for c in candidates if c.robustness is not None}
+    first, *others = found.values() if len(found) == len(candidates) else (None,)
+    alike = first is not None and all(same_pictures(first, other) for other in others)
+    return found if alike else {}
+
+
+def comparison_rows(found: dict[str, Robustness]) -> dict[str, dict[str, str]]:
+    """Name → heading → cell; the last, least accurate, is the baseline of the mean corruption
+    error."""
+    if not found:
+        return {}
+    baseline = list(found)[-1]
+    return {
+        name: {
+            f"accuracy on corrupted faces ({one.images:,} images), %": one.mean.percent(),
+            f"mean corruption error, % of {baseline}'s": f"{100 * mce(one, found[baseline]):.1f}",
+        }
+        for name, one in found.items()
+    }
+
+
+def comparison_table(found: dict[str, Robustness]) -> Columns:
+    """Columns: a row per model, corruption and severity."""
+    tables = {name: corruption_table(one) for name, one in found.items()}
+    columns = next(iter(tables.values()), {})
+    models = [name for name, table in tables.items() for _ in table["severity"]]
+    joined = {key: [v for table in tables.values() for v in table[key]] for key in columns}
+    return {"model": models, **joined} if models else {}
+
+
+@styled
+def comparison_figure(found: dict[str, Robustness]) -> bytes:
+    """PNG: accuracy over the severities of each corruption with its interval, models by colour."""
+    names = ["clean", *next(iter(found.values())).scores]
+    figure, panels = new_figure(6.8, 1 + 0.26 * len(names))
+    axes = panels.flat[0]
+    for number, (model, one) in enumerate(found.items()):
+        shares = [one.clean.accuracy, *one.means.values()]
+        value, low, high = 100 * np.array([[f.value, f.low, f.high] for f in shares]).T
+        axes.errorbar(
+            value,
+            np.arange(len(names)) + 0.12 * (number - (len(found) - 1) / 2),
+            xerr=np.maximum([value - low, high - value], 0),
+            linestyle="",
+            marker=".",
+            color=colour(number),
+            label=model,
+        )
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set_xlabel("accuracy over five severities, %")
+    axes.legend()
+    return png(figure)
+
+
+def _against(found: Robustness) -> str:
+    against = found.relative
+    if against is None:
+        return "mean corruption error left out: no --baseline was named"
+    return (
+        f"mean corruption error {against.mce.percent(1)} % of {against.baseline}'s, relative "
+        f"{against.relative_mce.percent(1)} %"
+    )
+
+
+def _score_columns(scores: Sequence[Score], images: int) -> Columns:
+    return {
+        "images": [images] * len(scores),
+        "right": [score.right for score in scores],
+        **{
+            name: [float(getattr(score.accuracy, part)) for score in scores]
+            for name, part in (("accuracy", "value"), ("low", "low"), ("high", "high"))
+        },
+    }

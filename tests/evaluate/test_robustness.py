@@ -1,0 +1,261 @@
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+
+from mien.cli import main
+from mien.data import Dataset, Split, open_dataset
+from mien.errors import InputError, NotComparable
+from mien.evaluate import evaluate, save
+from mien.evaluate.corruptions import CORRUPTIONS
+from mien.evaluate.evaluation import Evaluation
+from mien.evaluate.intervals import Figure
+from mien.evaluate.robustness import (
+    Robustness,
+    Score,
+    corruption_errors,
+    load_robustness,
+    mce,
+    relative_errors,
+    robustness_of,
+    save_robustness,
+    score_corruptions,
+    stratified,
+)
+from mien.labels import FER2013
+from mien.report.candidates import open_candidates
+from mien.report.compare import compare
+from mien.report.robustness import robust_candidates, write_robustness
+from tests.fakes import brightness_bundle
+
+NOTHING = Figure(np.nan, np.nan, np.nan)
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory):
+    """A network that reads brightness on faces whose brightness tells their label."""
+    truth = np.arange(21) % 7
+    images = np.stack([np.full((8, 8), 255 * t // 6, np.uint8) for t in truth])
+    split = Split("public", images, truth, np.array([f"{i}.png" for i in range(21)]))
+    bundle = brightness_bundle(tmp_path_factory.mktemp("bundle"))
+    evaluation = evaluate(bundle, Dataset("greys", FER2013, {"public": split}), "public")
+    return evaluation, bundle, images
+
+
+@pytest.fixture(scope="module")
+def found(scored) -> Robustness:
+    return score_corruptions(*scored)
+
+
+def by_hand(name: str, right: dict[str, tuple[int, ...]], clean: int, images: int) -> Robustness:
+    """A result of which only the counts are known."""
+    return Robustness(
+        name=name,
+        data="d",
+        split="public",
+        digest="d" * 64,
+        network="n" * 64,
+        views="plain",
+        images=images,
+        strengths={kind: tuple(range(len(counts))) for kind, counts in right.items()},
+        clean=Score(clean, NOTHING),
+        scores={kind: tuple(Score(n, NOTHING) for n in counts) for kind, counts in right.items()},
+        means=dict.fromkeys(right, NOTHING),
+        mean=NOTHING,
+    )
+
+
+def _all(found: Robustness) -> list[Score]:
+    return [score for scores in found.scores.values() for score in scores]
+
+
+def test_light_fools_a_network_that_reads_brightness_and_covers_less(found: Robustness):
+    assert found.clean.accuracy.value == 1
+    assert found.means["contrast"].value == 1, "the mean brightness stays"
+    assert found.means["darkness"].value < 0.6
+    assert found.mean.value == pytest.approx(1 - found.errors.mean())
+    assert found.mean.low <= found.mean.value <= found.mean.high
+
+
+def test_the_batch_and_the_subset_change_no_picture(scored, found: Robustness):
+    evaluation, bundle, images = scored
+    assert score_corruptions(evaluation, bundle, images, limit=500) == found
+    part = score_corruptions(evaluation, bundle, images, limit=14)
+    assert part.images == 14
+    assert all(s.right <= w.right for s, w in zip(_all(part), _all(found), strict=True))
+
+
+def test_progress_counts_every_face(scored):
+    done: list[int] = []
+    score_corruptions(*scored, limit=7, progress=done.append)
+    assert sum(done) == 7 * len(CORRUPTIONS) * 5
+
+
+def test_a_subset_keeps_the_shares_and_is_drawn_once():
+    labels = np.repeat([0, 1, 2], [600, 300, 100])
+    rows = stratified(labels, 100)
+    assert np.bincount(labels[rows]).tolist() == [60, 30, 10]
+    assert (rows == stratified(labels, 100)).all()
+    assert (np.diff(rows) > 0).all()
+    assert (stratified(labels, None) == np.arange(1000)).all()
+    assert len(stratified(labels, 5000)) == 1000
+
+
+def test_the_mean_corruption_error_by_hand():
+    one = by_hand("one", {"noise": (80, 60), "blur": (90, 90)}, clean=100, images=100)
+    base = by_hand("base", {"noise": (60, 20), "blur": (80, 60)}, clean=90, images=100)
+    # noise: (0.2 + 0.4) / (0.4 + 0.8), blur: (0.1 + 0.1) / (0.2 + 0.4)
+    assert mce(one, base) == pytest.approx((0.5 + 1 / 3) / 2)
+    assert mce(base, base) == pytest.approx(1)
+    # beyond clean errors of 0 and 0.1: 0.6 / 1.0 and 0.2 / 0.4
+    extra = relative_errors(one.errors[..., None], np.zeros(1), base.errors, base.clean_error)
+    assert extra[:, 0] == pytest.approx([0.6, 0.5])
+
+
+def test_a_corruption_that_does_no_harm_has_no_error_to_divide_by():
+    wrong = np.array([[[1, 0], [1, 0]], [[1, 1], [0, 0]]], bool)
+    errors = corruption_errors(wrong, np.array([[0.5, 0.5], [0.0, 0.0]]))
+    assert errors[0].tolist() == [2, 0]
+    assert np.isnan(errors[1]).all()
+    extra = relative_errors(wrong, np.array([True, False]), np.full((2, 2), 0.4), 0.5)
+    assert np.isnan(extra).all()
+
+
+def test_against_oneself_the_error_is_one(scored, found: Robustness):
+    relative = score_corruptions(*scored, baseline=found).relative
+    assert relative is not None
+    errors = np.array(list(relative.errors.values()))
+    harmed = found.errors.sum(1) > 0
+    assert errors[harmed] == pytest.approx(1)
+    assert np.isnan(errors[~harmed]).all()
+    assert np.isnan(relative.mce.value), "one of them does the baseline no harm"
+
+
+def test_a_mean_corruption_error_has_an_interval_around_it(scored, found: Robustness):
+    worse = {
+        name: tuple(dataclasses.replace(s, right=s.right // 2) for s in scores)
+        for name, scores in found.scores.items()
+    }
+    base = dataclasses.replace(found, scores=worse, name="worse")
+    relative = score_corruptions(*scored, baseline=base).relative
+    assert relative is not None
+    assert relative.mce.value == pytest.approx(mce(found, base))
+    assert relative.mce.low < relative.mce.value < relative.mce.high < 1
+    assert relative.baseline == "worse"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images": 20}, "scored on 20 images of greys public, these are 21"),
+        ({"digest": "e" * 64}, "score both on the same split"),
+        ({"strengths": {"fog": (1, 2, 3, 4, 5)}}, r"other corruptions .*fog"),
+    ],
+)
+def test_a_baseline_on_other_pictures_is_refused(scored, found: Robustness, changes, message):
+    done: list[int] = []
+    with pytest.raises(NotComparable, match=message):
+        score_corruptions(
+            *scored, baseline=dataclasses.replace(found, **changes), progress=done.append
+        )
+    assert not done, "before anything is run"
+
+
+def test_what_is_saved_comes_back(scored, found: Robustness, tmp_path: Path):
+    save_robustness(found, tmp_path)
+    assert load_robustness(tmp_path) == found
+    raw = json.loads((tmp_path / "robustness.json").read_text())
+    assert raw["relative"]["reason"].startswith("no baseline was named")
+    base = dataclasses.replace(found, name="other", network="m" * 64)
+    against = score_corruptions(*scored, baseline=base)
+    save_robustness(against, tmp_path)
+    assert str(load_robustness(tmp_path)) == str(against)  # NaN is not equal to itself
+    assert "NaN" not in (tmp_path / "robustness.json").read_text()
+
+
+def test_a_result_of_another_network_or_of_none_is_passed_over(
+    scored, found: Robustness, tmp_path: Path
+):
+    evaluation: Evaluation = scored[0]
+    assert robustness_of(evaluation, tmp_path) is None
+    save_robustness(found, tmp_path)
+    assert robustness_of(evaluation, tmp_path) == found
+    assert robustness_of(dataclasses.replace(evaluation, network="x"), tmp_path) is None
+    assert robustness_of(dataclasses.replace(evaluation, views="flip"), tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"name": 1}'])
+def test_a_spoilt_result_is_named(tmp_path: Path, text: str):
+    with pytest.raises(InputError, match="--corruptions"):
+        load_robustness(tmp_path)
+    (tmp_path / "robustness.json").write_text(text)
+    with pytest.raises(InputError, match="is not whole"):
+        load_robustness(tmp_path)
+
+
+def test_every_cell_has_a_row(found: Robustness, tmp_path: Path):
+    write_robustness(found, tmp_path)
+    table = pandas.read_csv(tmp_path / "robustness.csv", keep_default_na=False)
+    assert len(table) == 1 + 5 * len(CORRUPTIONS)
+    row = table[(table.corruption == "darkness") & (table.severity == 2)].iloc[0]
+    assert row.right == found.scores["darkness"][1].right
+    assert row.accuracy == pytest.approx(row.right / row.images, abs=1e-5)
+    assert (tmp_path / "robustness.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_comparison_shows_it_if_all_have_it(scored, found: Robustness, tmp_path: Path):
+    evaluation: Evaluation = scored[0]
+    worse = dataclasses.replace(
+        evaluation, name="worse", probabilities=np.roll(evaluation.probabilities, 1, axis=1)
+    )
+    for one in (evaluation, worse):
+        save(one, tmp_path / one.name)
+    folders = [tmp_path / one.name for one in (evaluation, worse)]
+    save_robustness(found, folders[0])
+    assert not robust_candidates(open_candidates(folders, "public"))
+    save_robustness(dataclasses.replace(found, name="worse"), folders[1])
+    compare(folders, tmp_path / "out", "public")
+    table = pandas.read_csv(tmp_path / "out" / "robustness.csv")
+    assert len(table) == 2 * (1 + 5 * len(CORRUPTIONS))
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "mean corruption error, % of worse" in page
+    assert "Accuracy of each model by corruption" in page
+    assert (tmp_path / "out" / "robustness.png").is_file()
+
+
+def test_the_command_from_faces_to_page(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    brightness_bundle(tmp_path / "bundle")
+    assert len(open_dataset(drawn).split("public")) == 21
+
+    def mien(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["mien", *map(str, arguments)])
+        try:
+            main()
+        except SystemExit as stop:
+            return int(stop.code or 0), "".join(capsys.readouterr())
+        return 0, "".join(capsys.readouterr())
+
+    command = ("evaluate", tmp_path / "bundle", "--data", drawn, "--out")
+    first = (*command, tmp_path / "first", "--corruptions", "--limit", 14)
+    code, out = mien(*first)
+    assert code == 0
+    assert "no --baseline was named" in out
+    assert load_robustness(tmp_path / "first").images == 14
+    assert "## Corrupted faces" in (tmp_path / "first" / "evaluation.md").read_text()
+    again = (*command, tmp_path / "again", "--corruptions", "--baseline", tmp_path / "first")
+    code, out = mien(*again)
+    assert code == 2
+    assert "same --limit" in out
+    code, out = mien(*again, "--limit", 14)
+    assert code == 0
+    assert "mean corruption error 100.0" in out
+    for wrong in (("--limit", 5), ("--baseline", tmp_path / "first"), ("--adversarial",)):
+        code, out = mien(*command, tmp_path / "no", *wrong)
+        assert code == 2
+    assert "give the run folder" in out
