@@ -369,15 +369,16 @@ def groups(
 ) -> None:
     """Score a saved evaluation by groups: age, skin tone, source... and the gaps between."""
     _need_report()
-    from mien.evaluate import load
+    from mien.evaluate import load, note
     from mien.evaluate.groups import by_groups
-    from mien.report.groups import summary, write_groups
+    from mien.report.groups import summary, to_json, write_groups
 
     saved = load(evaluation)
     with _busy("scoring the groups"):
         found = by_groups(saved, by, column, minimum=minimum)
         folder = out or evaluation / "groups"
         write_groups(found, saved, folder)
+        note(evaluation, "groups", to_json(found))
     _print(f"{summary(found)}\n\nsaved: {folder}")
 
 

@@ -8,7 +8,7 @@ import pytest
 from mien.bundle import open_bundle
 from mien.data import Dataset, Split
 from mien.errors import DataError, InputError, NotComparable
-from mien.evaluate import calibrate, evaluate, load, record, save
+from mien.evaluate import calibrate, evaluate, load, note, record, save
 from mien.evaluate.evaluation import METRICS, PREDICTIONS, Evaluation
 from mien.labels import FER2013
 from tests.fakes import brightness_bundle
@@ -176,3 +176,14 @@ def test_a_handful_of_images_sets_no_temperature(tmp_path: Path):
     found, told = record(evaluate(bundle, greys(n=40), "public"), bundle)
     assert found.temperature == told.card.temperature == 1
     assert told.card.measured[0].images == 40
+
+
+def test_what_is_measured_later_is_noted_beside_the_rest(evaluation: Evaluation, tmp_path: Path):
+    note(tmp_path / "e", "robustness", {"mean": 0.5})
+    assert not (tmp_path / "e").exists(), "without an evaluation there is nothing to note it in"
+    save(evaluation, tmp_path / "e")
+    note(tmp_path / "e", "robustness", {"mean": 0.5})
+    told = json.loads((tmp_path / "e" / METRICS).read_text())
+    assert told["robustness"] == {"mean": 0.5}
+    assert told["metrics"]["accuracy"]["value"] == 1
+    assert load(tmp_path / "e").name == evaluation.name

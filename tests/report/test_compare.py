@@ -154,6 +154,9 @@ def test_every_figure_has_its_numbers(runs: list[Path], tmp_path: Path):
     assert strong[list(FER2013)].to_numpy().sum() == N
     assert (tables["coverage"].groupby("model")["coverage"].max() == 1).all()
     assert len(tables["history"]) == 6
+    told = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert told["models"]["strong"]["accuracy"]["value"] > told["models"]["weak"]["ece"]["value"]
+    assert told["differences"]["better"] == ["strong"]
 
 
 def test_runs_that_differ_in_their_seed_are_pooled(tmp_path: Path):

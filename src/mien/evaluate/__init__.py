@@ -1,6 +1,16 @@
 """Evaluations: probabilities of every image, and the figures made from them."""
 
-from mien.evaluate.evaluation import Evaluation, calibrate, evaluate, load, record, save
+from mien.evaluate.evaluation import Evaluation, calibrate, evaluate, load, note, record, save
 from mien.evaluate.metrics import Metrics, measure
 
-__all__ = ["Evaluation", "Metrics", "calibrate", "evaluate", "load", "measure", "record", "save"]
+__all__ = [
+    "Evaluation",
+    "Metrics",
+    "calibrate",
+    "evaluate",
+    "load",
+    "measure",
+    "note",
+    "record",
+    "save",
+]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.evaluate.evaluation import Evaluation
+from mien.evaluate.evaluation import Evaluation, note
 from mien.evaluate.robustness import Score, stratified, tally
 from mien.extras import need
 from mien.files import write_json
@@ -121,16 +121,17 @@ def score_attacks(
 
 
 def save_adversarial(found: Adversarial, folder: Path) -> None:
-    """Write adversarial.json."""
+    """Write adversarial.json, and its figures into metrics.json."""
+    told = {
+        "epsilons": [f"{epsilon}/255" for epsilon in EPSILONS],
+        "clean": found.clean.to_json(),
+        "attacks": {k: [s.to_json() for s in scores] for k, scores in found.scores.items()},
+    }
     write_json(
         folder / ADVERSARIAL,
-        {
-            **{name: getattr(found, name) for name in (*_WHO, "images")},
-            "epsilons": [f"{epsilon}/255" for epsilon in EPSILONS],
-            "clean": found.clean.to_json(),
-            "attacks": {k: [s.to_json() for s in scores] for k, scores in found.scores.items()},
-        },
+        {name: getattr(found, name) for name in (*_WHO, "images")} | told,
     )
+    note(folder, "adversarial", {"images": found.images} | told)
 
 
 def adversarial_of(evaluation: Evaluation, folder: Path) -> Adversarial | None:

@@ -20,7 +20,7 @@ from mien.evaluate.calibration import Calibration, calibration, fit_temperature,
 from mien.evaluate.intervals import Figure, mean_interval
 from mien.evaluate.metrics import Metrics, measure, to_json
 from mien.extras import need
-from mien.files import replacing, write_json, write_text
+from mien.files import read_json, replacing, write_json, write_text
 
 PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
@@ -235,6 +235,12 @@ def save(evaluation: Evaluation, folder: Path) -> Metrics:
 
 def _to_json(subset: Subset) -> dict[str, Any]:
     return {"images": subset.images, "accuracy": subset.accuracy.to_json()}
+
+
+def note(folder: Path, name: str, told: dict[str, Any]) -> None:
+    """Take figures up into the metrics.json of the evaluation in `folder`, if there is one."""
+    if (folder / METRICS).is_file():
+        write_json(folder / METRICS, read_json(folder / METRICS) | {name: told})
 
 
 def record(evaluation: Evaluation, bundle: Bundle) -> tuple[Evaluation, Bundle]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mien.bundle import Bundle, Classifier
 from mien.errors import InputError, NotComparable
 from mien.evaluate.corruptions import CORRUPTIONS, SEVERITIES
-from mien.evaluate.evaluation import Evaluation
+from mien.evaluate.evaluation import Evaluation, note
 from mien.evaluate.intervals import Figure, mean_interval
 from mien.files import write_json
 
@@ -166,24 +166,25 @@ def same_pictures(one: Robustness, other: Robustness) -> bool:
 
 
 def save_robustness(found: Robustness, folder: Path) -> None:
-    """Write robustness.json."""
+    """Write robustness.json, and its figures into metrics.json."""
+    told = {
+        "clean": found.clean.to_json(),
+        "mean": found.mean.to_json(),
+        "corruptions": {
+            name: {
+                "strengths": found.strengths[name],
+                "mean": found.means[name].to_json(),
+                "severities": [score.to_json() for score in scores],
+            }
+            for name, scores in found.scores.items()
+        },
+        "relative": _relative_json(found.relative),
+    }
     write_json(
         folder / ROBUSTNESS,
-        {
-            **{name: getattr(found, name) for name in (*_WHO, "images")},
-            "clean": found.clean.to_json(),
-            "mean": found.mean.to_json(),
-            "corruptions": {
-                name: {
-                    "strengths": found.strengths[name],
-                    "mean": found.means[name].to_json(),
-                    "severities": [score.to_json() for score in scores],
-                }
-                for name, scores in found.scores.items()
-            },
-            "relative": _relative_json(found.relative),
-        },
+        {name: getattr(found, name) for name in (*_WHO, "images")} | told,
     )
+    note(folder, "robustness", {"images": found.images} | told)
 
 
 def load_robustness(folder: Path) -> Robustness:

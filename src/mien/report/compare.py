@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from mien.data import Dataset
 from mien.errors import NotComparable
 from mien.evaluate.calibration import coverage, reliability
+from mien.evaluate.metrics import to_json
 from mien.evaluate.paired import Difference, differences
-from mien.files import replacing, write_csv, write_text
+from mien.files import replacing, write_csv, write_json, write_text
 from mien.report import words
 from mien.report.candidates import Candidate, Pooled, open_candidates, pool
 from mien.report.curves import (
@@ -76,6 +77,13 @@ def compare(paths: list[Path], out: Path, split: str, data: Dataset | None = Non
     for name, table in tables.items():
         if table:
             write_csv(out / f"{name}.csv", table)
+    write_json(
+        out / "metrics.json",
+        {
+            "models": {c.name: to_json(c.metrics, c.evaluation.labels) for c in candidates},
+            **{name: tables[name] for name in ("differences", "seeds", "robustness")},
+        },
+    )
     sentences = words.verdict(candidates, found, pooled)
     write_text(out / "comparison.md", _markdown(candidates, rows, sentences, list(pictures)))
     page = render(

@@ -17,7 +17,8 @@ _FIGURES = {"accuracy": "accuracy", "macro_recall": "macro-recall"}
 
 def write_groups(groups: Groups, evaluation: Evaluation, folder: Path) -> None:
     """Write groups.json, groups.csv, groups.md and groups.png."""
-    write_json(folder / "groups.json", _json(groups, evaluation))
+    whose = {name: getattr(evaluation, name) for name in ("name", "data", "split", "digest")}
+    write_json(folder / "groups.json", whose | to_json(groups))
     write_csv(folder / "groups.csv", _columns(groups))
     with replacing(folder / "groups.png") as file:
         file.write(_picture(groups))
@@ -94,12 +95,9 @@ def _columns(groups: Groups) -> dict[str, list[Any]]:
     return columns
 
 
-def _json(groups: Groups, evaluation: Evaluation) -> dict[str, Any]:
+def to_json(groups: Groups) -> dict[str, Any]:
+    """The figures of every group, and the gaps."""
     return {
-        "name": evaluation.name,
-        "data": evaluation.data,
-        "split": evaluation.split,
-        "digest": evaluation.digest,
         "images": groups.images,
         "missing": groups.missing,
         "minimum": groups.minimum,
