@@ -9,7 +9,7 @@ import torch
 from mien import export as exporting
 from mien.bundle import Classifier, open_bundle
 from mien.errors import BundleError, RunError
-from mien.export import export, proof_images
+from mien.export import export, load_run, proof_images
 from mien.labels import FER2013
 from mien.models import build, names
 from mien.recipe import Recipe
@@ -111,3 +111,16 @@ def test_what_is_no_trained_run(tmp_path: Path, gone: str, message: str):
     (run / gone).unlink()
     with pytest.raises(RunError, match=message):
         export(run, proof_images(None), tmp_path / "b")
+
+
+def test_weights_of_another_network_are_told_from_damage(tmp_path: Path):
+    run = untrained_run(tmp_path, "attention")
+    place = run / "checkpoints" / "best.ckpt"
+    checkpoint = torch.load(place, weights_only=True)
+    checkpoint["state_dict"]["model.features.other"] = torch.zeros(1)
+    torch.save(checkpoint, place)
+    with pytest.raises(RunError, match="holds other weights than attention"):
+        load_run(run)
+    place.write_bytes(place.read_bytes()[:1000])
+    with pytest.raises(RunError, match="is damaged"):
+        load_run(run)

@@ -133,12 +133,18 @@ def load_run(run: Path) -> tuple[Any, _Facts]:
     )
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-        model.load_state_dict(
-            {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
-        )
     except (RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(f"{checkpoint} is damaged ({reason}); train again") from error
+    weights = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RunError(
+            f"{checkpoint} holds other weights than {facts.recipe.model.name} has in this version "
+            f"of mien ({reason}); use the version that trained it, or train again"
+        ) from error
     return model.eval(), facts
 
 
