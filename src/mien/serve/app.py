@@ -12,12 +12,11 @@ from fastapi import FastAPI, Form, Request, Response, UploadFile, WebSocket
 from fastapi.concurrency import run_in_threadpool
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse
-from starlette.staticfiles import StaticFiles
 
 import mien
 from mien.errors import MienError
 from mien.recognizer import Recognizer
-from mien.serve.engine import Engine, Full
+from mien.serve.engine import Engine
 from mien.serve.figures import CONTENT_TYPE, Counted, Counts
 from mien.serve.guard import Guard
 from mien.serve.jobs import Job, Jobs, worker_command
@@ -59,8 +58,7 @@ def create(settings: Settings | None = None) -> FastAPI:
     _about(app, service)
     _pictures(app, service)
     _videos(app, service)
-    page = Path(str(resources.files("mien.serve") / "page"))
-    app.mount("/", StaticFiles(directory=page, html=True))
+    _page(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(Guard, settings=service.settings)
     app.add_middleware(Counted, counts=service.counts)
@@ -76,13 +74,7 @@ class _Service:
         self.recognizer = Recognizer(
             settings.model, detector=settings.detector, threads=settings.threads
         )
-        self.engine = Engine(
-            self.recognizer,
-            most=settings.limits.queue,
-            batch=settings.batch,
-            wait_s=settings.wait_s,
-            workers=settings.threads,
-        )
+        self.engine = Engine(self.recognizer, settings)
         self.engine.batches = self.counts.batch.observe
         self.streams = Streams(self.engine, settings, self.counts)
         self.ready = False
@@ -97,11 +89,8 @@ class _Service:
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         """Between start and stop; what was accepted is finished."""
-        chosen = self.settings
-        command = worker_command(chosen.model, self.recognizer.detector.name, chosen.limits.video_s)
-        self._jobs = Jobs(
-            chosen.jobs_folder, command, most=chosen.limits.jobs, keep_s=chosen.keep_s
-        )
+        command = worker_command(self.settings, self.recognizer.detector.name)
+        self._jobs = Jobs(self.settings, command)
         self.ready = True
         yield
         self.ready = False
@@ -153,23 +142,15 @@ def _pictures(app: FastAPI, service: _Service) -> None:
         "/v1/recognize",
         tags=["pictures"],
         openapi_extra=request_body(),
-        responses=responses(401, 408, 413, 415, 422, 429, 503),
+        responses=responses(400, 401, 408, 413, 415, 422, 429, 503),
     )
     async def recognize(request: Request) -> Answer:
         """The expressions of every face in one or many pictures."""
         given = await uploads(request, service.settings)
-        waiting = []
-        try:
-            for one in given:
-                waiting.append(service.engine.submit(one.load))
-        except Full:
-            for future in waiting:
-                future.cancel()
-            raise
+        waiting = service.engine.submit(*(one.load for one in given))
         seen = await asyncio.gather(
             *(asyncio.wrap_future(future) for future in waiting), return_exceptions=True
         )
-        most = service.settings.limits.faces
         pictures = []
         for one, answer in zip(given, seen, strict=True):
             if isinstance(answer, MienError):
@@ -177,7 +158,7 @@ def _pictures(app: FastAPI, service: _Service) -> None:
             elif isinstance(answer, BaseException):
                 raise answer
             else:
-                pictures.append(picture_out(one.name, answer, most))
+                pictures.append(picture_out(one.name, answer))
         if all(picture.error for picture in pictures):
             raise Refused(422, "; ".join(str(p.error) for p in pictures[:3]))
         for picture in pictures:
@@ -202,7 +183,7 @@ def _videos(app: FastAPI, service: _Service) -> None:
         "/v1/videos",
         status_code=202,
         tags=["videos"],
-        responses=responses(401, 408, 413, 422, 429, 503),
+        responses=responses(400, 401, 408, 413, 422, 429, 503),
     )
     async def send(video: UploadFile, blur: Annotated[bool, Form()] = False) -> JobOut:
         """Accept a video; ask /v1/videos/{id} for how far it has been read."""
@@ -211,11 +192,10 @@ def _videos(app: FastAPI, service: _Service) -> None:
             video.file,
             Path(video.filename or "").suffix.lower(),
             blur=blur,
-            video_s=service.settings.limits.video_s,
         )
         return told(job)
 
-    @app.get("/v1/videos/{name}", tags=["videos"], responses=responses(401, 404, 429))
+    @app.get("/v1/videos/{name}", tags=["videos"], responses=responses(401, 404, 422, 429))
     async def progress(name: str) -> JobOut:
         """How far a video has been read, and what can be fetched."""
         return told(service.jobs.get(name))
@@ -224,19 +204,36 @@ def _videos(app: FastAPI, service: _Service) -> None:
         "/v1/videos/{name}/{file}",
         tags=["videos"],
         response_class=FileResponse,
-        responses=responses(401, 404, 429),
+        responses=responses(401, 404, 422, 429),
     )
     async def fetch(name: str, file: str) -> FileResponse:
         """A table (.csv, .jsonl), the segments or the overlay (.mp4) of a finished job."""
         return FileResponse(service.jobs.file(name, file), filename=file)
 
     @app.delete(
-        "/v1/videos/{name}", status_code=204, tags=["videos"], responses=responses(401, 404, 429)
+        "/v1/videos/{name}",
+        status_code=204,
+        tags=["videos"],
+        responses=responses(401, 404, 422, 429),
     )
     async def remove(name: str) -> Response:
         """Stop a job and delete its files."""
         await run_in_threadpool(service.jobs.remove, name)
         return Response(status_code=204)
+
+
+def _page(app: FastAPI) -> None:
+    """Its files one by one: a folder mounted at / would answer for every path there is not."""
+    folder = Path(str(resources.files("mien.serve") / "page"))
+
+    def serve(path: str, file: Path) -> None:
+        @app.get(path, include_in_schema=False)
+        async def send() -> FileResponse:
+            return FileResponse(file)
+
+    serve("/", folder / "index.html")
+    for file in folder.iterdir():
+        serve(f"/{file.name}", file)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -2,14 +2,16 @@
 
 import asyncio
 import hmac
+import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 
 from mien.serve.problems import Refused, problem
-from mien.serve.settings import Settings
+from mien.serve.settings import Limits, Settings
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,9 +30,11 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_API = "/v1/"
+_API, _VIDEOS = "/v1/", "/v1/videos"
 _POLICY_VIOLATION = 1008
+_FORM_BYTES = 16_384  # of a form around its file
 _ADDRESSES = 10_000
+_log = logging.getLogger("mien.serve")
 
 
 class Guard:
@@ -39,65 +43,80 @@ class Guard:
     def __init__(self, app: App, settings: Settings) -> None:
         self.app, self.settings = app, settings
         self._buckets = _Buckets(settings.limits.requests_per_minute)
+        self._inside = _Inside(settings.limits.bytes_at_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         refused = self._refusal(scope)
-        if scope["type"] == "websocket":
-            if refused is not None:
-                await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
-                return
+        if scope["type"] == "http":
+            await self._answer(refused, scope, receive, send)
+        elif refused is None:
             await self.app(scope, receive, send)
-            return
+        else:
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+
+    async def _answer(
+        self, refused: Refused | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        begun = False
 
         async def with_headers(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        if refused is not None:
-            answer = problem(refused.status, refused.detail, refused.headers)
+        async def tell(refused: Refused) -> None:
+            answer = problem(refused.status_code, refused.detail, refused.headers)
             await answer(scope, receive, with_headers)
+
+        if refused is not None:
+            await tell(refused)
             return
-        bounded = _Bounded(receive, self._most_bytes(scope), self.settings.limits.body_s)
-        await self.app(scope, bounded, with_headers)
+        body = _Bounded(receive, *_bounds(scope, self.settings.limits), self._inside)
+        try:
+            await self.app(scope, body, with_headers)
+        except ClientDisconnect:
+            pass
+        except Refused as error:
+            await tell(error)
+        except Exception as error:
+            _log.exception("unforeseen", exc_info=error)
+            if begun:  # too late to say so
+                raise
+            await tell(Refused(500, "the service failed at this request; its log says more"))
+        finally:
+            body.left()
 
     def _refusal(self, scope: Scope) -> Refused | None:
         headers = Headers(scope=scope)
-        host = headers.get("host", "")
+        host = headers.get("host", "").lower()
         if "*" not in self.settings.hosts and _bare(host) not in self.settings.hosts:
             return Refused(421, f"this service does not answer to {host[:80]!r}; add --allow-host")
         origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != host:
+        if origin is not None and origin.lower().partition("://")[2] != host:
             return Refused(403, "pages of other origins may not ask this service")
         if not scope["path"].startswith(_API):
             return None
-        if self.settings.api_key is not None and not self._has_key(headers):
-            asks = {"WWW-Authenticate": "Bearer"}
-            return Refused(401, "expected the API key as Authorization: Bearer KEY", asks)
-        length = headers.get("content-length")
-        most = self._most_bytes(scope)
-        if length is not None and length.isdecimal() and int(length) > most:
-            return Refused(413, f"expected at most {most:,} bytes, got {int(length):,}")
         client = scope.get("client")
         wait_s = self._buckets.take(client[0] if client else "")
         if wait_s > 0:
             after = {"Retry-After": str(max(1, round(wait_s)))}
             return Refused(429, "too many requests from this address; wait", after)
+        known = self.settings.api_key
+        if known is not None and not hmac.compare_digest(_key(headers), known.encode()):
+            asks = {"WWW-Authenticate": "Bearer"}
+            return Refused(401, "expected the API key as Authorization: Bearer KEY", asks)
+        length = headers.get("content-length", "")
+        most, _ = _bounds(scope, self.settings.limits)
+        if length.isdecimal() and (len(length) > 18 or int(length) > most):
+            return Refused(413, f"expected at most {most:,} bytes, got {length[:30]}")
         return None
-
-    def _has_key(self, headers: Headers) -> bool:
-        given = headers.get("authorization", "").removeprefix("Bearer ")
-        known = self.settings.api_key or ""
-        return hmac.compare_digest(given.encode(), known.encode())
-
-    def _most_bytes(self, scope: Scope) -> int:
-        limits = self.settings.limits
-        return limits.video_bytes if scope["path"] == "/v1/videos" else limits.request_bytes
 
 
 def _bare(host: str) -> str:
@@ -105,13 +124,44 @@ def _bare(host: str) -> str:
     return host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
 
 
-class _Bounded:
-    """A body that is cut off by its bytes or its time."""
+def _key(headers: Headers) -> bytes:
+    """The key that a request brings; the WebSocket of a page can bring it as a protocol alone."""
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return key.strip().encode("latin-1")
+    for offered in headers.get("sec-websocket-protocol", "").split(","):
+        kind, _, key = offered.strip().partition(".")
+        if kind == "key" and key.isascii() and key.isalnum():
+            try:
+                return bytes.fromhex(key)
+            except ValueError:
+                return b""
+    return b""
 
-    def __init__(self, receive: Receive, most: int, seconds: float) -> None:
+
+def _bounds(scope: Scope, limits: Limits) -> tuple[int, float]:
+    """The bytes and the seconds that a request's body may have."""
+    if scope["path"] == _VIDEOS:
+        longer = max(1.0, limits.video_bytes / limits.request_bytes)
+        return limits.video_bytes + _FORM_BYTES, limits.body_s * longer
+    return limits.request_bytes + _FORM_BYTES, limits.body_s
+
+
+class _Inside:
+    """The bytes of all bodies that are in the service at this moment."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.bytes = most, 0
+
+
+class _Bounded:
+    """A body that is cut off by its bytes or its time, and by the bytes of all."""
+
+    def __init__(self, receive: Receive, most: int, seconds: float, inside: _Inside) -> None:
         self._receive, self._most, self._bytes = receive, most, 0
         self._until = time.monotonic() + seconds
         self._whole = False
+        self._inside = inside
 
     async def __call__(self) -> Message:
         if self._whole:
@@ -120,12 +170,24 @@ class _Bounded:
             left = max(0.0, self._until - time.monotonic())
             message = await asyncio.wait_for(self._receive(), left)
         except TimeoutError:
-            raise Refused(408, "the body took too long to arrive") from None
-        self._bytes += len(message.get("body", b""))
+            # Nothing more is awaited from a client that is so slow.
+            headers = {"Connection": "close"}
+            raise Refused(408, "the body took too long to arrive; send less", headers) from None
+        came = len(message.get("body", b""))
+        self._bytes += came
+        self._inside.bytes += came
         self._whole = not message.get("more_body", False)
         if self._bytes > self._most:
             raise Refused(413, f"expected at most {self._most:,} bytes")
+        if self._inside.bytes > self._inside.most:
+            wait = {"Retry-After": "1"}
+            raise Refused(503, "too much is being sent; try again in a second", wait)
         return message
+
+    def left(self) -> None:
+        """Its request is over."""
+        self._inside.bytes -= self._bytes
+        self._bytes = 0
 
 
 class _Buckets:

@@ -4,7 +4,6 @@ What a job is lies in its folder: `job.json`, the video, and, once whole, `done/
 read from it. So a job outlives its reader, and the service.
 """
 
-import contextlib
 import json
 import logging
 import queue
@@ -17,17 +16,23 @@ import threading
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import IO, BinaryIO, Literal
 
-from mien.errors import InputError, MienError
+from mien.errors import InputError, MienError, PictureError
 from mien.files import read_json, replacing, write_json
 from mien.serve.engine import Full
+from mien.serve.folders import Own
+from mien.serve.settings import Settings
 from mien.sources.frames import VIDEO_SUFFIXES
 from mien.sources.video import Video
 
 State = Literal["waiting", "running", "done", "failed"]
 
-_JOB, _DONE = "job.json", "done"
+REFUSED = 2
+"""The exit code of a worker whose last line says what is wrong with the video."""
+
+_PREFIX, _JOB, _DONE = "mien-job-", "job.json", "done"
+_FAILED = "the reader of this video failed"
 _ATTEMPTS = 2
 _SWEEP_S = 30.0
 _log = logging.getLogger("mien.serve")
@@ -55,23 +60,19 @@ class Job:
 
 
 class Jobs:
-    """Jobs in `folder`, read one after the other by `command`, a worker's without the folder.
+    """Jobs in a folder, read one after the other by `command`, a worker's without the video.
 
     What an earlier service left waiting or half done there is read again. Finished ones are
-    deleted after `keep_s`. With `folder` None, one that goes with the process.
+    deleted after `settings.keep_s`.
     """
 
-    def __init__(
-        self, folder: Path | None, command: list[str], *, most: int, keep_s: float
-    ) -> None:
-        self._own = tempfile.TemporaryDirectory(prefix="mien-jobs-") if folder is None else None
-        self.folder = Path(self._own.name) if self._own else Path(str(folder))
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._command, self._most, self.keep_s = command, most, keep_s
+    def __init__(self, settings: Settings, command: list[str]) -> None:
+        self._own = Own(settings.jobs_folder)
+        self._settings, self._command = settings, command
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._process: subprocess.Popen[str] | None = None
+        self._reading: tuple[str, subprocess.Popen[str]] | None = None
         self._stopping = threading.Event()
         self._recall()
         self._threads = [
@@ -81,31 +82,28 @@ class Jobs:
         for thread in self._threads:
             thread.start()
 
-    def add(self, video: BinaryIO, suffix: str, *, blur: bool, video_s: float) -> Job:
+    def add(self, video: BinaryIO, suffix: str, *, blur: bool) -> Job:
         """Accept a video: from here on it is on the disk.
 
-        Raises Full if too many wait, PictureError for what is no video, InputError for one of more
-        than `video_s` seconds.
+        Raises Full if too many wait or the disk is full, PictureError for what is no video,
+        InputError for one that is too long or too large.
         """
         with self._lock:
-            if (
-                sum(job.state in ("waiting", "running") for job in self._jobs.values())
-                >= self._most
-            ):
+            if self._stopping.is_set():
+                raise Full("the service is stopping; try again in a while")
+            unfinished = sum(job.finished_at is None for job in self._jobs.values())
+            if unfinished >= self._settings.limits.jobs:
                 raise Full("too many videos wait; try again later")
             suffix = suffix if suffix in VIDEO_SUFFIXES else ".mp4"
             job = Job(secrets.token_urlsafe(16), blur=blur, video=f"video{suffix}")
             self._jobs[job.id] = job
         try:
-            place = self.folder / job.id / job.video
-            with replacing(place) as file:
-                shutil.copyfileobj(video, file, 1 << 20)
-            length = Video(str(place), name="the video").facts.duration_s
-            if length is not None and length > video_s:
-                raise InputError(f"expected a video of at most {video_s:g} s, got {length:.0f} s")
-            self._save(job)
-        except BaseException:
+            self._store(job, video)
+        except BaseException as error:
             self._forget(job.id)
+            if isinstance(error, OSError):
+                _log.error("a video cannot be stored: %s", error.strerror)
+                raise Full("the service has no room for a video; try again later") from error
             raise
         self._waiting.put(job.id)
         return job
@@ -119,98 +117,158 @@ class Jobs:
 
     def files(self, job: Job) -> list[str]:
         """What a finished job has left to be fetched."""
-        done = self.folder / job.id / _DONE
-        return sorted(p.name for p in done.iterdir()) if done.is_dir() else []
+        try:
+            return sorted(path.name for path in (self._place(job.id) / _DONE).iterdir())
+        except FileNotFoundError:
+            return []
 
     def file(self, name: str, file: str) -> Path:
         """A file of a finished job; NoJob if there is none of that name."""
         job = self.get(name)
         if file not in self.files(job):
-            raise NoJob(f"the job has no file {file!r}; it is {job.state}")
-        return self.folder / name / _DONE / file
+            raise NoJob(f"the job has no file {file[:80]!r}; it is {job.state}")
+        return self._place(name) / _DONE / file
 
     def expires_in_s(self, job: Job) -> float | None:
         """Until the job's files are deleted; None before it is finished."""
         if job.finished_at is None:
             return None
-        return max(0.0, job.finished_at + self.keep_s - time.time())
+        return max(0.0, job.finished_at + self._settings.keep_s - time.time())
 
     def remove(self, name: str) -> None:
         """Forget a job and delete its files, finished or not."""
-        job = self.get(name)
+        self.get(name)
         self._forget(name)
-        if job.state == "running" and self._process is not None:
-            self._process.kill()
 
     def close(self) -> None:
-        """Stop reading; what is not finished stays in the folder, if it is not ours."""
-        self._stopping.set()
+        """Stop reading; what is not finished stays in the folder, if it is not temporary."""
+        with self._lock:
+            self._stopping.set()
+            if self._reading:
+                self._reading[1].kill()
         self._waiting.put(None)
-        if self._process is not None:
-            self._process.terminate()
         for thread in self._threads:
-            thread.join(10)
-        if self._own:
-            self._own.cleanup()
+            thread.join()
+        self._own.close()
+
+    def _place(self, name: str) -> Path:
+        return self._own.path / f"{_PREFIX}{name}"
+
+    def _store(self, job: Job, video: BinaryIO) -> None:
+        place = self._place(job.id)
+        place.mkdir(0o700)
+        file = place / job.video
+        with replacing(file) as out:
+            shutil.copyfileobj(video, out, 1 << 20)
+        try:
+            facts = Video(str(file)).facts
+        except PictureError as error:  # where it lies is nobody's business
+            raise PictureError(str(error).replace(str(file), "the file")) from None
+        limits = self._settings.limits
+        if facts.duration_s is not None and facts.duration_s > limits.video_s:
+            most, long = limits.video_s, facts.duration_s
+            raise InputError(f"expected a video of at most {most:g} s, got {long:.0f} s")
+        if facts.width * facts.height > limits.pixels:
+            most, size = limits.pixels, f"{facts.width}x{facts.height}"
+            raise InputError(f"expected a video of at most {most:,} pixels, got {size}")
+        write_json(place / _JOB, asdict(job))
 
     def _recall(self) -> None:
         """Take up what is in the folder; an upload that was cut off is deleted."""
-        for place in sorted(self.folder.iterdir()):
-            if not place.is_dir():
-                continue
+        for place in sorted(self._own.path.glob(f"{_PREFIX}*")):
             try:
                 job = Job(**read_json(place / _JOB))
             except (MienError, TypeError):
                 shutil.rmtree(place, ignore_errors=True)
                 continue
-            if (place / _DONE).is_dir() and job.state != "done":
-                job = replace(job, state="done", finished_at=time.time())
-            if job.state in ("waiting", "running"):
-                job = replace(job, state="waiting")
-                self._waiting.put(job.id)
+            if place != self._place(job.id):
+                continue
             self._jobs[job.id] = job
+            if job.finished_at is None and (place / _DONE).is_dir():
+                self._end(job, "done")
+            elif job.finished_at is None:
+                self._save(replace(job, state="waiting"))
+                self._waiting.put(job.id)
 
     def _work(self) -> None:
         while (name := self._waiting.get()) is not None and not self._stopping.is_set():
             job = self._jobs.get(name)
-            if job is not None:
-                self._run(replace(job, state="running", attempts=job.attempts + 1))
+            if job is None:
+                continue
+            try:
+                self._read(replace(job, state="running", attempts=job.attempts + 1))
+            except Exception:  # noqa: BLE001 - the others are still to be read
+                _log.exception("a video was not read")
+                self._end(job, "failed", _FAILED)
 
-    def _run(self, job: Job) -> None:
+    def _read(self, job: Job) -> None:
         self._save(job)
-        place = self.folder / job.id
-        command = [*self._command, str(place / job.video)]
-        command.append("--blur" if job.blur else "--no-blur")
-        with (
-            tempfile.TemporaryFile("w+") as errors,
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
-        ):
-            self._process = process
-            assert process.stdout is not None
-            for line in process.stdout:
-                done, total = json.loads(line)
-                self._update(replace(job, frames=done, total=total))
-            code = process.wait()
-            self._process = None
+        place, began, most_s = (
+            self._place(job.id),
+            time.monotonic(),
+            self._settings.limits.reading_s,
+        )
+        _tidy(place)
+        with tempfile.TemporaryFile("w+") as errors:
+            code = self._run(job, errors, most_s)
             errors.seek(0)
             told = errors.read().strip().splitlines()
-        if self._stopping.is_set() or job.id not in self._jobs:
-            return
-        job = self._jobs[job.id]
-        if (place / _DONE).is_dir():
-            self._save(replace(job, state="done", finished_at=time.time()))
+        known = self._jobs.get(job.id)
+        if known is None:  # removed: what its reader wrote since goes too
+            shutil.rmtree(place, ignore_errors=True)
+        elif (place / _DONE).is_dir():
+            self._end(known, "done")
+        elif self._stopping.is_set():
+            _tidy(place)
+        elif time.monotonic() - began >= most_s:
+            self._end(known, "failed", f"reading it took longer than {most_s:g} s; send less")
         elif code < 0 and job.attempts < _ATTEMPTS:  # killed: not the video's fault
-            self._save(replace(job, state="waiting"))
+            self._save(replace(known, state="waiting"))
             self._waiting.put(job.id)
+        elif code == REFUSED and told:
+            self._end(known, "failed", told[-1])
         else:
-            reason = told[-1] if told and code == 2 else "the reader of this video failed"
-            self._save(replace(job, state="failed", error=reason, finished_at=time.time()))
-        with contextlib.suppress(FileNotFoundError):
-            if self._jobs[job.id].finished_at:
-                (place / job.video).unlink()
+            _log.error("a video's reader ended with %d: %s", code, (told or [""])[-1])
+            self._end(known, "failed", _FAILED)
+
+    def _run(self, job: Job, errors: IO[str], most_s: float) -> int:
+        """The exit code of the process that reads it; its progress is taken up on the way."""
+        command = [*self._command, str(self._place(job.id) / job.video)]
+        command.append("--blur" if job.blur else "--no-blur")
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the service, which decides
+        ) as process:
+            with self._lock:
+                self._reading = (job.id, process)
+                if self._stopping.is_set() or job.id not in self._jobs:
+                    process.kill()
+            late = threading.Timer(most_s, process.kill)
+            late.start()
+            try:
+                for line in process.stdout or ():
+                    done, total = json.loads(line)
+                    self._update(replace(job, frames=done, total=total))
+                return process.wait()
+            finally:
+                late.cancel()
+                process.kill()
+                with self._lock:
+                    self._reading = None
+
+    def _end(self, job: Job, state: State, error: str | None = None) -> None:
+        """The job is finished: its video goes at once, the rest when its time is over."""
+        place = self._place(job.id)
+        _tidy(place)
+        self._save(replace(job, state=state, error=error, finished_at=time.time()))
+        (place / job.video).unlink(missing_ok=True)
 
     def _sweep(self) -> None:
-        while not self._stopping.wait(min(_SWEEP_S, self.keep_s)):
+        while not self._stopping.wait(min(_SWEEP_S, self._settings.keep_s)):
             for job in list(self._jobs.values()):
                 if self.expires_in_s(job) == 0:
                     self._forget(job.id)
@@ -218,7 +276,9 @@ class Jobs:
     def _forget(self, name: str) -> None:
         with self._lock:
             self._jobs.pop(name, None)
-        shutil.rmtree(self.folder / name, ignore_errors=True)
+            if self._reading and self._reading[0] == name:
+                self._reading[1].kill()
+        shutil.rmtree(self._place(name), ignore_errors=True)
 
     def _update(self, job: Job) -> None:
         with self._lock:
@@ -226,15 +286,30 @@ class Jobs:
                 self._jobs[job.id] = job
 
     def _save(self, job: Job) -> None:
-        self._update(job)
-        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-            if (self.folder / job.id).is_dir():
-                write_json(self.folder / job.id / _JOB, asdict(job))
+        """Remember the job as it is now, on the disk too if that can be."""
+        with self._lock:
+            if job.id not in self._jobs:  # removed meanwhile
+                return
+            self._jobs[job.id] = job
+            try:
+                write_json(self._place(job.id) / _JOB, asdict(job))
+            except OSError as error:  # a full disk; a later service would read it again
+                _log.error("the state of a job cannot be stored: %s", error.strerror)
 
 
-def worker_command(model: str, detector: str, video_s: float) -> list[str]:
+def _tidy(place: Path) -> None:
+    """Delete what a killed reader left half-written."""
+    for left in place.glob(".*"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def worker_command(settings: Settings, detector: str) -> list[str]:
     """The command of a process that reads a job."""
-    return [
-        *(sys.executable, "-m", "mien.serve.worker", "--model", model),
-        *("--detector", detector, "--seconds", str(video_s)),
+    command = [
+        *(sys.executable, "-m", "mien.serve.worker", "--model", settings.model),
+        *("--detector", detector, "--seconds", str(settings.limits.video_s)),
     ]
+    return command if settings.threads is None else [*command, "--threads", str(settings.threads)]

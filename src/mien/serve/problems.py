@@ -1,13 +1,14 @@
 """Errors as problem details (RFC 9457), never a traceback."""
 
-import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 from starlette.exceptions import HTTPException
 
 from mien.errors import MienError
@@ -15,11 +16,21 @@ from mien.serve.engine import Full
 from mien.serve.jobs import NoJob
 
 MEDIA_TYPE = "application/problem+json"
-_log = logging.getLogger("mien.serve")
+_MOST = 1000  # characters; a detail may quote what was sent
+
+
+_FULL: JsonDict = {
+    "type": "about:blank",
+    "title": "Service Unavailable",
+    "status": 503,
+    "detail": "too many pictures wait; try again in a second",
+}
 
 
 class Problem(BaseModel):
     """What went wrong, and what to do (RFC 9457)."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_FULL]})
 
     type: str = Field("about:blank", description="A URI that names the kind of problem.")
     title: str = Field(description="The HTTP status in words.")
@@ -27,19 +38,14 @@ class Problem(BaseModel):
     detail: str = Field(description="What was expected, what came, what to do now.")
 
 
-class Refused(Exception):
+class Refused(HTTPException):
     """A request that is answered with a problem."""
 
-    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.headers = status, detail, headers
 
-
-def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The response that tells it."""
-    told = Problem(
-        type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=detail
-    )
+    title = HTTPStatus(status).phrase
+    told = Problem(type="about:blank", title=title, status=status, detail=detail[:_MOST])
     return JSONResponse(told.model_dump(), status, headers, MEDIA_TYPE)
 
 
@@ -49,11 +55,7 @@ def too_busy(detail: str) -> JSONResponse:
 
 
 def tell_problems(app: FastAPI) -> None:
-    """Make every error of `app` a problem."""
-
-    @app.exception_handler(Refused)
-    async def refused(_request: Request, error: Refused) -> JSONResponse:
-        return problem(error.status, error.detail, error.headers)
+    """Make every error that `app` foresees a problem; the rest is the guard's."""
 
     @app.exception_handler(Full)
     async def full(_request: Request, error: Full) -> JSONResponse:
@@ -69,16 +71,11 @@ def tell_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_request: Request, error: HTTPException) -> JSONResponse:
-        return problem(error.status_code, str(error.detail), dict(error.headers or {}))
+        return problem(error.status_code, str(error.detail), error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         return problem(422, "; ".join(_told(e) for e in error.errors()[:3]))
-
-    @app.exception_handler(Exception)
-    async def unforeseen(_request: Request, error: Exception) -> JSONResponse:
-        _log.exception("unforeseen", exc_info=error)
-        return problem(500, "the service failed at this request; its log says more")
 
 
 def _told(error: dict[str, Any]) -> str:

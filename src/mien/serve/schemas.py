@@ -3,9 +3,41 @@
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from mien.stream import Seen
 from mien.types import Reading, Status
+
+_ANSWER: JsonDict = {
+    "model": "mien-s",
+    "pictures": [
+        {
+            "name": "me.jpg",
+            "readings": [
+                {
+                    "box": {"x": 178, "y": 63, "width": 90, "height": 113},
+                    "score": 0.93,
+                    "label": "happy",
+                    "confidence": 0.92,
+                    "expressions": {"happy": 0.92, "neutral": 0.06, "angry": 0.02},
+                    "status": "ok",
+                    "face_id": None,
+                    "smoothed": None,
+                }
+            ],
+            "error": None,
+        }
+    ],
+}
+_JOB: JsonDict = {
+    "id": "3q0sZcWnqk1cY5mJ0m7b3A",
+    "state": "done",
+    "frames": 250,
+    "total": 250,
+    "error": None,
+    "files": ["overlay.mp4", "segments.csv", "table.csv", "table.jsonl"],
+    "expires_in_s": 3594.2,
+}
 
 
 class Asked(BaseModel):
@@ -61,6 +93,8 @@ class PictureOut(BaseModel):
 class Answer(BaseModel):
     """A picture each, in the order they came."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_ANSWER]})
+
     model: str
     pictures: list[PictureOut]
 
@@ -96,6 +130,8 @@ class Health(BaseModel):
 class JobOut(BaseModel):
     """A video and how far it has been read."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_JOB]})
+
     id: str
     state: Literal["waiting", "running", "done", "failed"]
     frames: int = Field(description="Read so far.")
@@ -105,10 +141,10 @@ class JobOut(BaseModel):
     expires_in_s: float | None = Field(description="Until its files are deleted.")
 
 
-def picture_out(name: str, seen: Seen, most: int) -> PictureOut:
-    """A picture's answer, its `most` largest faces."""
+def picture_out(name: str, seen: Seen) -> PictureOut:
+    """A picture's answer."""
     error = next((r.error for r in seen.readings if r.status == "unreadable"), None)
-    found = [reading_out(r) for r in seen.readings if r.face is not None][:most]
+    found = [reading_out(r) for r in seen.readings if r.face is not None]
     return PictureOut(name=name, readings=found, error=error)
 
 

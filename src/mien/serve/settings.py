@@ -7,7 +7,7 @@ from mien.bundle import DEFAULT
 from mien.errors import InputError
 
 _MB = 2**20
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,14 +17,18 @@ class Limits:
     request_bytes: int = 20 * _MB
     """Of a request with pictures, and of a frame of a stream."""
     pixels: int = 25_000_000
-    """Of a picture, decoded."""
+    """Of a picture or a frame of a video, decoded."""
     files: int = 16
     """Pictures in a request."""
     faces: int = 64
-    """Of a picture: the largest ones are answered."""
+    """Of a picture: the largest ones are read."""
+    bytes_at_once: int = 400 * _MB
+    """Of all requests that are in the service; beyond it, 503."""
     video_bytes: int = 200 * _MB
     video_s: float = 600
     """Duration of a video."""
+    reading_s: float = 3600
+    """Until the reading of a video is given up."""
     jobs: int = 16
     """Videos that wait or are read."""
     streams: int = 16
@@ -32,7 +36,7 @@ class Limits:
     requests_per_minute: int = 600
     """From one address; 0 for no limit."""
     body_s: float = 30
-    """For a request's body to arrive."""
+    """For a request's body to arrive; for a video, longer by as much as it may be larger."""
     queue: int = 64
     """Pictures that wait; beyond it, 503."""
 
@@ -48,7 +52,7 @@ class Settings:
     """Faces of several requests that share a run of the network; 1 for none."""
     wait_s: float = 0.002
     """How long a picture waits for others to share a run with."""
-    hosts: tuple[str, ...] = _LOOPBACK
+    hosts: tuple[str, ...] = LOOPBACK
     """Names under which the service is asked for; others are refused (DNS rebinding)."""
     api_key: str | None = None
     urls: bool = False
@@ -61,7 +65,9 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or self.limits.queue < 1:
-            raise InputError("expected a batch and a queue of at least 1")
+        if self.batch < 1 or self.limits.queue < self.limits.files:
+            raise InputError("expected a batch of at least 1, a queue of at least `files` pictures")
+        if self.keep_s <= 0:
+            raise InputError("expected files to be kept for some time")
         if self.api_key is not None and len(self.api_key) < 16:
             raise InputError("expected an API key of at least 16 characters")

@@ -9,11 +9,14 @@ from starlette.websockets import WebSocketState
 from mien.errors import MienError
 from mien.faces.tracking import Tracker
 from mien.recognizer import tracked
-from mien.serve.engine import Engine, Full
+from mien.serve.engine import Engine
 from mien.serve.figures import Counts
 from mien.serve.schemas import picture_out
 from mien.serve.settings import Settings
 from mien.serve.uploads import load_frame
+
+PROTOCOL = "mien"
+"""Chosen where a browser offers it, beside its key."""
 
 _TOO_BIG, _TRY_LATER = 1009, 1013
 
@@ -27,7 +30,7 @@ class Streams:
 
     async def serve(self, socket: WebSocket) -> None:
         """Answer the frames of one camera until it ends; one too many is sent away."""
-        await socket.accept()
+        await socket.accept(PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None)
         if self._open >= self._settings.limits.streams:
             await socket.close(_TRY_LATER, "too many cameras; try again later")
             return
@@ -35,7 +38,7 @@ class Streams:
         self._counts.streams.set(self._open)
         try:
             await _Stream(socket, self._engine, self._settings, self._counts).run()
-        except WebSocketDisconnect:
+        except* WebSocketDisconnect:
             pass
         finally:
             self._open -= 1
@@ -57,25 +60,27 @@ class _Stream:
         self._started = time.monotonic()
 
     async def run(self) -> None:
-        reading = asyncio.create_task(self._answer())
-        try:
-            while True:
-                message = await self._socket.receive()
-                if message["type"] == "websocket.disconnect":
-                    return
-                data = message.get("bytes")
-                if data is None:
-                    await self._say({"error": "expected frames as binary JPEG messages"})
-                    continue
-                if len(data) > self._settings.limits.request_bytes:
-                    await self._socket.close(_TOO_BIG, "the frame is too large")
-                    return
-                self._dropped += self._newest is not None
-                self._counts.dropped.inc(self._newest is not None)
-                self._newest = data
-                self._come.set()
-        finally:
-            reading.cancel()
+        async with asyncio.TaskGroup() as group:  # the end of either is the end of both
+            answering = group.create_task(self._answer())
+            await self._take()
+            answering.cancel()
+
+    async def _take(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            data = message.get("bytes")
+            if data is None:
+                await self._say({"error": "expected frames as binary messages, one picture each"})
+                continue
+            if len(data) > self._settings.limits.request_bytes:
+                await self._socket.close(_TOO_BIG, "the frame is too large")
+                return
+            self._dropped += self._newest is not None
+            self._counts.dropped.inc(self._newest is not None)
+            self._newest = data
+            self._come.set()
 
     async def _answer(self) -> None:
         while True:
@@ -92,10 +97,10 @@ class _Stream:
         told: dict[str, object] = {"frame": number, "time_s": round(time_s, 3)}
         try:
             load = load_frame("frame", data, self._settings, index=number, time_s=time_s)
-            seen = await asyncio.wrap_future(self._engine.submit(load))
-        except (MienError, Full) as error:
+            seen = await asyncio.wrap_future(self._engine.submit(load)[0])
+        except MienError as error:
             return told | {"error": str(error), "readings": [], "dropped": self._dropped}
-        answer = picture_out("frame", tracked(seen, self._tracker), self._settings.limits.faces)
+        answer = picture_out("frame", tracked(seen, self._tracker))
         readings = [r.model_dump() for r in answer.readings]
         return told | {"readings": readings, "dropped": self._dropped}
 

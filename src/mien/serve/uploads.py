@@ -1,15 +1,17 @@
 """A request's body → pictures to be loaded, every limit kept before anything is decoded."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartParser
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from mien.errors import PictureError
+from mien.errors import MienError, PictureError
 from mien.serve.problems import Refused
 from mien.serve.schemas import Asked, AskedAll
 from mien.serve.settings import Settings
@@ -31,62 +33,86 @@ async def uploads(request: Request, settings: Settings) -> list[Upload]:
     """The pictures of a multipart or JSON request; Refused if it holds none, or too many."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        found = await _from_form(request, settings)
-    elif kind == "application/json":
-        found = _from_json(await request.body(), settings)
-    else:
-        raise Refused(415, f"expected multipart/form-data or application/json, got {kind[:80]!r}")
-    if not found:
-        raise Refused(422, f"expected at least one picture, in a part named {FIELD}")
-    if len(found) > settings.limits.files:
-        most = settings.limits.files
-        raise Refused(413, f"expected at most {most} pictures, got {len(found)}")
-    return found
+        return await _from_form(request, settings)
+    if kind == "application/json":
+        return await _from_json(await request.body(), settings)
+    raise Refused(415, f"expected multipart/form-data or application/json, got {kind[:80]!r}")
+
+
+class _InMemory(MultiPartParser):
+    """Nothing of a picture is stored; Starlette would put the large ones into files."""
+
+    spool_max_size = 2**40
 
 
 async def _from_form(request: Request, settings: Settings) -> list[Upload]:
-    # Beyond this, Starlette would write parts to a file; nothing of a picture is stored.
-    MultiPartParser.spool_max_size = settings.limits.request_bytes + 1
-    found = []
-    async with request.form(max_files=settings.limits.files + 1, max_fields=8) as form:
-        for part in form.getlist(FIELD):
-            if not isinstance(part, UploadFile):
-                raise Refused(422, f"expected {FIELD} to be files, got text")
-            name = (part.filename or "picture")[:200]
-            found.append(_upload(name, await part.read(), settings))
-    return found
-
-
-def _from_json(body: bytes, settings: Settings) -> list[Upload]:
+    most = settings.limits.files
+    parser = _InMemory(request.headers, request.stream(), max_files=most + 1, max_fields=8)
     try:
-        asked = AskedAll.model_validate_json(body)
+        form = await parser.parse()
+    except (MultiPartException, UnicodeError) as error:
+        raise Refused(400, f"the form cannot be read: {error}") from None
+    try:
+        parts = form.getlist(FIELD)
+        _check_number(len(parts), most)
+        return [await _from_part(part, settings) for part in parts]
+    finally:
+        await form.close()
+
+
+async def _from_part(part: UploadFile | str, settings: Settings) -> Upload:
+    if not isinstance(part, UploadFile):
+        raise Refused(422, f"expected {FIELD} to be files, got text; give a file's name")
+    return _upload(part.filename or "picture", await part.read(), settings)
+
+
+async def _from_json(body: bytes, settings: Settings) -> list[Upload]:
+    try:
+        asked = await run_in_threadpool(AskedAll.model_validate_json, body)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "body"
         raise Refused(422, f"{place}: {first['msg']}") from None
-    return [_asked(one, number, settings) for number, one in enumerate(asked.pictures)]
+    _check_number(len(asked.pictures), settings.limits.files)
+    for number, one in enumerate(asked.pictures):
+        if (one.base64 is None) == (one.url is None):
+            raise Refused(422, f"pictures.{number}: expected either base64 or url")
+        if one.url is not None and not settings.urls:
+            raise Refused(422, f"pictures.{number}: this service fetches no addresses; send base64")
+    share = settings.limits.request_bytes // len(asked.pictures)
+    named = [(one.name or f"picture {number}", one) for number, one in enumerate(asked.pictures)]
+    return await asyncio.gather(*(_asked(name, one, share, settings) for name, one in named))
 
 
-def _asked(one: Asked, number: int, settings: Settings) -> Upload:
-    name = one.name or f"picture {number}"
-    if (one.base64 is None) == (one.url is None):
-        raise Refused(422, f"pictures.{number}: expected either base64 or url")
-    if one.base64 is not None:
-        return _upload(name, from_base64(one.base64), settings)
-    if not settings.urls:
-        raise Refused(422, f"pictures.{number}: this service fetches no addresses; send base64")
-    address = one.url or ""
+def _check_number(pictures: int, most: int) -> None:
+    if pictures == 0:
+        raise Refused(422, f"expected at least one picture, in a part named {FIELD}")
+    if pictures > most:
+        raise Refused(413, f"expected at most {most} pictures, got {pictures}")
 
-    def load() -> Frame:
-        from mien.sources.remote import fetch
 
-        data = fetch(address, max_bytes=settings.limits.request_bytes)
-        return _frame(name, data, settings)
+async def _asked(name: str, one: Asked, most_bytes: int, settings: Settings) -> Upload:
+    if one.url is None:
+        text = one.base64 or ""
+        return Upload(name, lambda: _frame(name, from_base64(text), settings))
+    from mien.sources.remote import fetch
 
-    return Upload(name, load)
+    try:  # not where pictures are found: a slow address would stop those of others
+        data = await run_in_threadpool(fetch, one.url, max_bytes=most_bytes)
+    except MienError as error:
+        return Upload(name, _raising(error))
+    return _upload(name, data, settings)
+
+
+def _raising(error: MienError) -> Callable[[], Frame]:
+    def load() -> NoReturn:
+        raise error
+
+    return load
 
 
 def _upload(name: str, data: bytes, settings: Settings) -> Upload:
+    name = name[:200].encode(errors="replace").decode()  # a form can say what is no text
     return Upload(name, lambda: _frame(name, data, settings))
 
 

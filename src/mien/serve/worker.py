@@ -5,7 +5,9 @@ out as lines of JSON.
 """
 
 import argparse
+import contextlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -13,13 +15,14 @@ from mien.analyse import Outputs, analyse
 from mien.errors import MienError
 from mien.files import replacing_folder
 from mien.recognizer import Recognizer
+from mien.serve.jobs import REFUSED
 from mien.sources import Cut
 
 TABLE, LINES, OVERLAY, SEGMENTS = "table.csv", "table.jsonl", "overlay.mp4", "segments.csv"
 
 
-def read(video: Path, model: str, detector: str, *, seconds: float, blur: bool) -> None:
-    """Read `video` into the folder `done` beside it."""
+def read(video: Path, recognizer: Recognizer, *, seconds: float, blur: bool) -> None:
+    """Read `video` into the folder `done` beside it; its tables know it by its name alone."""
     done, total = 0, None
 
     def tell(frames: int = 0) -> None:
@@ -33,13 +36,13 @@ def read(video: Path, model: str, detector: str, *, seconds: float, blur: bool) 
         total = frames
         tell()
 
-    with replacing_folder(video.parent / "done") as out:
+    with contextlib.chdir(video.parent), replacing_folder(video.parent / "done") as out:
         outputs = Outputs(
             (out / TABLE, out / LINES), video=out / OVERLAY, segments=out / SEGMENTS, blur=blur
         )
         analyse(
-            Recognizer(model, detector=detector),
-            str(video),
+            recognizer,
+            video.name,
             outputs,
             cut=Cut(end_s=seconds),
             begin=begin,
@@ -53,14 +56,18 @@ def main() -> None:
     parser.add_argument("video", type=Path)
     parser.add_argument("--model", required=True)
     parser.add_argument("--detector", required=True)
+    parser.add_argument("--threads", type=int)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--blur", action=argparse.BooleanOptionalAction, default=False)
     given = parser.parse_args()
+    if hasattr(os, "nice"):
+        os.nice(5)  # somebody waits for a picture's answer
     try:
-        read(given.video, given.model, given.detector, seconds=given.seconds, blur=given.blur)
+        recognizer = Recognizer(given.model, detector=given.detector, threads=given.threads)
+        read(given.video.resolve(), recognizer, seconds=given.seconds, blur=given.blur)
     except MienError as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+        sys.exit(REFUSED)
 
 
 if __name__ == "__main__":

@@ -14,33 +14,52 @@ function say(words, isError = false) {
   $("status").classList.toggle("error", isError);
 }
 
-async function ask(path, options) {
+// The key of a service that asks for one; it goes when the tab is closed.
+const key = () => sessionStorage.getItem("key");
+
+async function ask(path, options = {}) {
   let answer;
   try {
-    answer = await fetch(path, options);
+    answer = await fetch(path, { ...options, headers: key() ? { Authorization: `Bearer ${key()}` } : {} });
   } catch {
     throw new Error("The service does not answer; is it still running?");
   }
-  if (answer.ok) return answer.status === 204 ? null : answer.json();
+  if (answer.ok) return answer;
+  if (answer.status === 401 && await askKey()) return ask(path, options);
   const problem = await answer.json().catch(() => ({}));
   throw new Error(problem.detail ?? `The service answered ${answer.status}.`);
 }
 
+const askJson = async (path, options) => (await ask(path, options)).json();
+
+// Whether a key was given.
+function askKey() {
+  const dialog = $("ask-key");
+  $("key").value = "";
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((done) => {
+    dialog.addEventListener("close", () => {
+      const given = dialog.returnValue === "ok" && $("key").value.trim();
+      if (given) sessionStorage.setItem("key", given);
+      done(Boolean(given));
+    }, { once: true });
+  });
+}
+
 // Pictures
 
-async function readPictures(files) {
-  for (const file of files) {
-    say(`Reading ${file.name} …`);
-    const form = new FormData();
-    form.append("pictures", file);
-    const answer = await ask("v1/recognize", { method: "POST", body: form });
-    const [picture] = answer.pictures;
-    await showPicture(file, picture);
-    picture.readings.forEach((reading) => note(file.name, "", reading));
-    const count = picture.readings.length;
-    say(count ? `${file.name}: ${count} face${count > 1 ? "s" : ""}, ${picture.readings.map((r) => r.label).join(", ")}.`
-      : `${file.name}: no face found.`);
-  }
+async function readPicture(file) {
+  say(`Reading ${file.name} …`);
+  const form = new FormData();
+  form.append("pictures", file);
+  const answer = await askJson("v1/recognize", { method: "POST", body: form });
+  const [picture] = answer.pictures;
+  await showPicture(file, picture);
+  picture.readings.forEach((reading) => note(file.name, "", reading));
+  const count = picture.readings.length;
+  say(count ? `${file.name}: ${count} face${count > 1 ? "s" : ""}, ${picture.readings.map((r) => r.label).join(", ")}.`
+    : `${file.name}: no face found.`);
 }
 
 async function showPicture(file, picture) {
@@ -91,7 +110,7 @@ function mark(pen, readings, image, width) {
     const told = `${reading.face_id == null ? "" : `${reading.face_id}: `}${reading.label} ${percent(reading.confidence)}`;
     const above = y > size * 1.5 ? y - size * 1.4 : y + h;
     pen.fillRect(x - line / 2, above, pen.measureText(told).width + size * 0.6, size * 1.4);
-    pen.fillStyle = "#000";
+    pen.fillStyle = reading.label === "sad" ? "#fff" : "#000"; // at least 4.5 : 1 on its colour
     pen.fillText(told, x + size * 0.25, above + size * 1.02);
   }
 }
@@ -102,7 +121,7 @@ function cards(readings) {
   readings.forEach((reading, number) => {
     const card = document.createElement("div");
     card.className = "face";
-    const title = document.createElement("h3");
+    const title = document.createElement("h2");
     title.textContent = `Face ${reading.face_id ?? number + 1}: ${words(reading)}`;
     const list = document.createElement("dl");
     for (const [label, value] of Object.entries(reading.smoothed ?? reading.expressions)) {
@@ -128,7 +147,7 @@ async function readVideo(file) {
   const form = new FormData();
   form.append("video", file);
   form.append("blur", $("blur").checked);
-  let job = await ask("v1/videos", { method: "POST", body: form });
+  let job = await askJson("v1/videos", { method: "POST", body: form });
   const bar = $("progress");
   bar.hidden = false;
   try {
@@ -138,7 +157,7 @@ async function readVideo(file) {
       else bar.removeAttribute("value");
       say(job.state === "waiting" ? `${file.name} waits for its turn …` : `${file.name}: ${job.frames} frames read …`);
       await new Promise((done) => setTimeout(done, 500));
-      job = await ask(`v1/videos/${job.id}`);
+      job = await askJson(`v1/videos/${job.id}`);
     }
   } finally {
     bar.hidden = true;
@@ -153,24 +172,26 @@ async function showVideo(file, job) {
   figure.className = "picture";
   const video = document.createElement("video");
   video.controls = true;
-  video.src = `v1/videos/${job.id}/overlay.mp4`;
-  video.style.maxWidth = "100%";
+  video.setAttribute("aria-label", `${file.name} with its faces marked`);
   const caption = document.createElement("figcaption");
   caption.textContent = `${file.name} `;
+  let table = "";
   for (const name of job.files) {
+    const data = await (await ask(`v1/videos/${job.id}/${name}`)).blob(); // neither links nor videos send a key
     const link = document.createElement("a");
-    link.href = `v1/videos/${job.id}/${name}`;
+    link.href = URL.createObjectURL(data);
     link.download = name;
     link.textContent = name;
     caption.append(link, " ");
+    if (name === "overlay.mp4") video.src = link.href;
+    if (name === "table.jsonl") table = await data.text();
   }
   const lines = document.createElement("div");
   lines.className = "timeline";
   figure.append(video, caption, lines);
   $("results").prepend(figure);
-  const text = await (await fetch(`v1/videos/${job.id}/table.jsonl`)).text();
   const timelines = new Timelines(lines);
-  for (const line of text.split("\n").filter(Boolean)) {
+  for (const line of table.split("\n").filter(Boolean)) {
     const reading = JSON.parse(line);
     if (!reading.label) continue;
     timelines.add(reading.face_id ?? 0, reading.time_s, reading.smoothed ?? reading.expressions);
@@ -239,8 +260,11 @@ class Timelines {
 
 const camera = { stream: null, socket: null, timelines: null };
 
+const hex = (text) => [...new TextEncoder().encode(text)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
 async function startCamera() {
   if (!navigator.mediaDevices) throw new Error("The browser gives the camera only to https pages and to this machine's own.");
+  await ask("v1/models"); // a socket does not say that it wants a key
   try {
     camera.stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 } }, audio: false });
   } catch (error) {
@@ -256,7 +280,7 @@ async function startCamera() {
   camera.timelines = new Timelines($("timeline"), 30);
   const address = new URL("v1/stream", location.href);
   address.protocol = address.protocol.replace("http", "ws");
-  camera.socket = new WebSocket(address);
+  camera.socket = new WebSocket(address, key() ? ["mien", `key.${hex(key())}`] : ["mien"]);
   camera.socket.onopen = () => { say("The camera is on."); sendFrame(); };
   camera.socket.onmessage = (event) => { showFrame(JSON.parse(event.data)); sendFrame(); };
   camera.socket.onclose = (event) => { if (camera.stream) stopCamera(event.reason || "The service closed the stream."); };
@@ -292,7 +316,10 @@ function showFrame(answer) {
   const overlay = $("overlay");
   overlay.width = frame.width;
   overlay.height = frame.height;
-  mark(overlay.getContext("2d"), answer.readings, frame, overlay.width);
+  const pen = overlay.getContext("2d");
+  if ($("blur").checked) pen.drawImage(frame, 0, 0); // the film behind is ahead of its readings
+  mark(pen, answer.readings, frame, overlay.width);
+  if ($("status").classList.contains("error")) say("The camera is on.");
   $("faces").replaceChildren(...cards(answer.readings).children);
   for (const reading of answer.readings) {
     camera.timelines.add(reading.face_id ?? 0, answer.time_s, reading.smoothed ?? reading.expressions);
@@ -347,20 +374,23 @@ function download() {
   link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   link.download = "mien.csv";
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
 // What the hands do
 
+const isVideo = (file) => file.type.startsWith("video/") || /\.(avi|m4v|mkv|mov|mp4|mpe?g|m?ts|webm)$/i.test(file.name);
+
 async function read(files) {
-  try {
-    for (const file of files) {
-      if (file.type.startsWith("video/")) await readVideo(file);
-      else await readPictures([file]);
+  const errors = [];
+  for (const file of files) {
+    try {
+      await (isVideo(file) ? readVideo(file) : readPicture(file));
+    } catch (error) {
+      errors.push(error.message);
     }
-  } catch (error) {
-    say(error.message, true);
   }
+  if (errors.length) say(errors.join(" "), true);
 }
 
 $("files").addEventListener("change", async (event) => {
@@ -387,4 +417,4 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
   });
 }
 
-ask("version").then((v) => { $("model").textContent = `mien ${v.mien}, ${v.model}, ${v.detector}.`; }).catch((error) => say(error.message, true));
+askJson("version").then((v) => { $("model").textContent = `mien ${v.mien}, ${v.model}, ${v.detector}.`; }).catch((error) => say(error.message, true));

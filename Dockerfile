@@ -1,0 +1,20 @@
+# mien serve, without PyTorch, as a user who may write to /data alone.
+FROM python:3.12-slim AS build
+WORKDIR /build
+COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY src src
+RUN python -m venv /opt/mien && /opt/mien/bin/pip install --no-cache-dir '.[serve]'
+
+FROM python:3.12-slim
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin mien \
+    && install -d -o mien -m 700 /data /data/jobs
+COPY --from=build /opt/mien /opt/mien
+ENV PATH=/opt/mien/bin:$PATH MIEN_HOME=/data PYTHONDONTWRITEBYTECODE=1
+USER mien
+VOLUME /data
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["python", "-c", \
+    "from urllib.request import Request, urlopen as ask; \
+    ask(Request('http://127.0.0.1:8000/readyz', headers={'Host': 'localhost'}), timeout=4)"]
+ENTRYPOINT ["mien", "serve", "--host", "0.0.0.0", "--jobs", "/data/jobs"]
+CMD ["--allow-host", "localhost"]

@@ -1,0 +1,97 @@
+"""A service in this process, and one in a process of its own."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from mien.serve.app import create
+from mien.serve.settings import Limits, Settings
+
+Start = Callable[..., "Running"]
+
+
+def settings(**chosen: Any) -> Settings:
+    """Those of a test's service: no limit of rate, and the name that TestClient asks for."""
+    limits = Limits(**{"requests_per_minute": 0, **chosen.pop("limits", {})})
+    return Settings(hosts=("testserver",), detector="haar", threads=1, limits=limits, **chosen)
+
+
+@contextlib.contextmanager
+def asking(**chosen: Any) -> Iterator[TestClient]:
+    """A client of a service of its own; an error there is an answer, not an exception here."""
+    with TestClient(create(settings(**chosen)), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    with asking() as found:
+        yield found
+
+
+@dataclass
+class Running:
+    """`mien serve` in a process."""
+
+    process: "subprocess.Popen[str]"
+    address: str
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+    def stop(self, how: int = signal.SIGTERM) -> str:
+        """What it wrote since it was ready."""
+        self.process.send_signal(how)
+        return self.process.communicate(timeout=20)[1]
+
+
+@pytest.fixture(scope="module")
+def start(mien_home: Path) -> Iterator[Start]:
+    """`start(*options)`: a running service; it ends with the module."""
+    running: list[Running] = []
+
+    def begin(*options: str, **environment: str) -> Running:
+        command = [sys.executable, "-m", "mien", "serve", "--port", "0", "--detector", "haar"]
+        process = subprocess.Popen(
+            [*command, "--threads", "1", "--rate", "0", *options],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+        )
+        timer = threading.Timer(30, process.kill)
+        timer.start()
+        line = ""
+        while not line.startswith("mien: http://"):
+            line = process.stderr.readline()
+            assert line, f"it ended with {process.wait()}"
+        timer.cancel()
+        running.append(Running(process, line.split()[1]))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        if one.process.poll() is None:
+            one.stop()
+
+
+@pytest.fixture(scope="module")
+def running(start: Start) -> Running:
+    return start()
+
+
+@pytest.fixture
+def http(running: Running) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=running.address, timeout=20) as found:
+        yield found

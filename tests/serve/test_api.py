@@ -1,0 +1,260 @@
+"""What can be asked, and what comes back."""
+
+import base64
+import io
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mien
+from mien.demo import PORTRAIT
+from mien.serve.problems import MEDIA_TYPE, Problem
+from mien.serve.schemas import Answer, JobOut, VersionOut
+from tests.serve.conftest import asking
+
+PATH = "/v1/recognize"
+PHOTO = PORTRAIT.read_bytes()
+
+
+def files(*pictures: bytes, field: str = "pictures"):
+    return [(field, (f"{number}.jpg", data)) for number, data in enumerate(pictures)]
+
+
+def as_json(*pictures: bytes) -> dict[str, object]:
+    return {"pictures": [{"base64": base64.b64encode(data).decode()} for data in pictures]}
+
+
+def picture(size: tuple[int, int], format: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, "#808080").save(out, format, **options)
+    return out.getvalue()
+
+
+def test_a_photo_is_answered_as_the_package_would(client):
+    answer = Answer.model_validate(client.post(PATH, files=files(PHOTO)).json())
+    expected = mien.Recognizer(detector="haar").recognize(PHOTO)[0]
+    (reading,) = answer.pictures[0].readings
+    assert reading.label == expected.label == "happy"
+    assert reading.expressions == pytest.approx(expected.expressions)
+    assert reading.box.model_dump() == expected.to_dict()["box"]
+
+
+def test_base64_and_data_urls_are_answered_as_files_are(client):
+    told = as_json(PHOTO)
+    told["pictures"].append({"name": "a", "base64": f"data:image/jpeg;base64,{_text(PHOTO)}"})
+    sent = client.post(PATH, json=told).json()["pictures"]
+    assert [p["name"] for p in sent] == ["picture 0", "a"]
+    expected = client.post(PATH, files=files(PHOTO)).json()["pictures"][0]["readings"]
+    assert sent[0]["readings"] == sent[1]["readings"] == expected
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def test_of_many_pictures_a_bad_one_is_told_beside_the_others(client):
+    answer = client.post(PATH, files=files(PHOTO, b"nonsense", picture((40, 40), "PNG")))
+    first, bad, empty = answer.json()["pictures"]
+    assert answer.status_code == 200
+    assert len(first["readings"]) == 1
+    assert bad["error"] == "1.jpg is not a PNG, JPEG, WebP or BMP picture"
+    assert empty["readings"] == [] and empty["error"] is None
+
+
+def test_a_photo_that_lies_on_its_side_is_read_upright(client):
+    image = Image.open(PORTRAIT)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    out = io.BytesIO()
+    image.rotate(90, expand=True).save(out, "JPEG", quality=95, exif=exif)
+    (reading,) = client.post(PATH, files=files(out.getvalue())).json()["pictures"][0]["readings"]
+    assert reading["label"] == "happy"
+
+
+SIZE = (6000, 5000)
+BOMBS = {
+    "png": picture(SIZE, "PNG"),
+    "jpeg": picture(SIZE, "JPEG"),
+    "webp": picture(SIZE, "WEBP", lossless=True),
+    "webp with a canvas": picture(SIZE, "WEBP", exif=b"Exif\0\0"),
+    "bmp head": b"BM" + bytes(16) + np.array([30_000, -30_000], "<i4").tobytes() + bytes(40),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+@pytest.mark.parametrize("send", ["multipart", "json"])
+def test_too_many_pixels_are_refused_before_they_are_decoded(client, monkeypatch, kind, send):
+    monkeypatch.setattr("mien.serve.uploads.decode", lambda *_a, **_k: pytest.fail("decoded"))
+    given = {"files": files(BOMBS[kind])} if send == "multipart" else {"json": as_json(BOMBS[kind])}
+    answer = client.post(PATH, **given)
+    assert answer.status_code == 422
+    assert "expected at most 25,000,000" in answer.json()["detail"]
+
+
+REFUSED = {
+    "nothing": ({}, 415),
+    "text": ({"content": b"hello", "headers": {"content-type": "text/plain"}}, 415),
+    "an empty form": ({"files": files(PHOTO, field="other")}, 422),
+    "a text field": ({"data": {"pictures": "me"}, "files": files(PHOTO, field="other")}, 422),
+    "an empty file": ({"files": files(b"")}, 422),
+    "too many files": ({"files": files(*[b"x"] * 17)}, 413),
+    "far too many files": ({"files": files(*[b"x"] * 200)}, 400),
+    "no boundary": ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400),
+    "broken JSON": ({"content": b"{", "headers": {"content-type": "application/json"}}, 422),
+    "no pictures": ({"json": {"pictures": []}}, 422),
+    "neither": ({"json": {"pictures": [{"name": "a"}]}}, 422),
+    "both": ({"json": {"pictures": [{"base64": "aaaa", "url": "http://a"}]}}, 422),
+    "an unknown key": ({"json": {"pictures": [{"path": "/etc/passwd"}]}}, 422),
+    "no base64": ({"json": {"pictures": [{"base64": "%%%"}]}}, 422),
+    "an address": ({"json": {"pictures": [{"url": "http://example.org/a.png"}]}}, 422),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_wrong_is_told_as_a_problem(client, what):
+    given, status = REFUSED[what]
+    answer = client.post(PATH, **given)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    told = Problem.model_validate(answer.json())
+    assert told.status == status
+    assert told.detail
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/v1/nothing", 404),
+        ("POST", "/nothing", 404),
+        ("GET", "/index.html/../../app.py", 404),
+        ("GET", "/%2e%2e/app.py", 404),
+        ("GET", PATH, 405),
+        ("POST", "/healthz", 405),
+        ("DELETE", "/", 405),
+        ("GET", "/v1/videos/nothing", 404),
+        ("GET", "/v1/videos/nothing/table.csv", 404),
+        ("DELETE", "/v1/videos/nothing", 404),
+        ("GET", "/v1/videos/..%2f..", 404),
+    ],
+)
+def test_what_is_not_there_is_a_problem_too(client, method, path, status):
+    answer = client.request(method, path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    assert ("allow" in answer.headers) == (status == 405)
+
+
+def test_addresses_are_fetched_where_allowed_but_never_private_ones(monkeypatch):
+    monkeypatch.setenv("MIEN_OFFLINE", "0")
+    with asking(urls=True) as client:
+        for url in ("http://127.0.0.1/a.png", "http://[::1]/a.png", "file:///etc/passwd"):
+            answer = client.post(PATH, json={"pictures": [{"url": url}]})
+            assert answer.status_code == 422
+            assert "private" in answer.json()["detail"] or "not fetched" in answer.json()["detail"]
+
+
+def test_what_is_fetched_counts_as_what_is_sent(monkeypatch):
+    asked = []
+
+    def fetch(url: str, *, max_bytes: int) -> bytes:
+        asked.append(max_bytes)
+        return PHOTO
+
+    monkeypatch.setattr("mien.sources.remote.fetch", fetch)
+    with asking(urls=True, limits={"request_bytes": 1 << 20}) as client:
+        answer = client.post(PATH, json={"pictures": [{"url": "http://a/b"}] * 4})
+    assert [len(p["readings"]) for p in answer.json()["pictures"]] == [1] * 4
+    assert asked == [1 << 18] * 4
+
+
+def test_the_largest_faces_alone_are_read():
+    wide = np.asarray(Image.open(PORTRAIT).convert("RGB"))
+    out = io.BytesIO()
+    Image.fromarray(np.concatenate([wide, wide[:, ::-1]], 1)).save(out, "PNG")
+    with asking(limits={"faces": 1}) as client:
+        (picture,) = client.post(PATH, files=files(out.getvalue())).json()["pictures"]
+    assert len(picture["readings"]) == 1
+
+
+def test_it_says_what_it_is(client):
+    told = VersionOut.model_validate(client.get("/version").json())
+    (model,) = client.get("/v1/models").json()
+    assert told.mien == mien.__version__
+    assert told.digest == model["digest"] == mien.Recognizer(detector="haar").card.digest
+    assert model["measured"][0]["accuracy"] > 0.5
+    assert client.get("/healthz").json() == client.get("/readyz").json() == {"status": "ok"}
+
+
+def test_it_is_not_ready_before_it_has_begun(client):
+    from starlette.testclient import TestClient
+
+    idle = TestClient(client.app)  # its lifespan is another's
+    assert idle.get("/readyz").status_code == 200
+    with asking() as other:
+        app = other.app
+    assert TestClient(app).get("/readyz").status_code == 503
+
+
+def test_counts_do_not_grow_with_what_is_asked(client):
+    for number in range(50):
+        client.get(f"/{number}")
+        client.get(f"/v1/videos/{number}")
+    page = client.get("/metrics").text
+    paths = {line.split('path="')[1].split('"')[0] for line in page.splitlines() if "path=" in line}
+    routes = {route.path for route in client.app.routes}
+    assert paths <= routes | {"other"}
+    assert 'mien_faces_total{label="happy"}' in page
+
+
+def test_a_full_service_says_so_and_when_to_come_back(monkeypatch):
+    gate, find = threading.Event(), mien.Recognizer.find
+
+    def slow(self, frame):
+        assert gate.wait(10)
+        return find(self, frame)
+
+    monkeypatch.setattr(mien.Recognizer, "find", slow)
+    few = {"queue": 4, "files": 4}
+    with asking(limits=few) as client, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.post, PATH, files=files(*[PHOTO] * 3))
+        answer = client.post(PATH, files=files(b"x", b"y"))
+        while answer.status_code != 503:  # until the first has come in
+            answer = client.post(PATH, files=files(b"x", b"y"))
+        assert client.get("/healthz").status_code == 200
+        gate.set()
+        assert first.result().status_code == 200
+        assert client.post(PATH, files=files(PHOTO)).status_code == 200
+    assert answer.headers["retry-after"] == "1"
+    assert "try again" in answer.json()["detail"]
+
+
+def test_an_unforeseen_error_says_nothing_of_itself(monkeypatch, caplog):
+    with asking() as client:
+        monkeypatch.setattr(mien.Recognizer, "answer", lambda *_: 1 / 0)
+        answer = client.post(PATH, files=files(PHOTO))
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "division" not in answer.text and "Traceback" not in answer.text
+    assert "division" in caplog.text
+
+
+def test_the_description_is_whole(client):
+    told = client.get("/openapi.json").json()
+    text = json.dumps(told)
+    names = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert names <= set(told["components"]["schemas"])
+    assert told["info"]["description"].startswith("Expressions, not feelings")
+    for name, model in (("Answer", Answer), ("JobOut", JobOut), ("Problem", Problem)):
+        (example,) = told["components"]["schemas"][name]["examples"]
+        model.model_validate(example)
+    for path, operations in told["paths"].items():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                if status >= "400":
+                    assert list(answer["content"]) == [MEDIA_TYPE], (path, status)

@@ -1,0 +1,143 @@
+"""The page, in a real browser."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.demo import PORTRAIT
+from mien.sources import read_picture
+from tests.clips import film
+from tests.serve.conftest import Running, Start
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs mien[dev]")
+expect = playwright.expect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+KEY = "a key of many letters"
+SLOW_MS = 30_000
+ARGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--no-first-run"),
+    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """With a camera that sees the portrait."""
+    camera = tmp_path_factory.mktemp("camera") / "me.mjpeg"
+    scene = np.full((480, 640, 3), 90, np.uint8)
+    scene[:, 80:560] = cv2.resize(read_picture(PORTRAIT)[:480, :480, ::-1], (480, 480))
+    frames = [cv2.imencode(".jpg", np.roll(scene, i, 1))[1].tobytes() for i in range(20)]
+    camera.write_bytes(b"".join(frames))
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(
+            executable_path=CHROMIUM, args=[*ARGS, f"--use-file-for-fake-video-capture={camera}"]
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser, running: Running) -> Iterator[object]:
+    """The page on a telephone; it may complain of nothing and ask nobody else."""
+    opened = browser.new_page(viewport={"width": 390, "height": 800})
+    opened.set_default_timeout(SLOW_MS)
+    complaints, asked = [], []
+    opened.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(running.address)
+    yield opened
+    opened.close()
+    assert [text for text in complaints if "422" not in text] == []
+    assert {
+        url for url in asked if not url.startswith((running.address, "blob:", "data:"))
+    } == set()
+
+
+def said(page, words: str) -> None:
+    expect(page.locator("#status")).to_contain_text(words, timeout=SLOW_MS)
+
+
+def test_a_photo_shows_a_labelled_face(page):
+    page.set_input_files("#files", str(PORTRAIT))
+    said(page, "1 face, happy.")
+    expect(page.locator(".face h2")).to_contain_text("happy")
+    expect(page.locator("figure canvas")).to_have_attribute("aria-label", re.compile("happy"))
+    expect(page.locator("tbody tr")).to_have_count(1)
+    with page.expect_download() as download:
+        page.click("#download")
+    table = Path(download.value.path()).read_text()
+    assert table.splitlines()[0].startswith("source,time_s,face_id,x,y,width,height,label")
+    assert table.count("happy") == 2
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 390
+
+
+def test_a_bad_file_is_told_and_the_others_are_read(page):
+    bad = {"name": "bad.png", "mimeType": "image/png", "buffer": b"nonsense"}
+    good = {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": PORTRAIT.read_bytes()}
+    page.set_input_files("#files", [bad, good])
+    said(page, "bad.png is not a PNG, JPEG, WebP or BMP picture")
+    expect(page.locator("#status")).to_have_class("error")
+    expect(page.locator(".face")).to_have_count(1)
+
+
+def test_the_camera_shows_faces_and_a_timeline(page):
+    page.locator("#blur").focus()
+    page.keyboard.press("Space")
+    page.locator("#camera").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#faces .face h2").first).to_be_visible(timeout=SLOW_MS)
+    expect(page.locator("#timeline canvas").first).to_have_attribute(
+        "aria-label", re.compile("mostly")
+    )
+    expect(page.locator("#camera")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Enter")
+    said(page, "The camera is off.")
+    expect(page.locator("#live")).to_be_hidden()
+
+
+def test_a_video_is_shown_with_its_timeline(page, tmp_path):
+    clip = film(tmp_path / "c.mp4", [i / 25 for i in range(5)])
+    page.set_input_files("#files", str(clip))
+    said(page, "5 frames read.")
+    expect(page.locator("figcaption a")).to_have_count(4)
+    expect(page.locator("figure .timeline canvas")).to_have_count(1)
+
+
+def test_everything_can_be_reached_by_keyboard_and_has_a_name(page):
+    names = []
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.id"))
+    assert names == ["files", "camera", "blur"]
+    for control in ("Pictures or a video", "Blur faces"):
+        expect(page.get_by_label(control)).to_have_count(1)
+    expect(page.get_by_role("button", name="Camera")).to_have_count(1)
+    expect(page.get_by_role("status")).to_have_count(1)
+
+
+def test_a_key_is_asked_for_once(browser, start: Start, tmp_path):
+    file = tmp_path / "key"
+    file.write_text(KEY)
+    page = browser.new_page()
+    page.set_default_timeout(SLOW_MS)
+    page.goto(start("--api-key-file", str(file)).address)
+    for key in ("wrong", KEY):
+        if key == "wrong":
+            page.set_input_files("#files", str(PORTRAIT))
+        expect(page.locator("#ask-key")).to_be_visible()
+        page.fill("#key", key)
+        page.keyboard.press("Enter")
+    said(page, "1 face, happy.")
+    page.click("#camera")
+    expect(page.locator("#faces .face h2").first).to_be_visible(timeout=SLOW_MS)
+    page.close()

@@ -1,0 +1,195 @@
+"""A service in a process of its own: sockets, slow and rude clients, signals."""
+
+import contextlib
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+import uvicorn
+from websockets.sync.client import connect
+
+from mien.demo import PORTRAIT
+from mien.serve.run import _Patient
+from tests.clips import film
+
+PHOTO = PORTRAIT.read_bytes()
+SOCKETS = 150
+
+
+def healthy(running, most_s: float = 0.5) -> float:
+    """Seconds until /healthz is answered, the best of three: the machine has other work."""
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        assert httpx.get(f"{running.address}/healthz", timeout=10).status_code == 200
+        took.append(time.perf_counter() - began)
+    assert min(took) < most_s
+    return min(took)
+
+
+@contextlib.contextmanager
+def dialled(running, data: bytes = b""):
+    with socket.create_connection(("127.0.0.1", running.port), 15) as found:
+        found.sendall(data)
+        yield found
+
+
+def post(running, photo: bytes = PHOTO) -> httpx.Response:
+    return httpx.post(f"{running.address}/v1/recognize", files={"pictures": photo}, timeout=60)
+
+
+def test_it_answers_and_does_not_say_what_it_is_made_of(running):
+    answer = post(running)
+    assert answer.json()["pictures"][0]["readings"][0]["label"] == "happy"
+    assert "server" not in answer.headers
+
+
+def test_answers_do_not_wait_to_be_sent_together(http):
+    took = []
+    for _ in range(20):
+        began = time.perf_counter()
+        http.get("/healthz")
+        took.append(time.perf_counter() - began)
+    assert min(took) < 0.03  # Nagle's algorithm makes it 0.04
+
+
+def test_many_sockets_at_once(running):
+    with contextlib.ExitStack() as stack:
+        for number in range(SOCKETS):
+            head = b"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\n"
+            begun = [b"", b"GET", head, head + b"Content-Length: 9\r\n\r\nab"][number % 4]
+            stack.enter_context(dialled(running, begun))
+        healthy(running)
+        assert post(running).status_code == 200
+    healthy(running)
+
+
+def test_a_client_that_goes_away_is_forgotten(running):
+    body = b"x" * 100_000
+    head = (
+        b"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000\r\n"
+        b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+    )
+    for _ in range(30):
+        with dialled(running, head + body):
+            pass
+    assert post(running).status_code == 200
+    healthy(running)
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999", b"413"),
+        (b"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1", b"400"),
+        (b"GET /healthz HTTP/1.1\r\nHost: evil.example", b"421"),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 500_000, b"4"),
+        (b"GET /%00 HTTP/1.1\r\nHost: localhost", b"404"),
+        (b"BREW / HTTP/1.1\r\nHost: localhost", b"400"),
+        (b"GET / HTTP/9.9\r\nHost: localhost", b"400"),
+        (b"\x16\x03\x01\x02\x00", b"400"),
+    ],
+)
+def test_strange_heads_are_refused(running, head, status):
+    with dialled(running) as found:
+        with contextlib.suppress(ConnectionError):
+            found.sendall(head + b"\r\n\r\n")
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            answer = found.recv(100)
+        assert answer.partition(b" ")[2].startswith(status) or not answer
+    healthy(running)
+
+
+def test_a_head_that_does_not_come_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr("mien.serve.run._HEAD_S", 0.3)
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x"})
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, http=_Patient, lifespan="off", timeout_keep_alive=60)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    whole = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    for begun in (b"", b"GET / HTTP/1.1\r\nHost: a", whole, whole + b"GET", whole + b"\r\n"):
+        with socket.create_connection(listening.getsockname(), 5) as found:
+            found.sendall(begun)
+            began, answer = time.monotonic(), b""
+            while more := found.recv(1000):
+                answer += more
+            assert answer.startswith(b"HTTP/1.1 200") == begun.startswith(whole)
+            assert time.monotonic() - began < 3
+    server.should_exit = True
+    thread.join(5)
+
+
+def test_a_camera_that_never_reads_does_not_stop_others(running):
+    url = f"{running.address}/v1/stream".replace("http", "ws")
+    with connect(url) as mute, connect(url) as other:
+        mute.recv_bufsize = 1
+        for _ in range(100):
+            mute.send(PHOTO)
+        other.send(PHOTO)
+        assert '"happy"' in other.recv(timeout=20)
+        healthy(running)
+
+
+def test_a_service_that_ends_finishes_what_it_accepted(start):
+    running = start()
+    body = b'--x\r\nContent-Disposition: form-data; name="pictures"; filename="a"\r\n\r\n' + PHOTO
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    asked = [http.client.HTTPConnection("127.0.0.1", running.port, 30) for _ in range(4)]
+    for one in asked:
+        one.request("POST", "/v1/recognize", body + b"\r\n--x--\r\n", headers)
+    time.sleep(0.3)
+    said = running.stop()
+    assert [one.getresponse().status for one in asked] == [200] * 4
+    assert "Traceback" not in said
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    place = tmp_path_factory.mktemp("clips") / "c.mp4"
+    return film(place, [i / 25 for i in range(25)], (480, 270)).read_bytes()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_video_outlives_the_service(start, clip, tmp_path, how):
+    running = start("--jobs", str(tmp_path))
+    sent = httpx.post(f"{running.address}/v1/videos", files={"video": ("c.mp4", clip)}, timeout=20)
+    where = f"/v1/videos/{sent.json()['id']}"
+    _until(lambda: httpx.get(running.address + where).json()["frames"] > 0)
+    said = running.stop(how)
+    assert "Traceback" not in said
+    again = start("--jobs", str(tmp_path))
+    _until(lambda: httpx.get(again.address + where).json()["state"] == "done")
+    table = httpx.get(f"{again.address}{where}/table.jsonl").text
+    assert len(table.splitlines()) >= 25
+    (folder,) = tmp_path.glob("mien-job-*")
+    _until(lambda: not list(folder.glob(".*")))
+    again.stop()
+
+
+def _until(true, most_s: float = 40.0) -> None:
+    end = time.monotonic() + most_s
+    while not true():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.05)
+
+
+def test_a_port_that_is_taken_is_told(running):
+    command = [sys.executable, "-m", "mien", "serve", "--port", str(running.port)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert told.returncode == 2
+    assert "try another --port" in told.stderr
+    assert "Traceback" not in told.stderr
