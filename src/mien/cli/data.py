@@ -1,0 +1,75 @@
+"""Commands on data sets: `mien data ...`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mien.cli.show import bar, busy, console, need_report, say
+
+
+def data_stats(
+    data: Annotated[Path, typer.Argument(help="Folder, .zip or .csv.", metavar="DATA")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page.", metavar="DIR")],
+) -> None:
+    """Explore a data set: counts, weights, samples, mean faces."""
+    need_report()
+    from mien.data import open_dataset
+    from mien.report.data_page import write_statistics
+
+    with busy("reading the data"):
+        dataset = open_dataset(data)
+    with busy("drawing the figures"):
+        page = write_statistics(dataset, out)
+    say(f"page: {page}")
+
+
+def data_audit(
+    data: Annotated[Path, typer.Argument(help="Folder, .zip or .csv.", metavar="DATA")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page.", metavar="DIR")],
+    votes: Annotated[Path | None, typer.Option(help="FER+'s votes on these pictures.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Bundle to suspect labels with, out of --folds.")
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Suspect labels by a saved evaluation instead.", metavar="EVALUATION"),
+    ] = None,
+) -> None:
+    """Find copies, leaks, conflicting and doubtful labels, unusable pictures."""
+    need_report()
+    from rich.table import Table
+
+    from mien.audit.page import summary, write_audit
+    from mien.audit.run import Evidence, audit
+
+    def track(items: Any, unit: str) -> Iterator[Any]:
+        with bar(len(items), unit) as advance:
+            for item in items:
+                yield item
+                advance(1)
+
+    audited = audit(data, Evidence(votes, model, folds, predictions), track)
+    page, excluded = write_audit(audited, out)
+    table = Table(box=None, header_style="bold")
+    for heading in ("code", "severity", "check", "pictures", "groups"):
+        table.add_column(heading, justify="right" if heading in ("pictures", "groups") else "left")
+    for row in summary(audited):
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row[:5]))
+    console().print(table)
+    say(f"page:    {page}\nexclude: {out / 'exclude.csv'} ({excluded:,} training pictures)")
+
+
+def data_draw(
+    out: Annotated[Path, typer.Argument(help="New folder.", metavar="OUT")],
+    images: Annotated[int, typer.Option(help="How many, at least 70.")] = 1400,
+    seed: Annotated[int, typer.Option(help="Same seed, same pictures.")] = 0,
+) -> None:
+    """Draw a small data set of faces, to try everything on."""
+    from mien.data.drawn import draw_dataset
+
+    with bar(images, "faces") as advance:
+        draw_dataset(out, images, seed, progress=advance)
+    say(f"drawn: {out}\nnext:  mien train drawn --data {out} --out runs/drawn")
