@@ -204,6 +204,7 @@ def test_counts_do_not_grow_with_what_is_asked(client):
     for number in range(50):
         client.get(f"/{number}")
         client.get(f"/v1/videos/{number}")
+    client.post(PATH, files={"pictures": PHOTO})
     page = client.get("/metrics").text
     paths = {line.split('path="')[1].split('"')[0] for line in page.splitlines() if "path=" in line}
     routes = {route.path for route in client.app.routes}
