@@ -171,6 +171,14 @@ def test_four_of_five_images_are_sure(evaluation: Evaluation):
     )
 
 
+def test_training_images_set_no_temperature(tmp_path: Path):
+    public = greys(n=140).split("public")
+    seen = Split("train", public.images, public.labels, public.names)
+    bundle = brightness_bundle(tmp_path / "b")
+    _, told = record(evaluate(bundle, Dataset("greys", FER2013, {"train": seen}), "train"), bundle)
+    assert (told.card.temperature, told.card.unsure_below) == (1, 0)
+
+
 def test_a_handful_of_images_sets_no_temperature(tmp_path: Path):
     bundle = brightness_bundle(tmp_path / "b")
     found, told = record(evaluate(bundle, greys(n=40), "public"), bundle)

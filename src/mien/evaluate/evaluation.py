@@ -35,6 +35,8 @@ CALIBRATED_FROM = 100
 """Fewer images say too little about a temperature."""
 TESTS = ("test", "private")
 """Splits on which nothing is fitted."""
+_LEARNT = "train"
+"""A network is surer of what it was trained on: no temperature for other images."""
 
 
 @dataclass(frozen=True)
@@ -246,12 +248,12 @@ def note(folder: Path, name: str, told: dict[str, Any]) -> None:
 def record(evaluation: Evaluation, bundle: Bundle) -> tuple[Evaluation, Bundle]:
     """Write the accuracy into the bundle's card, in place of an older one on the same images.
 
-    Unless the images are those of a test, the evaluation is calibrated first (from
+    Unless the images are those of a test or of the training, the evaluation is calibrated first (from
     `CALIBRATED_FROM` images on), and the card gets its views, its temperature and the threshold
     of `unsure`. Returns both as they are now.
     """
     card = bundle.card
-    if evaluation.split not in TESTS:
+    if evaluation.split not in (*TESTS, _LEARNT):
         if len(evaluation.truth) >= CALIBRATED_FROM:
             evaluation = calibrate(evaluation)
         card = dataclasses.replace(
