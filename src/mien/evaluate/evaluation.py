@@ -248,9 +248,9 @@ def note(folder: Path, name: str, told: dict[str, Any]) -> None:
 def record(evaluation: Evaluation, bundle: Bundle) -> tuple[Evaluation, Bundle]:
     """Write the accuracy into the bundle's card, in place of an older one on the same images.
 
-    Unless the images are those of a test or of the training, the evaluation is calibrated first (from
-    `CALIBRATED_FROM` images on), and the card gets its views, its temperature and the threshold
-    of `unsure`. Returns both as they are now.
+    Unless the images are those of a test or of the training, the evaluation is calibrated first
+    (from `CALIBRATED_FROM` images on), and the card gets its views, its temperature and the
+    threshold of `unsure`. Returns both as they are now.
     """
     card = bundle.card
     if evaluation.split not in (*TESTS, _LEARNT):
