@@ -15,6 +15,7 @@ from tests.clips import film
 from tests.serve.conftest import Running, Start
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs mien[dev]")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs mien[dev]")
 expect = playwright.expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -66,6 +67,13 @@ def said(page, words: str) -> None:
     expect(page.locator("#status")).to_contain_text(words, timeout=SLOW_MS)
 
 
+def no_barrier(page) -> None:
+    """By the rules of axe-core (WCAG 2 and good practice)."""
+    found = axe.Axe().run(page)
+    assert len(found.response["passes"]) > 10
+    assert found.violations_count == 0, found.generate_report()
+
+
 def test_a_photo_shows_a_labelled_face(page):
     page.set_input_files("#files", str(PORTRAIT))
     said(page, "1 face, happy.")
@@ -100,6 +108,7 @@ def test_the_camera_shows_faces_and_a_timeline(page):
         "aria-label", re.compile("mostly")
     )
     expect(page.locator("#camera")).to_have_attribute("aria-pressed", "true")
+    no_barrier(page)
     page.keyboard.press("Enter")
     said(page, "The camera is off.")
     expect(page.locator("#live")).to_be_hidden()
@@ -125,6 +134,18 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(page):
     expect(page.get_by_role("status")).to_have_count(1)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_barrier(page, tmp_path, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.set_input_files("#files", str(PORTRAIT))
+    said(page, "1 face, happy.")
+    no_barrier(page)
+    clip = film(tmp_path / "c.mp4", [i / 25 for i in range(5)])
+    page.set_input_files("#files", str(clip))
+    said(page, "5 frames read.")
+    no_barrier(page)
+
+
 def test_a_key_is_asked_for_once(browser, start: Start, tmp_path):
     file = tmp_path / "key"
     file.write_text(KEY)
@@ -135,6 +156,7 @@ def test_a_key_is_asked_for_once(browser, start: Start, tmp_path):
         if key == "wrong":
             page.set_input_files("#files", str(PORTRAIT))
         expect(page.locator("#ask-key")).to_be_visible()
+        no_barrier(page)
         page.fill("#key", key)
         page.keyboard.press("Enter")
     said(page, "1 face, happy.")

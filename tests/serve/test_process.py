@@ -19,7 +19,7 @@ from mien.serve.run import _Patient
 from tests.clips import film
 
 PHOTO = PORTRAIT.read_bytes()
-SOCKETS = 150
+SOCKETS = 500
 
 
 def healthy(running, most_s: float = 0.5) -> float:

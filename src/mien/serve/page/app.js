@@ -125,9 +125,10 @@ function cards(readings) {
     title.textContent = `Face ${reading.face_id ?? number + 1}: ${words(reading)}`;
     const list = document.createElement("dl");
     for (const [label, value] of Object.entries(reading.smoothed ?? reading.expressions)) {
-      const [name, bar, fill, share] = ["dt", "div", "span", "dd"].map((tag) => document.createElement(tag));
+      const [name, bar, fill, share] = ["dt", "dd", "span", "dd"].map((tag) => document.createElement(tag));
       name.textContent = label;
       bar.className = "bar";
+      bar.ariaHidden = "true";
       fill.style.width = `${100 * value}%`;
       fill.style.background = colour(label);
       share.textContent = percent(value);
