@@ -1,7 +1,7 @@
 import pytest
 
 from mien.errors import RecipeError
-from mien.recipe import Recipe, load_recipe, recipe_names
+from mien.recipe import Progressive, Recipe, load_recipe, recipe_names
 
 REPORT = ("report/attention", "report/mobilenetv2", "report/resnet50")
 
@@ -125,3 +125,23 @@ def test_report_recipes_state_the_report_s_settings(name, optimizer, epochs):
         "nearest",
         "balanced",
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "sizes"),
+    [
+        ({}, [48] * 6),
+        ({"from_px": 32}, [32, 32, 40, 40, 48, 48]),
+        ({"from_px": 32, "until": 0.5}, [32, 32, 40, 48, 48, 48]),
+        ({"from_px": 20, "until": 1}, [20, 20, 28, 36, 36, 44]),
+        ({"from_px": 32, "until": 0}, [48] * 6),
+    ],
+)
+def test_progressive_sizes(given, sizes):
+    chosen = Progressive(**given)
+    assert [chosen.size_px(epoch, 6, 48) for epoch in range(6)] == sizes
+
+
+def test_pictures_that_do_not_grow_are_refused():
+    with pytest.raises(RecipeError, match=r"below input.size_px \(48\), got 48"):
+        load_recipe("mien-s", ["training.progressive.from_px=48"])

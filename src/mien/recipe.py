@@ -172,6 +172,22 @@ class Averaging(Part):
         return min(round(self.start * epochs), epochs - 1) if self.name == "swa" else epochs
 
 
+class Progressive(Part):
+    """Small pictures first, which cost less (progressive resizing, Howard 2018; Tan & Le 2021)."""
+
+    from_px: int | None = Field(None, ge=8)
+    """Side of the first pictures; None is off."""
+    until: Fraction = 0.67
+    """Pictures have their full size after that fraction of the epochs; before it, they grow by 8
+    pixels at a time, in equal parts of it."""
+
+    def size_px(self, epoch: int, epochs: int, full_px: int) -> int:
+        """Side of the pictures of `epoch`, counted from 0."""
+        sizes = range(self.from_px or full_px, full_px, 8)
+        until = round(self.until * epochs)
+        return sizes[epoch * len(sizes) // until] if sizes and epoch < until else full_px
+
+
 class Training(Part):
     """The fit itself."""
 
@@ -183,6 +199,7 @@ class Training(Part):
     mix: Mix = Mix()
     distil: Distil = Distil()
     averaging: Averaging = Averaging()
+    progressive: Progressive = Progressive()
     early_stopping: int | None = Field(None, ge=1)
     """Stop when validation loss has not fallen for that many epochs."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -213,6 +230,16 @@ class Recipe(Part):
     input: Input = Input()
     augment: Augment = Augment()
     training: Training
+
+    @model_validator(mode="after")
+    def _grows(self) -> "Recipe":
+        first = self.training.progressive.from_px
+        if first is not None and first >= self.input.size_px:
+            raise ValueError(
+                f"training.progressive.from_px must be below input.size_px ({self.input.size_px}), "
+                f"got {first}"
+            )
+        return self
 
     def save(self, path: Path) -> None:
         """Write the resolved recipe, every default spelled out."""

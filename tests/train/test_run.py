@@ -311,6 +311,7 @@ SWITCHES = {
     "mix": ["training.mix={mixup: 0.4, cutmix: 1}"],
     "ema": ["training.averaging={name: ema, decay: 0.8}"],
     "swa": ["training.averaging={name: swa, start: 0.3}"],
+    "progressive": ["training.progressive={from_px: 32}"],
     "photo": ["augment.photo=0.3", "augment.erase=0.2"],
     "teachers": ["training.distil={teachers: [mien-s], temperature: 2}"],
 }
@@ -347,6 +348,19 @@ def test_each_switch_changes_a_run_and_survives_an_interruption(
         assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
     assert results(tmp_path / "broken") == results(unbroken)
     assert largest_difference(plain, unbroken) > 1e-4
+
+
+def test_pictures_grow_while_a_run_goes_on(drawn, tiny_recipe, tmp_path, monkeypatch):
+    seen: dict[int, set[int]] = {}
+    step = Fit.training_step
+
+    def noting(self: Fit, batch: list[torch.Tensor], index: int) -> torch.Tensor:
+        seen.setdefault(self.current_epoch, set()).add(batch[0].shape[-1])
+        return step(self, batch, index)
+
+    monkeypatch.setattr(Fit, "training_step", noting)
+    run(small(tiny_recipe, tmp_path, *SWITCHES["progressive"]), drawn, tmp_path / "run")
+    assert seen == {0: {32}, 1: {40}, 2: {48}}
 
 
 def test_the_history_counts_each_batch_once_with_sam(plain, drawn, tiny_recipe, tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, interpolate
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from mien.preprocess import Preprocess
@@ -64,8 +64,17 @@ class Fit(L.LightningModule):
             values = self.augment(values)
             if self.mix:
                 values, labels = self.mix(values, labels)
+            values = self._small(values)
         values = self.preprocess.normalise(values)
         return values.contiguous(memory_format=torch.channels_last), labels
+
+    def _small(self, images: Tensor) -> Tensor:
+        """Images as small as this epoch has them."""
+        training, full_px = self.recipe.training, images.shape[-1]
+        size_px = training.progressive.size_px(self.current_epoch, training.epochs, full_px)
+        if size_px == full_px:
+            return images
+        return interpolate(images, size=size_px, mode="bilinear", antialias=True)
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         images, labels = batch
