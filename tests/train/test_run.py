@@ -211,6 +211,25 @@ def test_a_run_stops_early_and_its_resume_does_not_go_on(drawn, tiny_recipe, tmp
     assert history(out) == rows
 
 
+def test_a_moved_run_remembers_its_best_score(drawn, tiny_recipe, tmp_path, monkeypatch):
+    recipe = changed(tiny_recipe, tmp_path, "training.epochs=3")
+    with monkeypatch.context() as patch:
+        interrupt(patch, 2, RuntimeError("power cut"))
+        with pytest.raises(RuntimeError, match="power cut"):
+            run(recipe, drawn, tmp_path / "broken")
+    moved = (tmp_path / "broken").rename(tmp_path / "moved")
+    best = moved / "checkpoints" / "best.ckpt"
+    before = best.read_bytes()
+
+    def worse(self: Fit, *_: object) -> None:
+        self.log_dict({"val_accuracy": 0.0, "val_loss": 9.0})
+
+    monkeypatch.setattr(Fit, "validation_step", worse)
+    run(recipe, drawn, moved, resume=True)
+    assert [float(row["val_accuracy"]) for row in history(moved)][-1] == 0
+    assert best.read_bytes() == before
+
+
 def test_resuming_a_finished_run_changes_nothing(finished, drawn, tiny_recipe):
     before = {p.name: p.read_bytes() for p in [finished / "history.csv", finished / "done.json"]}
     run(tiny_recipe, drawn, finished, resume=True)
@@ -329,7 +348,7 @@ def plain(drawn, tiny_recipe, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_each_switch_changes_a_run_and_survives_an_interruption(
+def test_each_switch_changes_a_run_and_survives_an_interruption_and_a_move(
     switch, plain, drawn, tiny_recipe, tmp_path, monkeypatch
 ):
     recipe = small(tiny_recipe, tmp_path, *SWITCHES[switch])
@@ -338,15 +357,16 @@ def test_each_switch_changes_a_run_and_survives_an_interruption(
         interrupt(patch, 2, RuntimeError("power cut"))
         with pytest.raises(RuntimeError, match="power cut"):
             run(recipe, drawn, tmp_path / "broken")
-    run(recipe, drawn, tmp_path / "broken", resume=True)
+    moved = (tmp_path / "broken").rename(tmp_path / "moved")
+    run(recipe, drawn, moved, resume=True)
     for which in ("best", "last"):
         pairs = zip(
-            weights(tmp_path / "broken", which).values(),
+            weights(moved, which).values(),
             weights(unbroken, which).values(),
             strict=True,
         )
         assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
-    assert results(tmp_path / "broken") == results(unbroken)
+    assert results(moved) == results(unbroken)
     assert largest_difference(plain, unbroken) > 1e-4
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
@@ -38,6 +38,23 @@ class WholeCheckpoints(TorchCheckpointIO):
         torch.save(checkpoint, buffer)
         with replacing(Path(path)) as file:
             file.write(buffer.getbuffer())
+
+
+class Checkpoint(ModelCheckpoint):
+    """One that knows its best score again where a run folder was moved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the state of the run that was interrupted, with the paths of this one."""
+
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath), Path(path).name)) if path else path
+
+        best = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        names = ("best_model_path", "kth_best_model_path", "last_model_path")
+        paths = {name: here(state_dict[name]) for name in names}
+        super().load_state_dict(
+            {**state_dict, **paths, "best_k_models": best, "dirpath": self.dirpath}
+        )
 
 
 def averaging(training: Training) -> list[L.Callback]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
@@ -24,7 +24,7 @@ from mien.files import write_json
 from mien.models import build
 from mien.recipe import Recipe
 from mien.train.batches import ordered_batches, training_batches
-from mien.train.callbacks import Bar, History, WholeCheckpoints, averaging
+from mien.train.callbacks import Bar, Checkpoint, History, WholeCheckpoints, averaging
 from mien.train.memory import keep_freed
 from mien.train.module import Fit
 from mien.train.targets import Targets, ask, distil, only_labels, open_teachers, soften
@@ -224,7 +224,7 @@ def _trainer(recipe: Recipe, out: Path) -> L.Trainer:
         *averaging(recipe.training),
         History(out / "history.csv"),
         Bar(Console(stderr=True)),
-        ModelCheckpoint(
+        Checkpoint(
             checkpoints,
             "best",
             monitor="val_accuracy",
@@ -234,7 +234,7 @@ def _trainer(recipe: Recipe, out: Path) -> L.Trainer:
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         ),
-        ModelCheckpoint(
+        Checkpoint(
             checkpoints,
             "last",
             save_on_train_epoch_end=True,
