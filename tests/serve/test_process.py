@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import signal
 import socket
 import subprocess
@@ -105,6 +106,39 @@ def test_strange_heads_are_refused(running, head, status):
             answer = found.recv(100)
         assert answer.partition(b" ")[2].startswith(status) or not answer
     healthy(running)
+
+
+HEAD = b" HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n"
+ENDLESS = {
+    "many headers": (b"GET /healthz" + HEAD, b"X: y\r\n" * 10_000),
+    "a long header": (b"GET /healthz" + HEAD + b"X: ", b"a" * 60_000),
+    "a long address": (b"GET /", b"a" * 60_000),
+    "trailers": (b"POST /v1/recognize" + HEAD + CHUNKED, b"X: y\r\n" * 10_000),
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_head_without_end_is_cut_off(running, what):
+    begun, more = ENDLESS[what]
+    sent = 0
+    with dialled(running, begun) as found, contextlib.suppress(ConnectionError):
+        while sent < 40_000_000:
+            found.sendall(more)
+            sent += len(more)
+    assert sent < 20_000_000  # most of it in the sockets' buffers
+    healthy(running)
+
+
+def test_what_is_no_request_is_a_problem_too(running):
+    with dialled(running, b"BREW\r\n\r\n") as found:
+        answer = b""
+        while more := found.recv(1000):
+            answer += more
+    head, body = answer.split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request")
+    assert b"application/problem+json" in head and b"content-security-policy" in head.lower()
+    assert json.loads(body)["status"] == 400
 
 
 def test_a_head_that_does_not_come_is_not_waited_for(monkeypatch):

@@ -12,10 +12,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from mien.errors import InputError
 from mien.serve.app import create
 from mien.serve.folders import Own
+from mien.serve.guard import HEADERS
+from mien.serve.problems import problem
 from mien.serve.settings import LOOPBACK, Settings
 
 _STOP_S = 30
 _HEAD_S = 10
+_HEAD_BYTES = 65_536
+_UNPARSED_BYTES = 4 * _HEAD_BYTES  # asyncio reads as many at once
 _WAITING = 512
 _EVERYWHERE = ("0.0.0.0", "::")
 
@@ -80,9 +84,11 @@ class _Server(uvicorn.Server):
 
 
 class _Patient(HttpToolsProtocol):
-    """A connection that is closed if a request's head does not come in time (slow loris)."""
+    """A connection that is closed if a request's head does not come in time (slow loris), or is
+    too long; what follows a body in chunks (trailers) counts as head."""
 
     _late: asyncio.TimerHandle | None = None
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -90,6 +96,25 @@ class _Patient(HttpToolsProtocol):
         sent = transport.get_extra_info("socket")
         sent.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._late is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _UNPARSED_BYTES:
+                self.transport.abort()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > _HEAD_BYTES:
+            raise ValueError("too long a head")  # the parser's to catch: 400
+        super().on_header(name, value)
+
+    def send_400_response(self, msg: str) -> None:
+        answer = problem(400, msg, {**HEADERS, "Connection": "close"})
+        lines = [b"HTTP/1.1 400 Bad Request", *(b"%s: %s" % pair for pair in answer.raw_headers)]
+        self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -110,6 +135,7 @@ class _Patient(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._head_came()
+        self._head_bytes = 0
         self._late = self.loop.call_later(_HEAD_S, self.transport.close)
 
     def _head_came(self) -> None:
