@@ -42,7 +42,8 @@ class Engine:
         self._most, self._faces = settings.limits.queue, settings.limits.faces
         self._inside = 0
         self._lock = threading.Lock()
-        self._ready: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        # Not a SimpleQueue: its get(timeout) can wait for ever (CPython 3.11, docs/decisions.md).
+        self._ready: queue.Queue[_Waiting | None] = queue.Queue()
         self._finders = ThreadPoolExecutor(settings.threads or cores(), "mien-find")
         self._reader = threading.Thread(target=self._read, name="mien-read", daemon=True)
         cv2.setNumThreads(1)  # pictures side by side instead of threads within each
