@@ -114,6 +114,25 @@ def test_the_camera_shows_faces_and_a_timeline(page):
     expect(page.locator("#live")).to_be_hidden()
 
 
+def test_two_clicks_open_one_camera(page):
+    page.evaluate(
+        """() => {
+          const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+          window.opened = [];
+          navigator.mediaDevices.getUserMedia = async (what) => {
+            const stream = await open(what);
+            window.opened.push(...stream.getTracks());
+            return stream;
+          };
+          for (const _ of [1, 2]) document.getElementById("camera").click();
+        }"""
+    )
+    said(page, "The camera is on.")
+    page.click("#camera")
+    said(page, "The camera is off.")
+    assert page.evaluate("window.opened.map((track) => track.readyState)") == ["ended"]
+
+
 def test_a_video_is_shown_with_its_timeline(page, tmp_path):
     clip = film(tmp_path / "c.mp4", [i / 25 for i in range(5)])
     page.set_input_files("#files", str(clip))

@@ -8,6 +8,7 @@ const COLOURS = {
 const colour = (label) => COLOURS[label] ?? "#0072B2";
 const percent = (value) => `${Math.round(100 * value)} %`;
 const rows = []; // everything that was read: what the table shows and the CSV holds
+const drawings = []; // of the pictures that are shown, to be drawn again
 
 function say(words, isError = false) {
   $("status").textContent = words;
@@ -78,7 +79,7 @@ async function showPicture(file, picture) {
       mark(pen, picture.readings, bitmap, canvas.width);
     };
     draw();
-    $("blur").addEventListener("change", draw);
+    drawings.push(draw);
     figure.append(canvas);
   }
   const caption = document.createElement("figcaption");
@@ -401,14 +402,26 @@ $("files").addEventListener("change", async (event) => {
 });
 $("camera").addEventListener("click", async () => {
   if (camera.stream) { stopCamera(); return; }
+  $("camera").disabled = true; // a second click would open a second camera
   try {
     await startCamera();
   } catch (error) {
+    stopCamera();
     say(error.message, true);
+  } finally {
+    $("camera").disabled = false;
+    $("camera").focus();
   }
 });
+$("blur").addEventListener("change", () => drawings.forEach((draw) => draw()));
 $("download").addEventListener("click", download);
-$("clear").addEventListener("click", () => { rows.length = 0; $("results").replaceChildren(); drawTable(); say("Cleared."); });
+$("clear").addEventListener("click", () => {
+  rows.length = drawings.length = 0;
+  for (const link of document.querySelectorAll("#results a")) URL.revokeObjectURL(link.href);
+  $("results").replaceChildren();
+  drawTable();
+  say("Cleared.");
+});
 const drop = $("drop");
 for (const kind of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
