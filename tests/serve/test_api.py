@@ -4,17 +4,20 @@ import base64
 import io
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
 
 import mien
 from mien.demo import PORTRAIT
+from mien.serve.app import create
 from mien.serve.problems import MEDIA_TYPE, Problem
 from mien.serve.schemas import Answer, JobOut, VersionOut
-from tests.serve.conftest import asking
+from tests.serve.conftest import asking, settings
 
 PATH = "/v1/recognize"
 PHOTO = PORTRAIT.read_bytes()
@@ -93,6 +96,30 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(client, monkeypatch
     answer = client.post(PATH, **given)
     assert answer.status_code == 422
     assert "expected at most 25,000,000" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("size", [(200_000, 1), (3, 20_000)])
+def test_a_side_that_is_too_long_is_refused(client, size):
+    answer = client.post(PATH, files=files(picture(size, "PNG")))
+    assert answer.status_code == 422
+    assert "expected at most 16,384 on a side" in answer.json()["detail"]
+
+
+MANY = {
+    "objects": b'{"pictures":[' + b"{}," * 300_000 + b"{}]}",
+    "numbers": b'{"pictures":[' + b"0," * 500_000 + b"0]}",
+    "keys": b'{"pictures":[],' + b",".join(b'"%d":0' % i for i in range(100_000)) + b"}",
+    "depths": b'{"pictures":' + b"[" * 500_000,
+}
+
+
+@pytest.mark.parametrize("what", MANY)
+def test_a_body_of_many_things_is_refused_at_once(client, what):
+    headers = {"content-type": "application/json"}
+    began = time.perf_counter()
+    answer = client.post(PATH, content=MANY[what], headers=headers)
+    assert answer.status_code == 413
+    assert time.perf_counter() - began < 2
 
 
 REFUSED = {
@@ -190,14 +217,22 @@ def test_it_says_what_it_is(client):
     assert client.get("/healthz").json() == client.get("/readyz").json() == {"status": "ok"}
 
 
-def test_it_is_not_ready_before_it_has_begun(client):
-    from starlette.testclient import TestClient
+def test_it_is_ready_between_its_beginning_and_its_end():
+    app = create(settings())
+    asked = TestClient(app)
+    assert asked.get("/readyz").status_code == 503
+    with TestClient(app):
+        assert asked.get("/readyz").status_code == 200
+    assert asked.get("/readyz").status_code == 503
+    late = asked.post(PATH, files=files(PHOTO))
+    assert late.status_code == 503
+    assert late.headers["retry-after"]
 
-    idle = TestClient(client.app)  # its lifespan is another's
-    assert idle.get("/readyz").status_code == 200
-    with asking() as other:
-        app = other.app
-    assert TestClient(app).get("/readyz").status_code == 503
+
+@pytest.mark.parametrize("path", ["/", "/app.js", "/healthz", "/v1/models", "/metrics"])
+def test_what_can_be_got_can_be_asked_for_its_head(client, path):
+    assert client.head(path).status_code == 200
+    assert client.head(path).headers["content-type"] == client.get(path).headers["content-type"]
 
 
 def test_counts_do_not_grow_with_what_is_asked(client):

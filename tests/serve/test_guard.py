@@ -3,15 +3,14 @@
 import asyncio
 
 import pytest
-from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from mien.errors import InputError
 from mien.serve.guard import HEADERS, Guard
 from mien.serve.settings import Limits, Settings
 from tests.serve.conftest import asking
 
-KEY = "a key of many letters: ü"
+KEY = "a key of many letters: u"
 BEARER = {"authorization": f"Bearer {KEY}".encode()}
 
 
@@ -106,9 +105,27 @@ def test_the_page_and_the_state_need_no_key(path):
     assert guarded(api_key=KEY).get(path).status_code == 200
 
 
-def test_a_short_key_is_refused():
-    with pytest.raises(InputError, match="at least 16"):
-        Settings(api_key="secret")
+@pytest.mark.parametrize("key", ["secret", "a key of many letters: ü"])
+def test_a_key_that_is_short_or_that_browsers_send_otherwise_is_refused(key):
+    with pytest.raises(InputError, match="at least 16 characters, all of them ASCII"):
+        Settings(api_key=key)
+
+
+@pytest.mark.parametrize("keep_s", [0, float("nan")])
+def test_files_are_kept_for_some_time(keep_s):
+    with pytest.raises(InputError, match="some time"):
+        Settings(keep_s=keep_s)
+
+
+def test_a_rate_below_zero_is_refused():
+    with pytest.raises(InputError, match="0 for any"):
+        Settings(limits=Limits(requests_per_minute=-1))
+
+
+def test_a_packed_body_is_refused():
+    answer = guarded().post("/v1/recognize", headers={"content-encoding": "gzip"})
+    assert answer.status_code == 415
+    assert "gzip" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("length", ["123456", "9" * 30, "9" * 5000])
@@ -153,7 +170,18 @@ def test_all_bodies_together_are_bounded_and_their_room_comes_back():
     assert asyncio.run(post(app, [b"x" * 100] * 9))[0] == 200
 
 
-async def post(app: Guard, chunks: list[bytes], wait_s: float = 0.0):
+def test_videos_that_are_being_sent_leave_room_for_pictures():
+    app = Guard(echo, Settings(limits=Limits(bytes_at_once=1000)))
+
+    async def ask() -> list[int]:
+        slow = asyncio.create_task(post(app, [b"x" * 450] * 2 + [b"x"], 0.1, "/v1/videos"))
+        await asyncio.sleep(0.25)
+        return [(await post(app, [b"x" * 900]))[0], (await slow)[0]]
+
+    assert asyncio.run(ask()) == [200, 200]
+
+
+async def post(app: Guard, chunks: list[bytes], wait_s: float = 0.0, path: str = "/v1/recognize"):
     """Status and headers of a request whose body comes in chunks."""
     left, sent = list(chunks), []
 
@@ -165,7 +193,7 @@ async def post(app: Guard, chunks: list[bytes], wait_s: float = 0.0):
         sent.append(message)
 
     headers = [(b"host", b"localhost")]
-    scope = {"type": "http", "path": "/v1/recognize", "method": "POST", "headers": headers}
+    scope = {"type": "http", "path": path, "method": "POST", "headers": headers}
     await app(scope, receive, send)
     return sent[0]["status"], dict(sent[0]["headers"])
 
@@ -204,8 +232,10 @@ STREAM = "/v1/stream"
 def test_a_stream_asks_for_the_same(keyed, protocols, headers, welcome):
     connected = keyed.websocket_connect(STREAM, subprotocols=protocols, headers=headers)
     if not welcome:
-        with pytest.raises(WebSocketDisconnect), connected:
+        with pytest.raises(WebSocketDenialResponse) as refused, connected:
             pass
+        assert refused.value.headers["content-type"] == "application/problem+json"
+        assert "content-security-policy" in refused.value.headers
         return
     with connected as socket:
         assert socket.accepted_subprotocol == ("mien" if protocols else None)

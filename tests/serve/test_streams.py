@@ -77,6 +77,19 @@ def test_one_camera_too_many_is_sent_away_until_another_goes():
             assert socket.receive_json()["readings"]
 
 
+def test_a_camera_that_sends_nothing_is_sent_away():
+    with asking(limits={"silence_s": 0.2, "streams": 1}) as client:
+        with client.websocket_connect(PATH) as socket:
+            socket.send_bytes(PHOTO)
+            assert socket.receive_json()["readings"]
+            with pytest.raises(WebSocketDisconnect) as ended:
+                socket.receive_json()
+        assert ended.value.code == 1001
+        with client.websocket_connect(PATH) as socket:
+            socket.send_bytes(PHOTO)
+            assert socket.receive_json()["readings"]
+
+
 def test_a_failure_ends_the_stream_alone(monkeypatch):
     with asking() as client:
         with monkeypatch.context() as patch, pytest.raises(ExceptionGroup):

@@ -12,11 +12,12 @@ from fastapi import FastAPI, Form, Request, Response, UploadFile, WebSocket
 from fastapi.concurrency import run_in_threadpool
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse
+from fastapi.routing import APIRoute
 
 import mien
 from mien.errors import MienError
 from mien.recognizer import Recognizer
-from mien.serve.engine import Engine
+from mien.serve.engine import Engine, Full
 from mien.serve.figures import CONTENT_TYPE, Counted, Counts
 from mien.serve.guard import Guard
 from mien.serve.jobs import Job, Jobs, worker_command
@@ -41,6 +42,7 @@ NOTICE = (
     "Art. 5(1)(f)); elsewhere, the people exposed must be told (Art. 50(3)). No picture is stored "
     "or logged; videos and what was read from them are deleted after the stated time."
 )
+_GUARDED = (401, 403, 421, 429)
 
 
 def create(settings: Settings | None = None) -> FastAPI:
@@ -59,6 +61,7 @@ def create(settings: Settings | None = None) -> FastAPI:
     _pictures(app, service)
     _videos(app, service)
     _page(app)
+    _heads(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(Guard, settings=service.settings)
     app.add_middleware(Counted, counts=service.counts)
@@ -128,7 +131,7 @@ def _about(app: FastAPI, service: _Service) -> None:
         """For Prometheus."""
         return Response(service.counts.page(), media_type=CONTENT_TYPE)
 
-    @app.get("/v1/models", tags=["models"], responses=responses(401, 429))
+    @app.get("/v1/models", tags=["models"], responses=responses(*_GUARDED))
     async def models() -> list[ModelOut]:
         """The networks of this service, and how well they were measured to be."""
         told = dataclasses.asdict(card) | {
@@ -142,7 +145,7 @@ def _pictures(app: FastAPI, service: _Service) -> None:
         "/v1/recognize",
         tags=["pictures"],
         openapi_extra=request_body(),
-        responses=responses(400, 401, 408, 413, 415, 422, 429, 503),
+        responses=responses(*_GUARDED, 400, 408, 413, 415, 422, 503),
     )
     async def recognize(request: Request) -> Answer:
         """The expressions of every face in one or many pictures."""
@@ -153,7 +156,7 @@ def _pictures(app: FastAPI, service: _Service) -> None:
         )
         pictures = []
         for one, answer in zip(given, seen, strict=True):
-            if isinstance(answer, MienError):
+            if isinstance(answer, MienError) and not isinstance(answer, Full):
                 pictures.append(PictureOut(name=one.name, readings=[], error=str(answer)))
             elif isinstance(answer, BaseException):
                 raise answer
@@ -183,7 +186,7 @@ def _videos(app: FastAPI, service: _Service) -> None:
         "/v1/videos",
         status_code=202,
         tags=["videos"],
-        responses=responses(400, 401, 408, 413, 422, 429, 503),
+        responses=responses(*_GUARDED, 400, 408, 413, 415, 422, 503),
     )
     async def send(video: UploadFile, blur: Annotated[bool, Form()] = False) -> JobOut:
         """Accept a video; ask /v1/videos/{id} for how far it has been read."""
@@ -195,7 +198,7 @@ def _videos(app: FastAPI, service: _Service) -> None:
         )
         return told(job)
 
-    @app.get("/v1/videos/{name}", tags=["videos"], responses=responses(401, 404, 422, 429))
+    @app.get("/v1/videos/{name}", tags=["videos"], responses=responses(*_GUARDED, 404, 422))
     async def progress(name: str) -> JobOut:
         """How far a video has been read, and what can be fetched."""
         return told(service.jobs.get(name))
@@ -204,7 +207,7 @@ def _videos(app: FastAPI, service: _Service) -> None:
         "/v1/videos/{name}/{file}",
         tags=["videos"],
         response_class=FileResponse,
-        responses=responses(401, 404, 422, 429),
+        responses=responses(*_GUARDED, 404, 422),
     )
     async def fetch(name: str, file: str) -> FileResponse:
         """A table (.csv, .jsonl), the segments or the overlay (.mp4) of a finished job."""
@@ -214,7 +217,7 @@ def _videos(app: FastAPI, service: _Service) -> None:
         "/v1/videos/{name}",
         status_code=204,
         tags=["videos"],
-        responses=responses(401, 404, 422, 429),
+        responses=responses(*_GUARDED, 404, 422),
     )
     async def remove(name: str) -> Response:
         """Stop a job and delete its files."""
@@ -234,6 +237,19 @@ def _page(app: FastAPI) -> None:
     serve("/", folder / "index.html")
     for file in folder.iterdir():
         serve(f"/{file.name}", file)
+
+
+def _heads(app: FastAPI) -> None:
+    """HEAD wherever there is GET, as RFC 9110 asks; the server leaves the body out."""
+    for route in list(app.routes):
+        if isinstance(route, APIRoute) and route.methods == {"GET"}:
+            app.add_api_route(
+                route.path,
+                route.endpoint,
+                methods=["HEAD"],
+                response_class=route.response_class,
+                include_in_schema=False,
+            )
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -43,7 +44,8 @@ class Guard:
     def __init__(self, app: App, settings: Settings) -> None:
         self.app, self.settings = app, settings
         self._buckets = _Buckets(settings.limits.requests_per_minute)
-        self._inside = _Inside(settings.limits.bytes_at_once)
+        most = settings.limits.bytes_at_once
+        self._pictures, self._videos = _Inside(most), _Inside(most)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -54,6 +56,8 @@ class Guard:
             await self._answer(refused, scope, receive, send)
         elif refused is None:
             await self.app(scope, receive, send)
+        elif "websocket.http.response" in scope.get("extensions", {}):
+            await _tell(refused, scope, receive, _with_headers(send))
         else:
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
 
@@ -61,35 +65,30 @@ class Guard:
         self, refused: Refused | None, scope: Scope, receive: Receive, send: Send
     ) -> None:
         begun = False
+        with_headers = _with_headers(send)
 
-        async def with_headers(message: Message) -> None:
+        async def noting(message: Message) -> None:
             nonlocal begun
-            if message["type"] == "http.response.start":
-                begun = True
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        async def tell(refused: Refused) -> None:
-            answer = problem(refused.status_code, refused.detail, refused.headers)
-            await answer(scope, receive, with_headers)
+            begun = True
+            await with_headers(message)
 
         if refused is not None:
-            await tell(refused)
+            await _tell(refused, scope, receive, noting)
             return
-        body = _Bounded(receive, *_bounds(scope, self.settings.limits), self._inside)
+        inside = self._videos if scope["path"] == _VIDEOS else self._pictures
+        body = _Bounded(receive, *_bounds(scope, self.settings.limits), inside)
         try:
-            await self.app(scope, body, with_headers)
+            await self.app(scope, body, noting)
         except ClientDisconnect:
             pass
         except Refused as error:
-            await tell(error)
+            await _tell(error, scope, receive, noting)
         except Exception as error:
             _log.exception("unforeseen", exc_info=error)
             if begun:  # too late to say so
                 raise
-            await tell(Refused(500, "the service failed at this request; its log says more"))
+            told = Refused(500, "the service failed at this request; its log says more")
+            await _tell(told, scope, receive, noting)
         finally:
             body.left()
 
@@ -106,17 +105,37 @@ class Guard:
         client = scope.get("client")
         wait_s = self._buckets.take(client[0] if client else "")
         if wait_s > 0:
-            after = {"Retry-After": str(max(1, round(wait_s)))}
+            after = {"Retry-After": str(math.ceil(wait_s))}
             return Refused(429, "too many requests from this address; wait", after)
         known = self.settings.api_key
         if known is not None and not hmac.compare_digest(_key(headers), known.encode()):
             asks = {"WWW-Authenticate": "Bearer"}
             return Refused(401, "expected the API key as Authorization: Bearer KEY", asks)
+        packed = headers.get("content-encoding", "identity")
+        if packed != "identity":
+            return Refused(415, f"expected a body as it is, got Content-Encoding: {packed[:40]}")
         length = headers.get("content-length", "")
         most, _ = _bounds(scope, self.settings.limits)
         if length.isdecimal() and (len(length) > 18 or int(length) > most):
             return Refused(413, f"expected at most {most:,} bytes, got {length[:30]}")
         return None
+
+
+def _with_headers(send: Send) -> Send:
+    """`send`, with the headers that browsers obey on every answer."""
+
+    async def sending(message: Message) -> None:
+        if message["type"].endswith("http.response.start"):
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return sending
+
+
+async def _tell(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
+    await problem(refused.status_code, refused.detail, refused.headers)(scope, receive, send)
 
 
 def _bare(host: str) -> str:
@@ -148,7 +167,7 @@ def _bounds(scope: Scope, limits: Limits) -> tuple[int, float]:
 
 
 class _Inside:
-    """The bytes of all bodies that are in the service at this moment."""
+    """The bytes of all bodies of a kind that are in the service at this moment."""
 
     def __init__(self, most: int) -> None:
         self.most, self.bytes = most, 0

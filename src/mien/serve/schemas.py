@@ -55,7 +55,7 @@ class AskedAll(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    pictures: list[Asked] = Field(min_length=1)
+    pictures: list[Asked] = Field(min_length=1, fail_fast=True)
 
 
 class BoxOut(BaseModel):

@@ -18,12 +18,14 @@ class Limits:
     """Of a request with pictures, and of a frame of a stream."""
     pixels: int = 25_000_000
     """Of a picture or a frame of a video, decoded."""
+    side_px: int = 16_384
+    """Of a picture: a long and narrow one takes more than its pixels."""
     files: int = 16
     """Pictures in a request."""
     faces: int = 64
     """Of a picture: the largest ones are read."""
     bytes_at_once: int = 400 * _MB
-    """Of all requests that are in the service; beyond it, 503."""
+    """Of all requests with pictures in the service, and of all with videos; beyond it, 503."""
     video_bytes: int = 200 * _MB
     video_s: float = 600
     """Duration of a video."""
@@ -33,6 +35,8 @@ class Limits:
     """Videos that wait or are read."""
     streams: int = 16
     """Cameras at a time."""
+    silence_s: float = 60
+    """Until a camera that sends nothing is sent away."""
     requests_per_minute: int = 600
     """From one address; 0 for no limit."""
     body_s: float = 30
@@ -67,7 +71,9 @@ class Settings:
     def __post_init__(self) -> None:
         if self.batch < 1 or self.limits.queue < self.limits.files:
             raise InputError("expected a batch of at least 1, a queue of at least `files` pictures")
-        if self.keep_s <= 0:
+        if not self.keep_s > 0:  # nor NaN
             raise InputError("expected files to be kept for some time")
-        if self.api_key is not None and len(self.api_key) < 16:
-            raise InputError("expected an API key of at least 16 characters")
+        if self.limits.requests_per_minute < 0:
+            raise InputError("expected a rate of requests a minute, or 0 for any")
+        if self.api_key is not None and not (len(self.api_key) >= 16 and self.api_key.isascii()):
+            raise InputError("expected an API key of at least 16 characters, all of them ASCII")

@@ -18,7 +18,7 @@ from mien.serve.uploads import load_frame
 PROTOCOL = "mien"
 """Chosen where a browser offers it, beside its key."""
 
-_TOO_BIG, _TRY_LATER = 1009, 1013
+_GONE, _TOO_BIG, _TRY_LATER = 1001, 1009, 1013
 
 
 class Streams:
@@ -56,6 +56,7 @@ class _Stream:
         self._tracker = Tracker()
         self._newest: bytes | None = None
         self._come = asyncio.Event()
+        self._reading = False
         self._frame = self._dropped = 0
         self._started = time.monotonic()
 
@@ -67,7 +68,15 @@ class _Stream:
 
     async def _take(self) -> None:
         while True:
-            message = await self._socket.receive()
+            try:
+                message = await asyncio.wait_for(
+                    self._socket.receive(), self._settings.limits.silence_s
+                )
+            except TimeoutError:
+                if self._reading:
+                    continue
+                await self._socket.close(_GONE, "no frame came for too long")
+                return
             if message["type"] == "websocket.disconnect":
                 return
             data = message.get("bytes")
@@ -89,7 +98,9 @@ class _Stream:
             data, self._newest = self._newest, None
             if data is None:
                 continue
+            self._reading = True
             await self._say(await self._read(data))
+            self._reading = False
 
     async def _read(self, data: bytes) -> dict[str, object]:
         number, self._frame = self._frame, self._frame + 1

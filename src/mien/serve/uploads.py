@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
@@ -19,6 +21,8 @@ from mien.sources import Frame
 from mien.sources.pictures import decode, from_base64, size_of
 
 FIELD = "pictures"
+_MOST_TOKENS = 10_000  # of a JSON body: beyond it, telling what is wrong with it takes minutes
+_FETCHERS = ThreadPoolExecutor(16, "mien-fetch")  # others must not wait for slow addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ async def _from_part(part: UploadFile | str, settings: Settings) -> Upload:
 
 
 async def _from_json(body: bytes, settings: Settings) -> list[Upload]:
+    if sum(body.count(mark) for mark in (b",", b"{", b"[")) > _MOST_TOKENS:
+        raise Refused(413, f"expected at most {settings.limits.files} pictures")
     try:
         asked = await run_in_threadpool(AskedAll.model_validate_json, body)
     except ValidationError as error:
@@ -97,8 +103,9 @@ async def _asked(name: str, one: Asked, most_bytes: int, settings: Settings) -> 
         return Upload(name, lambda: _frame(name, from_base64(text), settings))
     from mien.sources.remote import fetch
 
-    try:  # not where pictures are found: a slow address would stop those of others
-        data = await run_in_threadpool(fetch, one.url, max_bytes=most_bytes)
+    loop, get = asyncio.get_running_loop(), partial(fetch, one.url, max_bytes=most_bytes)
+    try:
+        data = await loop.run_in_executor(_FETCHERS, get)
     except MienError as error:
         return Upload(name, _raising(error))
     return _upload(name, data, settings)
@@ -127,9 +134,11 @@ def _frame(name: str, data: bytes, settings: Settings) -> Frame:
     size = size_of(data)
     if size is None:
         raise PictureError(f"{name} is not a PNG, JPEG, WebP or BMP picture")
-    if size[0] * size[1] > settings.limits.pixels:
-        most = settings.limits.pixels
-        raise PictureError(f"{name} has {size[0]}x{size[1]} pixels; expected at most {most:,}")
+    limits, told = settings.limits, f"{name} has {size[0]}x{size[1]} pixels; expected at most"
+    if size[0] * size[1] > limits.pixels:
+        raise PictureError(f"{told} {limits.pixels:,}")
+    if max(size) > limits.side_px:
+        raise PictureError(f"{told} {limits.side_px:,} on a side")
     return Frame(name, decode(data, name=name))
 
 
