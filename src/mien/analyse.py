@@ -18,7 +18,7 @@ from mien.output.tables import check_suffix, read_row
 from mien.output.timeline import Timeline
 from mien.recognizer import Recognizer
 from mien.segments import Segment, Segmenter
-from mien.sources import Cut, Frame, Pending, open_items
+from mien.sources import MAX_PIXELS, Cut, Frame, Pending, open_items
 from mien.stream import Seen
 from mien.types import Reading, Readings
 
@@ -80,13 +80,15 @@ def analyse(
     cut: Cut | None = None,
     resume: bool = False,
     private: bool = False,
+    most_pixels: int = MAX_PIXELS,
     begin: Callable[[int | None], None] = lambda _total: None,
     advance: Callable[[int], None] = lambda _done: None,
     show: Callable[[Seen], None] = lambda _seen: None,
 ) -> Summary:
     """Read `source`, write `outputs` on the way, and count.
 
-    With `resume`, what the rows of the .csv table hold is not read again. `begin` is told how many
+    With `resume`, what the rows of the .csv table hold is not read again. A video ends where its
+    frames have more than `most_pixels`. `begin` is told how many
     pictures or frames will come, `advance` of each one done, `show` what was seen. Raises
     InputError for outputs that do not fit the source, and the errors of opening it.
     """
@@ -101,7 +103,7 @@ def analyse(
         films = {row["path"] for row in rows if row["time_s"]}
         if films != {str(source)}:
             raise InputError(f"{outputs.csv} is of {min(films)}, not of {source}; choose another")
-    opened = open_items(source, private=private, cut=cut)
+    opened = open_items(source, private=private, cut=cut, most_pixels=most_pixels)
     if not opened.film and (outputs.video or outputs.plot or outputs.segments):
         raise InputError(f"{source} is no video: --video, --plot and --segments need one")
     done = {row["path"] for row in rows}

@@ -1,5 +1,6 @@
 import io
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 
 from mien.errors import InputError, PictureError
 from mien.sources import decode, read_picture
+from mien.sources.pictures import size_of
 
 RED, BLUE = (200, 30, 20), (20, 30, 200)
 
@@ -147,6 +149,35 @@ def test_unreadable_pictures_are_told_by_name(tmp_path, kind):
         read_picture(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+ENDLESS_HEADS = {
+    "fill": b"\xff",
+    "bare markers": b"\xff\x01",
+    "escaped": b"\xff\x00",
+    "empty segments": b"\xff\xe0\x00\x02",
+    "nothing": b"\x00",
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS_HEADS)
+def test_a_head_without_end_is_refused_at_once(kind):
+    part = ENDLESS_HEADS[kind]
+    data = b"\xff\xd8" + part * (5 * 2**20 // len(part))
+    began = time.process_time()
+    assert size_of(data) == (0, 0)
+    with pytest.raises(PictureError, match="truncated"):
+        decode(data, name="endless")
+    assert time.process_time() - began < 0.7
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "progressive jpeg", "cmyk jpeg", "motion photo"])
+def test_fill_before_a_marker_is_passed_over(kind):
+    data = COLOUR[kind]
+    start = data.index(b"\xff\xda")
+    filled = data[:start] + b"\xff" * 3 + data[start:]
+    assert size_of(filled) == size_of(data) == (40, 24)
+    assert (decode(filled, name=kind) == decode(data, name=kind)).all()
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg"])

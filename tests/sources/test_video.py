@@ -262,6 +262,30 @@ def test_a_film_that_changes_its_size_gives_every_frame_in_its_own(tmp_path, suf
     assert times == sorted(set(times)), "times rise although each part begins at 0"
 
 
+@pytest.mark.parametrize("suffix", [*CONTAINERS, "mpg", "flv"])
+def test_frames_have_as_many_pixels_as_they_may(tmp_path, suffix):
+    """Sound makes a second stream; of .mpg and .flv, FFmpeg knows none before it has read."""
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "mpg":
+        encoded(path, "mpeg2video", [SIZE] * 30)
+    else:
+        film(path, STEADY[:30], SIZE, sound=True)
+    assert len(list(Video(str(path), most_pixels=160 * 96))) == 30
+    with pytest.raises(PictureError, match="160x96 pixels; expected at most 15,359"):
+        Video(str(path), most_pixels=160 * 96 - 1)
+
+
+@pytest.mark.parametrize("larger", [(192, 128), (1024, 768)])
+def test_a_film_whose_frames_grow_too_large_ends_there(tmp_path, larger):
+    parts = [encoded(tmp_path / f"{s[0]}.ts", "libx264", [s] * 10) for s in (SIZE, larger)]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(p.read_bytes() for p in parts))
+    *good, last = Video(str(path), most_pixels=160 * 96)
+    assert {f.pixels.shape for f in good} == {(96, 160, 3)}
+    assert len(good) >= 8
+    assert last.pixels is None and "breaks off" in last.error
+
+
 def sound(path: Path) -> None:
     with wave.open(str(path), "wb") as out:
         out.setnchannels(1)
@@ -336,3 +360,21 @@ def test_a_long_film_needs_no_more_memory_than_a_short_one(tmp_path):
             early = resident_mb()
     assert count == 2000
     assert resident_mb() - early < 20
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is measured on Linux")
+def test_a_frame_that_is_too_large_is_not_decoded(tmp_path):
+    small = film(tmp_path / "small.ts", STEADY[:60], SIZE, empty=True)
+    large = film(tmp_path / "large.ts", STEADY[:2], (6000, 6000), empty=True)
+    path = tmp_path / "joined.ts"
+    path.write_bytes(small.read_bytes() + large.read_bytes())
+    code = (
+        "import sys; from pathlib import Path; from mien.sources.video import Video\n"
+        "frames = list(Video(sys.argv[1], most_pixels=4_000_000))\n"
+        "told = Path('/proc/self/status').read_text()\n"
+        "print(len(frames), told.partition('VmHWM:')[2].split()[0])"
+    )
+    told = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, check=True)
+    frames, most_kb = map(int, told.stdout.split())
+    assert frames >= 59
+    assert most_kb < 140_000  # decoded, they would take it to 400,000

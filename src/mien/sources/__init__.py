@@ -11,6 +11,7 @@ from mien.errors import InputError, MienError
 from mien.files import existing
 from mien.sources.frames import LIVE, REMOTE, Cut, Frame, is_live, is_video
 from mien.sources.pictures import (
+    MAX_PIXELS,
     PICTURE_SUFFIXES,
     Color,
     decode,
@@ -21,6 +22,7 @@ from mien.sources.pictures import (
 )
 
 __all__ = [
+    "MAX_PIXELS",
     "PICTURE_SUFFIXES",
     "Cut",
     "Frame",
@@ -75,11 +77,17 @@ class Items:
 
 
 def open_items(
-    source: Any, *, color: Color = "rgb", private: bool = False, cut: Cut | None = None
+    source: Any,
+    *,
+    color: Color = "rgb",
+    private: bool = False,
+    cut: Cut | None = None,
+    most_pixels: int = MAX_PIXELS,
 ) -> Items:
     """The pictures or frames of any source, in order; InputError or PictureError.
 
-    Cameras and streams give the newest frame, and drop what comes too fast.
+    Cameras and streams give the newest frame, and drop what comes too fast. `most_pixels` is the
+    limit of a video's frames.
     """
     if is_live(source):
         if cut is not None and cut != Cut():
@@ -90,7 +98,7 @@ def open_items(
     if is_video(source):
         from mien.sources.video import open_video
 
-        video = open_video(source, cut, private=private)
+        video = open_video(source, cut, private=private, most_pixels=most_pixels)
         return Items(video, getattr(video, "expected", None), True)
     if cut is not None and cut != Cut():
         raise InputError(f"{source} is no video: every, fps, start and end choose its frames")

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 import struct
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +28,8 @@ PICTURE_SUFFIXES = frozenset(
 _START_OF_SCAN = 0xDA
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE_MARKERS = frozenset({0x00, 0x01, *range(0xD0, 0xDA)})
+_FILL = re.compile(rb"\xff\xff*")  # leads a marker; \xff+ would be searched 15 times as slowly
+_MOST_SEGMENTS = 4096  # a real photo has some hundreds at most
 
 
 def read_picture(path: Path | str) -> NDArray[np.uint8]:
@@ -167,18 +170,16 @@ def _jpeg_head(data: bytes) -> tuple[int, int, bool]:
     telephones append films behind the end.
     """
     width = height = 0
-    place = data.find(b"\xff", 2)
-    while 0 <= place <= len(data) - 4:
+    place = 2
+    for _ in range(_MOST_SEGMENTS):
+        marker = _FILL.search(data, place)
+        if marker is None or marker.end() > len(data) - 3:
+            break
+        place = marker.end() - 1
         kind, length = struct.unpack(">xBH", data[place : place + 4])
         if kind == _START_OF_SCAN:
             return width, height, data.find(b"\xff\xd9", place) >= 0
         if kind in _FRAME_HEADERS:
             height, width = struct.unpack(">HH", data[place + 5 : place + 9].ljust(4, b"\0"))
-        if kind == 0xFF:
-            step = 1
-        elif kind in _BARE_MARKERS:
-            step = 2
-        else:
-            step = 2 + length
-        place = data.find(b"\xff", place + step)
+        place += 2 if kind in _BARE_MARKERS else 2 + length
     return width, height, False

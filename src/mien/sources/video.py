@@ -44,21 +44,33 @@ class Facts:
 class Video:
     """The frames of a file or a stream; iterate as often as you like.
 
-    Opening raises PictureError if it cannot be read or has no pictures. A video that breaks off
-    gives what can be read, then one frame with an `error`.
+    Opening raises PictureError if it cannot be read, has no pictures or has frames of more than
+    `most_pixels`. A video that breaks off, or whose frames grow beyond that on the way, gives what
+    can be read, then one frame with an `error`.
     """
 
-    def __init__(self, path: str, cut: Cut | None = None, name: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        cut: Cut | None = None,
+        name: str | None = None,
+        *,
+        most_pixels: int = MAX_PIXELS,
+    ) -> None:
         self.path = path
         self.name = name or path
         self.cut = cut or Cut()
-        with _opened(path) as container:
+        self.most_pixels = most_pixels
+        with self._opened() as container:
             stream = container.streams.video[0]
             fps = float(stream.average_rate or stream.guessed_rate or 25)
             if not 0 < fps <= _FASTEST_FPS:  # a damaged head, or the ticks of a clock (90,000)
                 fps = 25.0
             length = container.duration / av.time_base if container.duration else None
             self.facts = Facts(stream.width, stream.height, length, stream.frames or None, fps)
+
+    def _opened(self) -> contextlib.AbstractContextManager[Any]:
+        return _opened(self.path, self.name, self.most_pixels)
 
     @property
     def expected(self) -> int | None:
@@ -72,7 +84,7 @@ class Video:
 
     def __iter__(self) -> Iterator[Frame]:
         chosen = _Chooser(self.cut)
-        with _opened(self.path) as container:
+        with self._opened() as container:
             frames = self._decoded(container)
             while True:
                 try:
@@ -81,7 +93,7 @@ class Video:
                         return
                     if not chosen(index, time_s) or time_s <= self.cut.after_s + 1e-6:
                         continue
-                    pixels = _upright(frame)
+                    pixels = _upright(frame, self.most_pixels)
                 except StopIteration:
                     return
                 except (FFmpegError, ValueError, MemoryError, IndexError) as error:
@@ -112,12 +124,12 @@ class Video:
         if wanted_s < _WORTH_A_SEEK_S:
             return began, 0
         place = int((wanted_s + began) / stream.time_base)
-        with _opened(self.path) as other:
+        with self._opened() as other:
             other.seek(place, stream=other.streams.video[0])
             landed = next(other.demux(other.streams.video[0]), None)
         if not landed or not landed.is_keyframe or landed.pts is None or landed.pts > place:
             return began, 0  # MPEG-TS and -PS land anywhere; decoding would begin too late
-        with _opened(self.path) as other:
+        with self._opened() as other:
             shown = [p.pts for p in other.demux(other.streams.video[0]) if p.size]
         if None in shown:
             return began, 0
@@ -127,7 +139,11 @@ class Video:
 
 
 def open_video(
-    source: str | Path, cut: Cut | None = None, *, private: bool = False
+    source: str | Path,
+    cut: Cut | None = None,
+    *,
+    private: bool = False,
+    most_pixels: int = MAX_PIXELS,
 ) -> Iterable[Frame]:
     """The frames of the film behind a path or an address; PictureError or InputError.
 
@@ -135,21 +151,21 @@ def open_video(
     anywhere.
     """
     if str(source).startswith(REMOTE):
-        return _Fetched(str(source), cut, private)
-    return Video(str(existing(source, "video")), cut)
+        return _Fetched(str(source), cut, private, most_pixels)
+    return Video(str(existing(source, "video")), cut, most_pixels=most_pixels)
 
 
 class _Fetched:
     """A video that lies in a temporary file for as long as its frames are read."""
 
-    def __init__(self, url: str, cut: Cut | None, private: bool) -> None:
+    def __init__(self, url: str, cut: Cut | None, private: bool, most_pixels: int) -> None:
         from mien.sources.remote import fetch
 
         data = fetch(url, private=private, max_bytes=MAX_FETCHED_BYTES, timeout_s=_FETCH_S)
         self._file = tempfile.NamedTemporaryFile(suffix=Path(url).suffix[:8])  # noqa: SIM115
         self._file.write(data)
         self._file.flush()
-        self._video = Video(self._file.name, cut, name=url)
+        self._video = Video(self._file.name, cut, name=url, most_pixels=most_pixels)
         self.facts, self.expected = self._video.facts, self._video.expected
 
     def __iter__(self) -> Iterator[Frame]:
@@ -175,9 +191,9 @@ class _Chooser:
         return True
 
 
-def _upright(frame: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _upright(frame: Any, most_pixels: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """(H, W, 3) uint8 RGB, turned as the display matrix says (telephones film lying)."""
-    if frame.width * frame.height > MAX_PIXELS:
+    if frame.width * frame.height > most_pixels:
         raise ValueError(f"{frame.width}x{frame.height} pixels")
     pixels = frame.to_ndarray(format="rgb24")
     turns = round(getattr(frame, "rotation", 0) / 90) % 4
@@ -185,22 +201,29 @@ def _upright(frame: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[Any]:
+def _opened(path: str, name: str, most_pixels: int) -> Iterator[Any]:
     av.logging.set_level(None)  # any other level takes the GIL for a line, and can deadlock
     options = {"rtsp_transport": "tcp"} if path.startswith("rtsp") else {}
     if not path.startswith(LIVE):
         options = _FILES_ALONE
+    # FFmpeg rounds the sides up, to 64, before it counts: it may have twice as many. It keeps to
+    # no limit while it opens MPEG-PS and FLV, whose streams it does not know before.
+    limit = {"max_pixels": str(2 * most_pixels)}
     try:
-        container = av.open(path, options=options, timeout=(_OPEN_S, _READ_S))
+        container = av.open(path, options=options | limit, timeout=(_OPEN_S, _READ_S))
     except (FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise PictureError(f"{path} cannot be opened as a video: {reason}") from error
+        raise PictureError(f"{name} cannot be opened as a video: {reason}") from error
     with container:
         if not container.streams.video:
-            raise PictureError(f"{path} has no video stream")
+            raise PictureError(f"{name} has no video stream")
         stream = container.streams.video[0]
         if stream.codec_context is None:  # PyAV's stream has no width then
-            raise PictureError(f"{path} has a video stream of an unknown codec; it may be damaged")
+            raise PictureError(f"{name} has a video stream of an unknown codec; it may be damaged")
         if stream.width * stream.height == 0:
-            raise PictureError(f"{path} has a video stream without pictures; it is damaged")
+            raise PictureError(f"{name} has a video stream without pictures; it is damaged")
+        if stream.width * stream.height > most_pixels:
+            size = f"{stream.width}x{stream.height}"
+            raise PictureError(f"{name} has {size} pixels; expected at most {most_pixels:,}")
+        stream.codec_context.options = limit
         yield container
