@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mien.errors import InputError, PictureError
@@ -18,14 +19,20 @@ from mien.serve.engine import Full
 from mien.serve.jobs import Job, Jobs, NoJob, worker_command
 from mien.serve.run import serve
 from mien.serve.settings import Limits, Settings
-from tests.clips import film
+from mien.sources.video import Video
+from tests.clips import film, scene
 from tests.serve.conftest import asking
 
 WORKER = """
 import json, pathlib, sys, time, os
-video = pathlib.Path(sys.argv[1])
-(video.parent / "pid").write_text(str(os.getpid()))
+check = sys.argv[1] == "--check"
+video = pathlib.Path(sys.argv[1 + check])
 how = video.read_bytes()[-8:].strip().decode()
+if check:
+    if how == "crash":
+        os.kill(os.getpid(), 11)
+    sys.exit(time.sleep(20 if how == "hang" else 0))
+(video.parent / "pid").write_text(str(os.getpid()))
 half = video.parent / ".done.half"
 half.mkdir(exist_ok=True)
 (half / "table.csv").write_text("half")
@@ -63,13 +70,13 @@ def command(tmp_path: Path) -> list[str]:
 
 @pytest.fixture
 def make(tmp_path: Path, command: list[str]):
-    """`make(**settings)`: jobs in the folder `jobs`."""
+    """`make(**settings)`: jobs in the folder `jobs`, read by `command` or by the `real` one."""
     made: list[Jobs] = []
 
-    def start(**chosen) -> Jobs:
+    def start(*, real: bool = False, **chosen) -> Jobs:
         limits = Limits(**chosen.pop("limits", {}))
-        chosen = {"jobs_folder": tmp_path / "jobs"} | chosen
-        made.append(Jobs(Settings(limits=limits, **chosen), command))
+        settings = Settings(limits=limits, **{"jobs_folder": tmp_path / "jobs"} | chosen)
+        made.append(Jobs(settings, worker_command(settings, "haar") if real else command))
         return made[-1]
 
     yield start
@@ -154,6 +161,44 @@ def test_a_service_that_stops_leaves_what_it_accepted_to_the_next(make, add, com
     Path(command[-1]).write_text(WORKER.replace("sleep(20)", "sleep(0)"))
     again = make()
     assert finished(again, running).state == finished(again, waiting).state == "done"
+    assert again.get(running.id).recalls == 0
+
+
+def kill_service(jobs: Jobs, job: Job) -> None:
+    """As SIGKILL while `job` is read: what is on the disk stays as it is."""
+    reader(jobs, job)
+    folder = place(jobs, job)
+    told = (folder / "job.json").read_text()
+    jobs.close()
+    (folder / "job.json").write_text(told)
+    (folder / "pid").unlink()
+
+
+def test_kills_of_the_service_are_no_kills_of_the_reader(make, add):
+    jobs = make()
+    job = add(jobs, "slow")
+    for _ in range(4):
+        kill_service(jobs, job)
+        jobs = make()
+    for kills in range(2):
+        pid = reader(jobs, job)
+        assert (jobs.get(job.id).kills, jobs.get(job.id).recalls) == (kills, 4)
+        (place(jobs, job) / "pid").unlink()
+        os.kill(pid, signal.SIGKILL)
+    assert finished(jobs, job).error == "the reader of this video failed"
+
+
+def test_a_video_that_takes_the_service_with_it_is_given_up(make, add, monkeypatch):
+    monkeypatch.setattr("mien.serve.jobs._RECALLS", 2)
+    jobs = make()
+    job, waiting = add(jobs, "slow"), add(jobs)
+    for _ in range(3):
+        kill_service(jobs, job)
+        jobs = make()
+    assert finished(jobs, job).state == "failed"
+    assert "killed 2 times" in jobs.get(job.id).error
+    assert finished(jobs, waiting).state == "done"
+    assert jobs.get(waiting.id).recalls == 0
 
 
 def test_a_job_that_was_done_before_the_service_was_killed_is_kept(make, add):
@@ -212,7 +257,7 @@ def test_a_removed_job_leaves_nothing(make, add, how):
     with pytest.raises(NoJob):
         jobs.get(running.id)
     finished(jobs, waiting)  # and it is no other reader that was ended
-    assert jobs.get(waiting.id).attempts == 1
+    assert jobs.get(waiting.id).kills == 0
     assert not folder.exists()
     if pid:
         with pytest.raises(ProcessLookupError):
@@ -240,8 +285,8 @@ def test_too_many_are_refused(make, add):
 
 @pytest.mark.parametrize("data", [b"", b"nonsense", b"#EXTM3U\nhttp://localhost/\n"])
 def test_what_is_no_video_is_refused_without_saying_where_it_lay(make, data):
-    jobs = make()
-    with pytest.raises(PictureError) as told:
+    jobs = make(real=True)
+    with pytest.raises(PictureError, match="the file cannot be opened") as told:
         jobs.add(io.BytesIO(data), ".mp4", blur=False)
     assert "mien-job" not in str(told.value)
     assert not list(jobs._own.path.glob("mien-job-*"))
@@ -249,9 +294,18 @@ def test_what_is_no_video_is_refused_without_saying_where_it_lay(make, data):
 
 @pytest.mark.parametrize("limits", [{"video_s": 0.1}, {"pixels": 10_000}])
 def test_what_is_too_long_or_too_large_is_refused(make, add, limits):
-    jobs = make(limits=limits)
-    with pytest.raises(InputError, match="at most"):
+    jobs = make(real=True, limits=limits)
+    with pytest.raises(PictureError, match="at most"):
         add(jobs)
+    assert not list(jobs._own.path.glob("mien-job-*"))
+
+
+@pytest.mark.parametrize(("how", "words"), [("crash", "cannot be opened"), ("hang", "took longer")])
+def test_what_cannot_even_be_opened_costs_its_own_process_alone(make, add, monkeypatch, how, words):
+    monkeypatch.setattr("mien.serve.jobs._CHECK_S", 5 if how == "crash" else 0.5)
+    jobs = make()
+    with pytest.raises(PictureError, match=words):
+        add(jobs, how)
     assert not list(jobs._own.path.glob("mien-job-*"))
 
 
@@ -269,7 +323,7 @@ def test_a_full_disk_refuses_videos_and_ends_nothing(make, add, monkeypatch):
             add(jobs)
         patch.setattr("mien.serve.jobs.write_json", full)
         os.kill(reader(jobs, job), signal.SIGKILL)
-        until(lambda: jobs.get(job.id).attempts == 2)
+        until(lambda: jobs.get(job.id).kills == 1)
         jobs.remove(job.id)
     assert finished(jobs, add(jobs)).state == "done"
 
@@ -313,6 +367,19 @@ def test_a_temporary_folder_goes_with_the_service_or_with_the_next(tmp_path, mon
     living.close()
 
 
+def test_what_a_service_left_a_moment_ago_goes_in_a_while(make, tmp_path, monkeypatch):
+    monkeypatch.setattr(folders.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(folders, "_YOUNG_S", 0.5)
+    monkeypatch.setattr("mien.serve.jobs._SWEEP_S", 0.1)
+    killed = tmp_path / "mien-jobs-killed"
+    killed.mkdir()
+    (killed / "video.mp4").write_bytes(b"x")
+    jobs = make(jobs_folder=None)
+    assert killed.exists()
+    until(lambda: not killed.exists())
+    assert jobs._own.path.is_dir()
+
+
 def test_a_video_is_read_through_and_through(clip, tmp_path):
     with asking(jobs_folder=tmp_path / "jobs") as client:
         given = {"files": {"video": ("me.mp4", clip)}, "data": {"blur": "true"}}
@@ -336,9 +403,55 @@ def test_a_video_is_read_through_and_through(clip, tmp_path):
         assert not list((tmp_path / "jobs").glob("mien-job-*"))
 
 
+def changes(film: Path) -> list[float]:
+    """How far the first frame is from what was filmed, at the face and at the suit below."""
+    (frame, *_) = Video(str(film))
+    change = np.abs(frame.pixels.astype(float) - scene(0)).mean(axis=2)
+    return [change[rows, 140:200].mean() for rows in (slice(90, 150), slice(210, 290))]
+
+
+def test_a_face_is_hidden_where_that_is_asked_for_alone(clip, tmp_path):
+    with asking(jobs_folder=tmp_path / "jobs") as client:
+        for blur in ("true", "false"):
+            given = {"files": {"video": ("me.mp4", clip)}, "data": {"blur": blur}}
+            where = f"/v1/videos/{client.post('/v1/videos', **given).json()['id']}"
+            until(lambda where=where: client.get(where).json()["state"] in ("done", "failed"), 60)
+            overlay = client.get(f"{where}/overlay.mp4")
+            (tmp_path / f"{blur}.mp4").write_bytes(overlay.content)
+    (hidden, suit), (shown, same) = changes(tmp_path / "true.mp4"), changes(tmp_path / "false.mp4")
+    assert hidden > 15 > 10 > max(shown, suit, same)
+
+
+def test_a_video_whose_frames_grow_too_large_is_read_up_to_there(make, tmp_path):
+    small = film(tmp_path / "small.ts", [i / 25 for i in range(20)], (320, 180))
+    large = film(tmp_path / "large.ts", [0, 0.04], (1920, 1080), empty=True)
+    joined = io.BytesIO(small.read_bytes() + large.read_bytes())
+    jobs = make(real=True, limits={"pixels": 320 * 180})
+    job = jobs.add(joined, ".ts", blur=False)
+    until(lambda: jobs.get(job.id).finished_at, 60)
+    assert jobs.get(job.id).state == "done"
+    *read, last = jobs.file(job.id, "table.jsonl").read_text().splitlines()
+    assert len(read) >= 18
+    assert ["breaks off" in line for line in (*read, last)] == [False] * len(read) + [True]
+
+
+@pytest.mark.parametrize("full", ["queue", "disk", "spool"])
+def test_a_video_that_finds_no_room_may_come_again_in_a_minute(clip, monkeypatch, full):
+    def no_room(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if full == "disk":
+        monkeypatch.setattr("mien.serve.jobs.shutil.copyfileobj", no_room)
+    if full == "spool":
+        monkeypatch.setattr("starlette.datastructures.UploadFile.write", no_room)
+    with asking(limits={"jobs": 0 if full == "queue" else 1}) as client:
+        answer = client.post("/v1/videos", files={"video": ("me.mp4", clip)})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+
+
 def test_the_command_names_what_the_service_was_given():
     command = worker_command(Settings(model="m", threads=2, limits=Limits(video_s=5)), "haar")
     assert command[1:] == [
         *("-m", "mien.serve.worker", "--model", "m", "--detector", "haar"),
-        *("--seconds", "5", "--threads", "2"),
+        *("--seconds", "5", "--pixels", "25000000", "--threads", "2"),
     ]

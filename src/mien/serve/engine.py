@@ -19,6 +19,9 @@ from mien.stream import Found, Seen, cores
 class Full(MienError):
     """More pictures wait than may."""
 
+    wait_s = 1
+    """Until it is worth another try."""
+
 
 @dataclass(slots=True)
 class _Waiting:

@@ -29,7 +29,7 @@ class Own:
     def __init__(self, given: Path | None) -> None:
         self._temporary = given is None
         if given is None:
-            _delete_abandoned()
+            delete_abandoned()
             given = Path(tempfile.mkdtemp(prefix=_PREFIX))
         given.mkdir(0o700, parents=True, exist_ok=True)
         lock = _locked(given)
@@ -56,8 +56,11 @@ def _locked(folder: Path) -> IO[bytes] | None:
     return file
 
 
-def _delete_abandoned() -> None:
-    """Temporary folders of services that were killed: their videos must not stay."""
+def delete_abandoned() -> None:
+    """Delete the temporary folders of services that were killed: their videos must not stay.
+
+    Those of the last minute are left for later: one may be of a service that is starting.
+    """
     if fcntl is None:
         return
     for place in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):

@@ -18,13 +18,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, BinaryIO, Literal
 
-from mien.errors import InputError, MienError, PictureError
+from mien.errors import MienError, PictureError
 from mien.files import read_json, replacing, write_json
 from mien.serve.engine import Full
-from mien.serve.folders import Own
+from mien.serve.folders import Own, delete_abandoned
 from mien.serve.settings import Settings
 from mien.sources.frames import VIDEO_SUFFIXES
-from mien.sources.video import Video
 
 State = Literal["waiting", "running", "done", "failed"]
 
@@ -33,9 +32,15 @@ REFUSED = 2
 
 _PREFIX, _JOB, _DONE = "mien-job-", "job.json", "done"
 _FAILED = "the reader of this video failed"
-_ATTEMPTS = 2
-_SWEEP_S = 30.0
+_KILLS, _RECALLS = 1, 10
+_SWEEP_S, _CHECK_S = 30.0, 60.0
 _log = logging.getLogger("mien.serve")
+
+
+class NoRoom(Full):
+    """More videos wait than may, or the disk is full."""
+
+    wait_s = 60
 
 
 class NoJob(MienError):
@@ -51,7 +56,10 @@ class Job:
     blur: bool = False
     frames: int = 0
     total: int | None = None
-    attempts: int = 0
+    kills: int = 0
+    """How often its reader was killed."""
+    recalls: int = 0
+    """How often a service was killed while it was read."""
     video: str = "video.mp4"
     """Name of the file in the job's folder."""
     error: str | None = None
@@ -74,6 +82,7 @@ class Jobs:
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._reading: tuple[str, subprocess.Popen[str]] | None = None
         self._stopping = threading.Event()
+        self._checking = threading.Lock()
         self._recall()
         self._threads = [
             threading.Thread(target=run, name=f"mien-jobs-{run.__name__}", daemon=True)
@@ -85,15 +94,15 @@ class Jobs:
     def add(self, video: BinaryIO, suffix: str, *, blur: bool) -> Job:
         """Accept a video: from here on it is on the disk.
 
-        Raises Full if too many wait or the disk is full, PictureError for what is no video,
-        InputError for one that is too long or too large.
+        Raises NoRoom if too many wait or the disk is full, PictureError for what is no video, too
+        long or too large.
         """
         with self._lock:
             if self._stopping.is_set():
-                raise Full("the service is stopping; try again in a while")
+                raise NoRoom("the service is stopping; try again in a while")
             unfinished = sum(job.finished_at is None for job in self._jobs.values())
             if unfinished >= self._settings.limits.jobs:
-                raise Full("too many videos wait; try again later")
+                raise NoRoom("too many videos wait; try again later")
             suffix = suffix if suffix in VIDEO_SUFFIXES else ".mp4"
             job = Job(secrets.token_urlsafe(16), blur=blur, video=f"video{suffix}")
             self._jobs[job.id] = job
@@ -103,7 +112,7 @@ class Jobs:
             self._forget(job.id)
             if isinstance(error, OSError):
                 _log.error("a video cannot be stored: %s", error.strerror)
-                raise Full("the service has no room for a video; try again later") from error
+                raise NoRoom("the service has no room for a video; try again later") from error
             raise
         self._waiting.put(job.id)
         return job
@@ -160,18 +169,33 @@ class Jobs:
         file = place / job.video
         with replacing(file) as out:
             shutil.copyfileobj(video, out, 1 << 20)
-        try:
-            facts = Video(str(file)).facts
-        except PictureError as error:  # where it lies is nobody's business
-            raise PictureError(str(error).replace(str(file), "the file")) from None
-        limits = self._settings.limits
-        if facts.duration_s is not None and facts.duration_s > limits.video_s:
-            most, long = limits.video_s, facts.duration_s
-            raise InputError(f"expected a video of at most {most:g} s, got {long:.0f} s")
-        if facts.width * facts.height > limits.pixels:
-            most, size = limits.pixels, f"{facts.width}x{facts.height}"
-            raise InputError(f"expected a video of at most {most:,} pixels, got {size}")
+        self._check(file)
         write_json(place / _JOB, asdict(job))
+
+    def _check(self, video: Path) -> None:
+        """PictureError for what will not be read.
+
+        A process of its own opens it: FFmpeg can be made to take 600 MB for that, or to crash.
+        """
+        command = [*self._command, "--check", str(video)]
+        try:
+            with self._checking:
+                done = subprocess.run(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    text=True,
+                    timeout=_CHECK_S,
+                    start_new_session=True,
+                )
+        except subprocess.TimeoutExpired:
+            raise PictureError(f"opening the file took longer than {_CHECK_S:g} s") from None
+        told = done.stderr.strip().splitlines() or [""]
+        if done.returncode == REFUSED:
+            raise PictureError(told[-1])
+        if done.returncode:
+            _log.error("a video's check ended with %d: %s", done.returncode, told[-1])
+            raise PictureError("the file cannot be opened as a video")
 
     def _recall(self) -> None:
         """Take up what is in the folder; an upload that was cut off is deleted."""
@@ -184,11 +208,19 @@ class Jobs:
             if place != self._place(job.id):
                 continue
             self._jobs[job.id] = job
-            if job.finished_at is None and (place / _DONE).is_dir():
-                self._end(job, "done")
-            elif job.finished_at is None:
-                self._save(replace(job, state="waiting"))
-                self._waiting.put(job.id)
+            if job.finished_at is None:
+                self._resume(job)
+
+    def _resume(self, job: Job) -> None:
+        """Take up a job that an earlier service has not finished."""
+        if (self._place(job.id) / _DONE).is_dir():
+            self._end(job, "done")
+        elif job.recalls >= _RECALLS:
+            self._end(job, "failed", f"the service was killed {_RECALLS} times while it read this")
+        else:
+            killed = job.state == "running"  # one that stops says that it waits
+            self._save(replace(job, state="waiting", recalls=job.recalls + killed))
+            self._waiting.put(job.id)
 
     def _work(self) -> None:
         while (name := self._waiting.get()) is not None and not self._stopping.is_set():
@@ -196,7 +228,7 @@ class Jobs:
             if job is None:
                 continue
             try:
-                self._read(replace(job, state="running", attempts=job.attempts + 1))
+                self._read(replace(job, state="running"))
             except Exception:  # noqa: BLE001 - the others are still to be read
                 _log.exception("a video was not read")
                 self._end(job, "failed", _FAILED)
@@ -220,10 +252,11 @@ class Jobs:
             self._end(known, "done")
         elif self._stopping.is_set():
             _tidy(place)
+            self._save(replace(known, state="waiting"))
         elif time.monotonic() - began >= most_s:
             self._end(known, "failed", f"reading it took longer than {most_s:g} s; send less")
-        elif code < 0 and job.attempts < _ATTEMPTS:  # killed: not the video's fault
-            self._save(replace(known, state="waiting"))
+        elif code < 0 and job.kills < _KILLS:  # not the video's fault
+            self._save(replace(known, state="waiting", kills=job.kills + 1))
             self._waiting.put(job.id)
         elif code == REFUSED and told:
             self._end(known, "failed", told[-1])
@@ -269,6 +302,7 @@ class Jobs:
 
     def _sweep(self) -> None:
         while not self._stopping.wait(min(_SWEEP_S, self._settings.keep_s)):
+            delete_abandoned()
             for job in list(self._jobs.values()):
                 if self.expires_in_s(job) == 0:
                     self._forget(job.id)
@@ -311,5 +345,6 @@ def worker_command(settings: Settings, detector: str) -> list[str]:
     command = [
         *(sys.executable, "-m", "mien.serve.worker", "--model", settings.model),
         *("--detector", detector, "--seconds", str(settings.limits.video_s)),
+        *("--pixels", str(settings.limits.pixels)),
     ]
     return command if settings.threads is None else [*command, "--threads", str(settings.threads)]

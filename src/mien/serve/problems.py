@@ -1,5 +1,6 @@
 """Errors as problem details (RFC 9457), never a traceback."""
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -13,11 +14,11 @@ from starlette.exceptions import HTTPException
 
 from mien.errors import MienError
 from mien.serve.engine import Full
-from mien.serve.jobs import NoJob
+from mien.serve.jobs import NoJob, NoRoom
 
 MEDIA_TYPE = "application/problem+json"
 _MOST = 1000  # characters; a detail may quote what was sent
-
+_log = logging.getLogger("mien.serve")
 
 _FULL: JsonDict = {
     "type": "about:blank",
@@ -49,9 +50,9 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) 
     return JSONResponse(told.model_dump(), status, headers, MEDIA_TYPE)
 
 
-def too_busy(detail: str) -> JSONResponse:
-    """503, with the second to wait."""
-    return problem(503, detail, {"Retry-After": "1"})
+def too_busy(detail: str, wait_s: int = 1) -> JSONResponse:
+    """503, with the time to wait."""
+    return problem(503, detail, {"Retry-After": str(wait_s)})
 
 
 def tell_problems(app: FastAPI) -> None:
@@ -59,7 +60,7 @@ def tell_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Full)
     async def full(_request: Request, error: Full) -> JSONResponse:
-        return too_busy(str(error))
+        return too_busy(str(error), error.wait_s)
 
     @app.exception_handler(NoJob)
     async def no_job(_request: Request, error: NoJob) -> JSONResponse:
@@ -71,6 +72,9 @@ def tell_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_request: Request, error: HTTPException) -> JSONResponse:
+        if isinstance(error.__cause__, OSError):  # a full disk; FastAPI blames the form
+            _log.error("a body cannot be stored: %s", error.__cause__.strerror)
+            return too_busy("the service has no room for this; try again later", NoRoom.wait_s)
         return problem(error.status_code, str(error.detail), error.headers)
 
     @app.exception_handler(RequestValidationError)

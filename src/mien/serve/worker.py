@@ -1,7 +1,7 @@
 """A process that reads one job's video; `python -m mien.serve.worker VIDEO`.
 
 Its answer lies in the folder `done` beside it, whole or not at all. Progress goes
-out as lines of JSON.
+out as lines of JSON. With `--check`, it only tells whether the video would be read.
 """
 
 import argparse
@@ -12,16 +12,25 @@ import sys
 from pathlib import Path
 
 from mien.analyse import Outputs, analyse
-from mien.errors import MienError
+from mien.errors import MienError, PictureError
 from mien.files import replacing_folder
 from mien.recognizer import Recognizer
 from mien.serve.jobs import REFUSED
 from mien.sources import Cut
+from mien.sources.video import Video
 
 TABLE, LINES, OVERLAY, SEGMENTS = "table.csv", "table.jsonl", "overlay.mp4", "segments.csv"
 
 
-def read(video: Path, recognizer: Recognizer, *, seconds: float, blur: bool) -> None:
+def check(video: Path, *, seconds: float, pixels: int) -> None:
+    """PictureError for what is no video, is too long or has too many pixels a frame."""
+    name = "the file"  # where it lies is nobody's business
+    length = Video(str(video), name=name, most_pixels=pixels).facts.duration_s
+    if length is not None and length > seconds:
+        raise PictureError(f"{name} lasts {length:.0f} s; expected at most {seconds:g}")
+
+
+def read(video: Path, recognizer: Recognizer, *, seconds: float, pixels: int, blur: bool) -> None:
     """Read `video` into the folder `done` beside it; its tables know it by its name alone."""
     done, total = 0, None
 
@@ -45,6 +54,7 @@ def read(video: Path, recognizer: Recognizer, *, seconds: float, blur: bool) -> 
             video.name,
             outputs,
             cut=Cut(end_s=seconds),
+            most_pixels=pixels,
             begin=begin,
             advance=tell,
         )
@@ -58,13 +68,25 @@ def main() -> None:
     parser.add_argument("--detector", required=True)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--pixels", type=int, required=True)
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("--blur", action=argparse.BooleanOptionalAction, default=False)
     given = parser.parse_args()
-    if hasattr(os, "nice"):
-        os.nice(5)  # somebody waits for a picture's answer
+    video = given.video.resolve()
     try:
+        if given.check:
+            check(video, seconds=given.seconds, pixels=given.pixels)
+            return
+        if hasattr(os, "nice"):
+            os.nice(5)  # somebody waits for a picture's answer
         recognizer = Recognizer(given.model, detector=given.detector, threads=given.threads)
-        read(given.video.resolve(), recognizer, seconds=given.seconds, blur=given.blur)
+        read(
+            video,
+            recognizer,
+            seconds=given.seconds,
+            pixels=given.pixels,
+            blur=given.blur,
+        )
     except MienError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(REFUSED)
