@@ -17,6 +17,15 @@ from pathlib import Path
 
 VARIANTS: dict[str, list[str]] = {
     "as it is": [],
+    "without squeeze-and-excitation": ["model.options.gate=none"],
+    "CBAM in its place": ["model.options.gate=cbam"],
+    "without shortcuts": ["model.options.residual=false"],
+    "a blur before shrinking": ["model.options.antialias=true"],
+    "three quarters as wide": ["model.options.widths=[24, 48, 96]"],
+    "one and a half times as wide": ["model.options.widths=[48, 96, 192]"],
+    "one block fewer": ["model.options.blocks=[1, 1, 2]"],
+    "one block more": ["model.options.blocks=[1, 2, 3]"],
+    "without dropout": ["model.options.dropout=0"],
     "without FER+ votes": ["training.loss.votes=0"],
     "without votes, label smoothing 0.1": [
         "training.loss.votes=0",
@@ -30,8 +39,10 @@ VARIANTS: dict[str, list[str]] = {
     ],
     "mixup 0.2": ["training.mix={mixup: 0.2}"],
     "CutMix 1": ["training.mix={cutmix: 1}"],
-    "flaws of photos 0.1": ["augment.photo=0.1"],
+    "small pictures first": ["training.progressive={from_px: 24}"],
+    "taught by attention, 0.4": ["training.distil={teachers: [attention], weight: 0.4}"],
     "without erasing": ["augment.erase=0"],
+    "without flaws of photos": ["augment.photo=0"],
     "without rotation, shift, zoom": [
         "augment.rotation_deg=0",
         "augment.shift=0",
@@ -39,10 +50,10 @@ VARIANTS: dict[str, list[str]] = {
     ],
     "without flip": ["augment.flip=false"],
     "without brightness, contrast": ["augment.brightness=[1, 1]", "augment.contrast=[1, 1]"],
-    "without dropout": ["model.options.dropout=0"],
     "balanced class weights": ["training.loss.class_weights=balanced"],
     "duplicates dropped": ["data.duplicates=drop"],
     "duplicates merged": ["data.duplicates=merge"],
+    "a stem that keeps the size": ["model.options.stem_pool=1"],
 }
 BASE = "as it is"
 

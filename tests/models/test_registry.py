@@ -51,6 +51,37 @@ def test_cbam_can_be_put_on_a_backbone(name):
     assert hybrid(torch.randn(2, 1, 48, 48)).shape == (2, 7)
 
 
+@pytest.mark.parametrize(
+    ("option", "gone", "come"),
+    [
+        ({"gate": "none"}, "SEModule", None),
+        ({"gate": "cbam"}, "SEModule", "CBAM"),
+        ({"antialias": True}, None, "BlurPool2d"),
+    ],
+)
+def test_parts_of_mien_s_can_be_exchanged(option, gone, come):
+    def kinds(model):
+        return [type(layer).__name__ for layer in model.modules()]
+
+    plain, changed = kinds(built("mien-s")), kinds(built("mien-s", **option))
+    if gone:
+        assert plain.count(gone) == 3
+        assert gone not in changed
+    if come:
+        assert come not in plain
+        assert changed.count(come) == (3 if come == "CBAM" else 2)
+
+
+def test_mien_s_without_shortcuts_or_a_shrinking_stem():
+    x = torch.randn(1, 1, 48, 48)
+    assert built("mien-s").features(x).shape == (1, 128, 6, 6)
+    assert built("mien-s", antialias=True).features(x).shape == (1, 128, 6, 6)
+    assert built("mien-s", stem_pool=1).features(x).shape == (1, 128, 12, 12)
+    names = [n for n, _ in built("mien-s", residual=False).named_parameters()]
+    assert not [n for n in names if "shortcut" in n]
+    assert [n for n, _ in built("mien-s").named_parameters() if "shortcut" in n]
+
+
 @pytest.mark.parametrize("residual", [True, False])
 def test_attention_puts_cbam_after_every_stage(residual):
     model = built("attention", widths=[8, 8, 16], blocks=2, residual=residual)
@@ -81,6 +112,7 @@ def test_a_frozen_base_keeps_weights_and_statistics_while_training(name):
         ("attention", {"widths": []}, r"widths"),
         ("attention", {"widths": 8}, r"widths"),
         ("mobilenetv2", {"dropout": 2.0}, r"dropout"),
+        ("mien-s", {"gate": "sea"}, r"expected a gate of se, cbam or none, got 'sea'"),
     ],
 )
 def test_a_mistyped_model_or_option_is_told(name, options, message):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from timm.layers.blur_pool import BlurPool2d
 from torch import Tensor, nn
 
 from mien.errors import WeightsError
@@ -13,7 +14,8 @@ from mien.models.registry import register
 class Block(nn.Module):
     """Two 3x3 convolutions, with a shortcut around them where `residual` (He et al. 2016).
 
-    `gate` attends to what the convolutions found, before the shortcut is added.
+    `gate` attends to what the convolutions found, before the shortcut is added. With `antialias`
+    the picture shrinks by a blur after the first convolution, not by its stride (Zhang 2019).
     """
 
     def __init__(
@@ -23,12 +25,15 @@ class Block(nn.Module):
         stride: int,
         residual: bool = True,
         gate: nn.Module | None = None,
+        antialias: bool = False,
     ) -> None:
         super().__init__()
+        blurred = antialias and stride > 1
         self.body = nn.Sequential(
-            nn.Conv2d(inside, outside, 3, stride, 1, bias=False),
+            nn.Conv2d(inside, outside, 3, 1 if blurred else stride, 1, bias=False),
             nn.BatchNorm2d(outside),
             nn.ReLU(),
+            *([BlurPool2d(outside, stride=stride)] if blurred else []),
             nn.Conv2d(outside, outside, 3, 1, 1, bias=False),
             nn.BatchNorm2d(outside),
         )
@@ -54,15 +59,15 @@ def _shortcut(inside: int, outside: int, stride: int) -> nn.Module:
     )
 
 
-def stem(channels: int, width: int) -> list[nn.Module]:
-    """A convolution at full size, then pooling that halves the picture.
+def stem(channels: int, width: int, pool: int = 2) -> list[nn.Module]:
+    """A convolution at full size, then pooling that makes the picture `pool` times smaller.
 
     Pooling comes before the normalisation, which then has a quarter of the values to go through:
     the largest of four is the same before a rising function and after it.
     """
     return [
         nn.Conv2d(channels, width, 3, 1, 1, bias=False),
-        nn.MaxPool2d(2),
+        nn.MaxPool2d(pool),
         nn.BatchNorm2d(width),
         nn.ReLU(),
     ]

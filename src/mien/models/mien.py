@@ -6,6 +6,7 @@ from timm.layers.squeeze_excite import SEModule
 from torch import nn
 
 from mien.models.attention import Block, fill, stem
+from mien.models.cbam import CBAM
 from mien.models.classifier import Classifier
 from mien.models.registry import register
 
@@ -20,9 +21,18 @@ def mien_s(
     blocks: Sequence[int] = (1, 2, 2),
     hidden: int = 0,
     dropout: float = 0.3,
+    stem_pool: int = 2,
+    residual: bool = True,
+    gate: str = "se",
+    antialias: bool = False,
 ) -> nn.Module:
-    """For real time: 0.7 M parameters."""
-    features = _features(channels, widths, blocks)
+    """For real time: 0.7 M parameters.
+
+    The last four options are parts to try with and without (docs/accuracy.md): how many times the
+    stem shrinks the picture, shortcuts, `gate` (`se`, `cbam` or `none`) at the end of each stage,
+    and a blur before shrinking in place of a stride.
+    """
+    features = _features(channels, widths, blocks, stem_pool, residual, gate, antialias)
     model = Classifier(features, widths[-1], classes, hidden=hidden, dropout=dropout)
     fill(model, weights)
     return model
@@ -34,28 +44,46 @@ def mien_m(
     classes: int,
     channels: int,
     weights: str,
-    widths: Sequence[int] = (64, 128, 256, 512),
-    blocks: Sequence[int] = (1, 2, 2, 1),
+    widths: Sequence[int] = (64, 128, 256),
+    blocks: Sequence[int] = (1, 2, 2),
     hidden: int = 0,
     dropout: float = 0.4,
 ) -> nn.Module:
-    """`mien-s` twice as wide and a stage deeper: 6.5 M parameters."""
+    """`mien-s` twice as wide: 2.7 M parameters."""
     features = _features(channels, widths, blocks)
     model = Classifier(features, widths[-1], classes, hidden=hidden, dropout=dropout)
     fill(model, weights)
     return model
 
 
-def _features(channels: int, widths: Sequence[int], blocks: Sequence[int]) -> nn.Sequential:
+def _features(
+    channels: int,
+    widths: Sequence[int],
+    blocks: Sequence[int],
+    stem_pool: int = 2,
+    residual: bool = True,
+    gate: str = "se",
+    antialias: bool = False,
+) -> nn.Sequential:
     """A stem that halves the picture, then `blocks[i]` residual blocks of `widths[i]` channels, the
     first of each stage but the first halving it again, the last with squeeze-and-excitation
     (Hu et al. 2018): there alone, because its many small operations cost more than they compute."""
-    layers = stem(channels, widths[0])
+    layers = stem(channels, widths[0], stem_pool)
     inside = widths[0]
     for stage, (width, repeats) in enumerate(zip(widths, blocks, strict=True)):
         for block in range(repeats):
             stride = 2 if stage > 0 and block == 0 else 1
-            gate = SEModule(width, rd_ratio=1 / 8) if block == repeats - 1 else None
-            layers.append(Block(inside, width, stride, gate=gate))
+            last = _gate(gate, width) if block == repeats - 1 else None
+            layers.append(Block(inside, width, stride, residual, last, antialias))
             inside = width
     return nn.Sequential(*layers)
+
+
+def _gate(name: str, width: int) -> nn.Module | None:
+    if name == "se":
+        return SEModule(width, rd_ratio=1 / 8)
+    if name == "cbam":
+        return CBAM(width)
+    if name == "none":
+        return None
+    raise ValueError(f"expected a gate of se, cbam or none, got {name!r}")
