@@ -303,6 +303,24 @@ def sound_in_mp4(path: Path) -> None:
         out.mux(audio.encode())
 
 
+def test_a_short_film_with_sound_keeps_its_first_frames(tmp_path):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("libx264", rate=25, options={"bf": "0"})
+        audio = out.add_stream("aac", rate=8000, layout="mono")
+        video.width, video.height, video.pix_fmt = *SIZE, "yuv420p"
+        for index in range(5):
+            frame = av.VideoFrame.from_ndarray(np.zeros((*SIZE[::-1], 3), np.uint8), "rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            out.mux(video.encode(frame))
+        out.mux(video.encode())
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1600), np.float32), "fltp", "mono")
+        silence.sample_rate = 8000
+        out.mux(audio.encode(silence))
+        out.mux(audio.encode())
+    assert_same(seen(path), list(enumerate(STEADY[:5])))
+
+
 def head_lost(path: Path) -> None:
     """An .mp4 keeps its table of contents at the end, unless it is moved."""
     film(path, [0, 0.04, 0.08], SIZE)

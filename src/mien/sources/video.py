@@ -108,6 +108,8 @@ class Video:
         began, first = self._seek(container, stream)
         last = -1.0
         for index, frame in enumerate(container.decode(stream), first):
+            if index == 0 and frame.time is not None:  # a short .mkv's head may name a later one
+                began = min(began, frame.time)
             time_s = index / self.facts.fps if frame.time is None else frame.time - began
             if time_s <= last + 1e-6:  # a broken clock; times must rise, rounded too
                 time_s = last + 1 / self.facts.fps
