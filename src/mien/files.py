@@ -68,8 +68,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
-    """A new folder that takes the name `path`, in place of what was there, once it is whole."""
+def replacing_folder(path: Path, *, keep: bool = False) -> Iterator[Path]:
+    """A new folder that takes the name `path`, in place of what was there, once it is whole.
+
+    With `keep` what is there by then stays, and OSError is raised.
+    """
     path = path.resolve()
     if path == Path.cwd():
         raise InputError("the current folder cannot be replaced; name a folder inside it")
@@ -79,7 +82,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
-        if path.exists():
+        if path.exists() and not keep:
             path.rename(aside)
         temporary.rename(path)
         shutil.rmtree(aside, ignore_errors=True)

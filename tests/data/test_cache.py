@@ -1,11 +1,14 @@
 import os
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mien.data import cache, folder, open_dataset
+from mien.data.records import Record
 from mien.errors import DataError
 
 
@@ -100,3 +103,17 @@ def test_a_damaged_cache_is_decoded_again(kaggle, decoded):
     images.write_bytes(images.read_bytes()[:100])
     assert len(open_dataset(kaggle).split("train")) == 3
     assert len(decoded) == 10
+
+
+def test_a_data_set_that_many_decode_at_once_is_whole_for_each(mien_home, monkeypatch):
+    records = [Record("train", "happy", str(n), np.zeros((48, 48), np.uint8)) for n in range(99)]
+    together = threading.Barrier(8)
+    write = cache.write_json
+    monkeypatch.setattr(cache, "write_json", lambda *what: (write(*what), together.wait(10)))
+    for turn in range(5):
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda key: cache.store(key, "k", records), [f"race-{turn}"] * 8))
+        assert {len(data.split("train")) for data in found} == {99}
+        assert len({data.split("train").images.filename for data in found}) == 1
+        left = [path.name for path in (mien_home / "data").glob(f"*race-{turn}*")]
+        assert left == [f"race-{turn}"]

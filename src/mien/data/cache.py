@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -71,11 +72,18 @@ def store(key: str, name: str, records: Iterable[Record]) -> Dataset:
             digest = Split(split, images[rows], numbers[rows], names[rows]).digest
             facts.append((split, size, digest))
             start += size
-    with replacing_folder(home() / "data" / key) as folder:
-        np.save(folder / "images.npy", images)
-        np.save(folder / "labels.npy", numbers)
-        np.save(folder / "names.npy", names)
-        write_json(folder / "splits.json", {"labels": labels, "splits": facts})
+    place = home() / "data" / key
+    if place.exists() and load(key, name) is None:
+        shutil.rmtree(place, ignore_errors=True)
+    try:
+        with replacing_folder(place, keep=True) as folder:
+            np.save(folder / "images.npy", images)
+            np.save(folder / "labels.npy", numbers)
+            np.save(folder / "names.npy", names)
+            write_json(folder / "splits.json", {"labels": labels, "splits": facts})
+    except OSError:
+        if load(key, name) is None:  # else another process was faster
+            raise
     loaded = load(key, name)
     assert loaded is not None
     return loaded
