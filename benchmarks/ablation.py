@@ -51,6 +51,8 @@ VARIANTS: dict[str, list[str]] = {
     "without flip": ["augment.flip=false"],
     "without brightness, contrast": ["augment.brightness=[1, 1]", "augment.contrast=[1, 1]"],
     "balanced class weights": ["training.loss.class_weights=balanced"],
+    "balanced sampling": ["training.sampling=balanced"],
+    "focal loss 2": ["training.loss.focal=2"],
     "duplicates dropped": ["data.duplicates=drop"],
     "duplicates merged": ["data.duplicates=merge"],
     "a stem that keeps the size": ["model.options.stem_pool=1"],

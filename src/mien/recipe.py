@@ -118,10 +118,12 @@ class Schedule(Part):
 
 
 class Loss(Part):
-    """Cross-entropy."""
+    """Cross-entropy, or the focal loss."""
 
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: N / (classes x count), scikit-learn's definition."""
+    focal: float = Field(0, ge=0)
+    """Focal loss (Lin et al. 2017): gamma, such as 2; 0 is cross-entropy."""
     label_smoothing: Fraction = 0
     votes: Fraction = 0
     """Share of the target that is what FER+'s votes (`data.votes`) say of the label."""
@@ -193,6 +195,9 @@ class Training(Part):
 
     epochs: int = Field(ge=1)
     batch: int = Field(64, ge=1)
+    sampling: Literal["natural", "balanced"] = "natural"
+    """natural: each image once an epoch; balanced: each class equally often, as many images an
+    epoch, those of rare classes repeatedly (oversampling)."""
     optimizer: Optimizer
     schedule: Schedule = Schedule()
     loss: Loss = Loss()

@@ -50,3 +50,21 @@ def test_ordered_batches_show_every_image_in_its_own_order(size):
     batches = ordered_batches(split(size), PREPROCESS, batch=10)
     assert order(batches) == list(range(size))
     assert len(batches) == -(-size // 10)
+
+
+def test_balanced_batches_show_each_class_equally_often_and_rare_ones_repeatedly():
+    labels = np.repeat([0, 2, 5], [2, 98, 900])
+    images = np.zeros((1000, 8, 8), np.uint8)
+    some = Split("train", images, labels, np.arange(1000).astype(str))
+    batches = training_batches(some, PREPROCESS, 100, seed=0, balanced=True)
+    shown = [label for number in range(3) for label in epoch(batches, number)]
+    assert len(shown) == 3000
+    assert [shown.count(label) / 3000 for label in (0, 2, 5)] == pytest.approx(
+        [1 / 3] * 3, abs=0.03
+    )
+    assert epoch(batches, 1) == shown[1000:2000] != shown[:1000]
+
+
+def epoch(batches, number: int) -> list[int]:
+    batches.sampler.set_epoch(number)
+    return order(batches)

@@ -22,7 +22,8 @@ KILLED = [
     *AUGMENTED,
     "training.epochs=3",
     "training.schedule={name: cosine, warmup_epochs: 0.5}",
-    "training.loss={class_weights: balanced, label_smoothing: 0.1}",
+    "training.loss={class_weights: balanced, label_smoothing: 0.1, focal: 1}",
+    "training.sampling=balanced",
 ]
 CHILD = """
 import os, resource, signal, sys

@@ -33,11 +33,15 @@ class Images(Dataset[Batch]):
 class Shuffled(Sampler[NDArray[np.int64]]):
     """Batches of row numbers, in an order that only the seed and the epoch decide.
 
+    Each row comes once an epoch; with `chances` (N,), which sum to 1, as many are drawn by them.
     Lightning calls `set_epoch`, also after `--resume`: epoch 7 is the same whenever it is run.
     """
 
-    def __init__(self, size: int, batch: int, seed: int) -> None:
+    def __init__(
+        self, size: int, batch: int, seed: int, chances: NDArray[np.float64] | None = None
+    ) -> None:
         self.size, self.batch, self.seed, self.epoch = size, batch, seed, 0
+        self.chances = chances
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of `epoch`."""
@@ -47,7 +51,11 @@ class Shuffled(Sampler[NDArray[np.int64]]):
         return max(1, self.size // self.batch)
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
+        rng = np.random.default_rng((self.seed, self.epoch))
+        if self.chances is None:
+            order = rng.permutation(self.size)
+        else:
+            order = rng.choice(self.size, self.size, p=self.chances)
         for step in range(len(self)):
             # The incomplete last batch is left out: BatchNorm on a handful of images is noise.
             yield order[step * self.batch : (step + 1) * self.batch]
@@ -73,15 +81,26 @@ def training_batches(
     batch: int,
     seed: int,
     targets: NDArray[np.float32] | None = None,
+    *,
+    balanced: bool = False,
 ) -> DataLoader[Batch]:
-    """Shuffled batches of `split`, with soft `targets` (N, C) in place of labels if given."""
-    sampler = Shuffled(len(split), batch, seed)
+    """Shuffled batches of `split`, with soft `targets` (N, C) in place of labels if given.
+
+    With `balanced` each class comes equally often.
+    """
+    sampler = Shuffled(len(split), batch, seed, _equal_chances(split) if balanced else None)
     return _loader(Images(split, preprocess, targets), sampler)
 
 
 def ordered_batches(split: Split, preprocess: Preprocess, batch: int = 256) -> DataLoader[Batch]:
     """Batches of `split` in its own order."""
     return _loader(Images(split, preprocess), InOrder(len(split), batch))
+
+
+def _equal_chances(split: Split) -> NDArray[np.float64]:
+    """(N,) chances of each image by which each class is equally likely."""
+    _, rows, counts = np.unique(split.labels, return_inverse=True, return_counts=True)
+    return np.asarray(1 / counts[rows] / len(counts))
 
 
 def _loader(images: Images, sampler: Sampler[NDArray[np.int64]]) -> DataLoader[Batch]:

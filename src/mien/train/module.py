@@ -14,6 +14,7 @@ from mien.preprocess import Preprocess
 from mien.recipe import Optimizer, Recipe
 from mien.train.augment import Augmentation, mixing
 from mien.train.batches import Batch
+from mien.train.losses import loss_of
 from mien.train.memory import checkpoint_activations
 from mien.train.sam import sharpness_aware
 from mien.train.schedules import factor_of
@@ -79,8 +80,7 @@ class Fit(L.LightningModule):
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         images, labels = batch
         logits = self.model(images)
-        smoothing = self.recipe.training.loss.label_smoothing
-        loss = cross_entropy(logits, labels, self.weights, label_smoothing=smoothing)
+        loss = loss_of(logits, labels, self.recipe.training.loss, self.weights)
         if not self._second_pass:
             self._log("train", loss, logits, labels)
         return loss

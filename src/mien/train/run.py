@@ -67,7 +67,12 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
         wanted = recipe.training.distil
         targets = distil(targets, answers, wanted.weight, wanted.temperature)
     batches = training_batches(
-        training, preprocess, recipe.training.batch, recipe.seed, _soft(recipe, training, targets)
+        training,
+        preprocess,
+        recipe.training.batch,
+        recipe.seed,
+        _soft(recipe, training, targets),
+        balanced=recipe.training.sampling == "balanced",
     )
     steps = -(-len(batches) // recipe.training.accumulate)
     fit = Fit(recipe, model, preprocess, _weights(recipe, training, data), steps)
