@@ -195,3 +195,18 @@ def test_what_is_measured_later_is_noted_beside_the_rest(evaluation: Evaluation,
     assert told["robustness"] == {"mean": 0.5}
     assert told["metrics"]["accuracy"]["value"] == 1
     assert load(tmp_path / "e").name == evaluation.name
+
+
+def test_what_was_noted_outlives_a_second_evaluation_of_the_same_alone(evaluation, tmp_path):
+    def noted(again: Evaluation) -> bool:
+        save(evaluation, tmp_path)
+        note(tmp_path, "robustness", {"mean": 0.5})
+        save(again, tmp_path)
+        return "robustness" in json.loads((tmp_path / METRICS).read_text())
+
+    assert noted(dataclasses.replace(evaluation, temperature=2.0))
+    assert not noted(dataclasses.replace(evaluation, network="other"))
+    assert not noted(dataclasses.replace(evaluation, views="flip"))
+    (tmp_path / METRICS).write_text("damaged")
+    save(evaluation, tmp_path)
+    assert load(tmp_path).metrics().accuracy.value == 1

@@ -15,7 +15,7 @@ from mien.bundle import CARD_FILE, Bundle, Classifier, temper
 from mien.card import Measured
 from mien.data import Dataset, Split
 from mien.data.ferplus import join_votes, majority
-from mien.errors import DataError, InputError, NotComparable
+from mien.errors import DataError, InputError, NotComparable, RunError
 from mien.evaluate.calibration import Calibration, calibration, fit_temperature, kept_accuracy
 from mien.evaluate.intervals import Figure, mean_interval
 from mien.evaluate.metrics import Metrics, measure, to_json
@@ -224,6 +224,7 @@ def save(evaluation: Evaluation, folder: Path) -> Metrics:
     write_json(
         folder / METRICS,
         {
+            **_noted(evaluation, folder),
             **facts,
             "images": len(evaluation.truth),
             "metrics": to_json(metrics, evaluation.labels),
@@ -243,6 +244,16 @@ def note(folder: Path, name: str, told: dict[str, Any]) -> None:
     """Take figures up into the metrics.json of the evaluation in `folder`, if there is one."""
     if (folder / METRICS).is_file():
         write_json(folder / METRICS, read_json(folder / METRICS) | {name: told})
+
+
+def _noted(evaluation: Evaluation, folder: Path) -> dict[str, Any]:
+    """What stands in `folder` already, if it is of the same network, images and views."""
+    try:
+        found: dict[str, Any] = read_json(folder / METRICS)
+    except RunError:
+        return {}
+    same = ("network", "digest", "views")
+    return found if all(found.get(n) == getattr(evaluation, n) for n in same) else {}
 
 
 def record(evaluation: Evaluation, bundle: Bundle) -> tuple[Evaluation, Bundle]:
