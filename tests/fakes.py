@@ -1,11 +1,14 @@
-"""A network small enough to reason about, so that tests of recognition need no training."""
+"""A network small enough to reason about, so that tests of recognition need no training; answers
+that no network gave, so that tests of figures need none."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mien.bundle import CARD_FILE, MODEL_FILE, Bundle, open_bundle
 from mien.card import Card
+from mien.evaluate import Evaluation
 from mien.files import sha256
 from mien.labels import FER2013
 from mien.preprocess import Preprocess
@@ -52,3 +55,24 @@ def brightness_bundle(folder: Path, labels: tuple[str, ...] = FER2013, size_px: 
         training={},
     ).save(folder / CARD_FILE)
     return open_bundle(folder)
+
+
+def an_evaluation(truth: np.ndarray, probabilities: np.ndarray, **more: Any) -> Evaluation:
+    """What a network that gave `probabilities` (N, C) for `truth` (N,) is scored from."""
+    told = {
+        "name": "fake",
+        "model": "attention",
+        "data": "fer2013",
+        "split": "public",
+        "digest": "d" * 64,
+        "network": "n" * 64,
+        "views": "plain",
+        "temperature": 1.0,
+        "labels": FER2013,
+        "names": np.array([f"{number}.png" for number in range(len(truth))]),
+        "parameters": 1,
+        "macs": 1,
+        "size_mb": 1.0,
+        "latency_ms": 1.0,
+    }
+    return Evaluation(truth=truth, probabilities=probabilities, **told | more)

@@ -24,7 +24,7 @@ from mien.evaluate.evaluation import Evaluation
 from mien.labels import FER2013
 from mien.preprocess import Preprocess
 from mien.report.robustness import attacks_as_markdown, sections, write_adversarial
-from tests.fakes import brightness_bundle
+from tests.fakes import an_evaluation, brightness_bundle
 from tests.test_export import untrained_run
 
 FGSM, PGD10, PGD20 = ATTACKS
@@ -57,24 +57,7 @@ def model(faces) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def evaluation(faces) -> Evaluation:
-    return Evaluation(
-        name="small",
-        model="attention",
-        data="drawn",
-        split="public",
-        digest="d" * 64,
-        network="n" * 64,
-        views="plain",
-        temperature=1.0,
-        labels=FER2013,
-        names=np.array([f"{i}.png" for i in range(70)]),
-        truth=faces[1],
-        probabilities=np.eye(7)[faces[1]],
-        parameters=1,
-        macs=1,
-        size_mb=1.0,
-        latency_ms=1.0,
-    )
+    return an_evaluation(faces[1], np.eye(7)[faces[1]], name="small", data="drawn")
 
 
 @pytest.fixture(scope="module")

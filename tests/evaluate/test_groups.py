@@ -14,6 +14,7 @@ from mien.errors import DataError, InputError
 from mien.evaluate import Evaluation, save
 from mien.evaluate.groups import by_groups
 from mien.report.groups import summary, write_groups
+from tests.fakes import an_evaluation
 
 LABELS = ("happy", "neutral", "sad")
 SKILL = {"young": 0.9, "old": 0.6, "middle": 0.85, "few": 0.5}
@@ -26,23 +27,12 @@ def evaluation(skills: list[float]) -> Evaluation:
     truth = rng.integers(0, len(LABELS), len(skills))
     right = rng.random(len(skills)) < skills
     answers = np.where(right, truth, (truth + 1) % len(LABELS))
-    return Evaluation(
-        name="fake",
-        model="fake",
-        data="faces",
+    return an_evaluation(
+        truth,
+        np.eye(len(LABELS))[answers] * 0.7 + 0.1,
         split="test",
-        digest="d",
-        network="n",
-        views="plain",
-        temperature=1.0,
         labels=LABELS,
         names=np.array([f"test/{LABELS[t]}/{i}.png" for i, t in enumerate(truth)]),
-        truth=truth,
-        probabilities=np.eye(len(LABELS))[answers] * 0.7 + 0.1,
-        parameters=1,
-        macs=1,
-        size_mb=1.0,
-        latency_ms=1.0,
     )
 
 

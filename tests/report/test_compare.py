@@ -15,6 +15,7 @@ from mien.evaluate.paired import differences
 from mien.labels import FER2013
 from mien.report.candidates import open_candidate, pool
 from mien.report.compare import compare
+from tests.fakes import an_evaluation
 
 N = 3589
 
@@ -26,24 +27,8 @@ def evaluation(name: str, skill: float, seed: int = 0) -> Evaluation:
     chosen = np.where(rng.random(N) < skill, truth, rng.integers(0, 7, N))
     probabilities = np.full((N, 7), 0.05)
     probabilities[np.arange(N), chosen] = 0.7
-    return Evaluation(
-        name=name,
-        model="attention",
-        data="fer2013",
-        split="public",
-        digest="d" * 64,
-        network="n" * 64,
-        views="plain",
-        temperature=1.0,
-        labels=FER2013,
-        names=np.array([f"{i}.png" for i in range(N)]),
-        truth=truth,
-        probabilities=probabilities,
-        parameters=2_000_000,
-        macs=80_000_000,
-        size_mb=8.0,
-        latency_ms=2.0,
-    )
+    costs = {"parameters": 2_000_000, "macs": 80_000_000, "size_mb": 8.0, "latency_ms": 2.0}
+    return an_evaluation(truth, probabilities, name=name, **costs)
 
 
 def a_run(folder: Path, found: Evaluation, *, epochs: int = 3) -> Path:
