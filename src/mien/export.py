@@ -107,7 +107,9 @@ class _Facts:
                 "data": self.data["name"],
                 "train": self.data["train"],
                 "validation": self.data["validation"],
-                "teachers": self.data.get("teachers", []),
+                "votes": self.recipe.training.loss.votes,
+                "teachers": (teachers := self.data.get("teachers", [])),
+                "distil": self.recipe.training.distil.weight if teachers else 0,
             },
             created_by=f"mien {mien.__version__}",
         )

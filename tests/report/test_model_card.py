@@ -28,12 +28,25 @@ def test_the_card_says_what_the_bundle_is_and_how_it_was_measured(tmp_path: Path
         "seed 3, 7 epochs",
         "random weights",
         "1,234 of train",
+        "learned from: the labels\n",
         "the epoch was chosen on them",
         "| accuracy, % | 100.00 [100.00, 100.00] | 40 |",
         "| angry | 100 [100, 100] | 6 | 0 |",
         "AI Act",
     ):
         assert told in text, told
+
+
+def test_the_card_names_voters_and_teachers(tmp_path: Path):
+    bundle = brightness_bundle(tmp_path / "b")
+    more = {"votes": 0.4, "teachers": [{"name": "big", "digest": "f" * 64}], "distil": 0.5}
+    card = dataclasses.replace(bundle.card, training=TRAINED | more)
+    taught = dataclasses.replace(bundle, card=card)
+    text = write_model_card(taught, evaluate(taught, greys(), "public")).read_text()
+    assert (
+        "learned from: the labels; what FER+'s voters say of them (0.4 of that target); "
+        "the answers of big (sha256 ffffffffffff) (0.5 of the whole)\n"
+    ) in text
 
 
 def test_an_ensemble_names_its_members(tmp_path: Path):

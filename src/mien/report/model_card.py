@@ -73,8 +73,20 @@ def _training(card: Card) -> dict[str, str]:
         "recipe": f"{told['recipe']}, seed {told['seed']}, {told['epochs']} epochs",
         "start": "random weights" if told["start"] == "none" else f"weights {told['start']}",
         "images": _split(told, "train"),
+        "learned from": "; ".join(_sources(told)),
         "epoch chosen on": _split(told, "validation"),
     }
+
+
+def _sources(told: dict[str, Any]) -> list[str]:
+    """What the answers to the training images were made of."""
+    found = ["the labels"]
+    if told.get("votes"):
+        found.append(f"what FER+'s voters say of them ({told['votes']:g} of that target)")
+    if told.get("teachers"):
+        names = " and ".join(f"{t['name']} (sha256 {t['digest'][:12]})" for t in told["teachers"])
+        found.append(f"the answers of {names} ({told['distil']:g} of the whole)")
+    return found
 
 
 def _split(told: dict[str, Any], role: str) -> str:
