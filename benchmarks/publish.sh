@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Make a run the package's own: its bundles, its results, and every figure the docs tell of it.
+#
+#     benchmarks/publish.sh runs/mien-s fer2013.zip ferplus_votes.csv
+#
+# Bundles go to src/mien/bundles, predictions and figures to results/NAME, tables to build/publish:
+# what the docs say is copied from there by hand. Leave the machine alone meanwhile: it takes times.
+set -euo pipefail
+run=$1 data=$2 votes=$3
+name=$(basename "$run")
+bundles=src/mien/bundles results=results/$name tables=build/publish
+public=(--data "$data" --split public)
+mkdir -p "$results" "$tables"
+
+mien export "$run" --half --data "$data" --out "$bundles/$name"
+mien quantize "$bundles/$name" --data "$data" --out "$bundles/$name-int8"
+mien evaluate "$run" "${public[@]}" --votes "$votes"
+for bundle in "$name" "$name-int8"; do
+  mien evaluate "$bundles/$bundle" "${public[@]}" --votes "$votes" --record --out "$tables/$bundle"
+done
+mien evaluate "$bundles/$name" "${public[@]}" --votes "$votes" --views flip --out "$tables/$name-flip"
+mien evaluate "$run" "${public[@]}" --votes "$votes" --corruptions --limit 1000 \
+  --baseline results/attention/evaluation/public
+mien evaluate "$run" "${public[@]}" --votes "$votes" --adversarial --limit 200
+
+mkdir -p "$results/evaluation/public"
+for file in metrics.json predictions.parquet classification_report.txt {robustness,adversarial}.{csv,json}; do
+  cp "$run/evaluation/public/$file" "$results/evaluation/public"
+done
+cp "$run/history.csv" "$results"
+# Where the data lies on this machine is nobody's business.
+grep -v '"source"' "$run/data.json" > "$results/data.json"
+sed "s|votes: .*/|votes: |" "$run/recipe.yaml" > "$results/recipe.yaml"
+
+mien compare results/* --out "$tables/comparison"
+python benchmarks/explanations.py "$data" --model "$run" | tee "$tables/explanations.txt"
+mien data audit "$data" --votes "$votes" --model "$name" --out "$tables/audit"
+mien demo --out docs/images/demo.png
