@@ -1,21 +1,28 @@
 """What each part of a recipe is worth: the recipe with one part changed at a time, several seeds.
 
     python benchmarks/ablation.py fer2013.zip --votes ferplus_votes.csv --out runs/ablation
+    python benchmarks/ablation.py benchmarks/ablation.csv --chart ablation.png
 
 A run that is there is not made again; an interrupted one continues. Several small networks train
 side by side: `--jobs 6` on a graphics card, `--jobs 2` on two cores, a thread each, which wait for
-each other less than two threads of one training do.
+each other less than two threads of one training do. Figures are those of the last epoch, so nothing
+is chosen on the validation images. The second form trains nothing: it reads `ablation.csv`, where
+the first form leaves its figures.
 """
 
 import argparse
-import csv
 import json
+import math
 import os
-import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mien.report.figures import colour, new_figure, png, styled
 
 VARIANTS: dict[str, list[str]] = {
     "as it is": [],
@@ -64,19 +71,29 @@ BASE = "as it is"
 
 def main() -> None:
     arguments = _parse()
-    chosen = arguments.only or list(VARIANTS)
-    runs = [(name, seed) for seed in arguments.seeds for name in chosen]
+    if arguments.data.suffix == ".csv":
+        rows = pd.read_csv(arguments.data)
+    else:
+        rows = measure(arguments)
+        rows.to_csv(arguments.out / "ablation.csv", index=False, float_format="%.5f")
+    summary = summarise(rows)
+    print(markdown(summary), note(rows), sep="\n\n")
+    if arguments.chart:
+        arguments.chart.write_bytes(png(chart(summary, noise(rows))))
+
+
+def measure(arguments: argparse.Namespace) -> pd.DataFrame:
+    """Train what is not there yet; a row per run."""
+    runs = [(name, seed) for seed in arguments.seeds for name in arguments.only or VARIANTS]
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(lambda run: _train(*run, arguments), runs))
-    rows = [_read(name, seed, arguments) for name, seed in runs]
-    _write(rows, arguments.out / "ablation.csv")
-    print(table(rows))
+        list(pool.map(lambda run: _train(run[0], run[1], arguments), runs))
+    return pd.DataFrame([_read(name, seed, arguments) for name, seed in runs])
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--votes", type=Path, required=True, help="FER+'s votes")
+    parser.add_argument("data", type=Path, help="FER-2013, or the ablation.csv of an earlier call")
+    parser.add_argument("--votes", type=Path, help="FER+'s votes")
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--recipe", default="mien-s")
     parser.add_argument("--epochs", type=int, default=12)
@@ -84,7 +101,11 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=VARIANTS, help="these variants")
     parser.add_argument("--set", nargs="+", default=[], help="changes to all variants")
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
-    return parser.parse_args()
+    parser.add_argument("--chart", type=Path, help="draw the losses here, as PNG")
+    arguments = parser.parse_args()
+    if arguments.data.suffix != ".csv" and not arguments.votes:
+        parser.error("--votes is needed to train")
+    return arguments
 
 
 def _folder(name: str, seed: int, out: Path) -> Path:
@@ -123,53 +144,81 @@ def _train(name: str, seed: int, arguments: argparse.Namespace) -> None:
         sys.exit(f"{name}, seed {seed} failed; see {log}")
 
 
-def _read(name: str, seed: int, arguments: argparse.Namespace) -> dict[str, str | int | float]:
-    """Figures of the last epoch: nothing is chosen on the validation images."""
+def _read(name: str, seed: int, arguments: argparse.Namespace) -> dict[str, str | float]:
     folder = _folder(name, seed, arguments.out)
-    with (folder / "history.csv").open(newline="") as file:
-        epochs = list(csv.DictReader(file))
+    epochs = pd.read_csv(folder / "history.csv")
     data = json.loads((folder / "data.json").read_text())
     return {
         "variant": name,
         "seed": seed,
         "epochs": len(epochs),
-        "accuracy": float(epochs[-1]["val_accuracy"]),
-        "loss": float(epochs[-1]["val_loss"]),
-        "seconds": statistics.median(float(e["seconds"]) for e in epochs),
+        "accuracy": 100 * epochs.val_accuracy.iloc[-1],
+        "loss": epochs.val_loss.iloc[-1],
+        "seconds": epochs.seconds.median(),
         "images": data["validation"]["images"],
     }
 
 
-def _write(rows: list[dict[str, str | int | float]], path: Path) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+def summarise(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row per variant: means over its seeds, and the changes against the base, seed by seed."""
+    both = rows.merge(rows[rows.variant == BASE], on="seed", suffixes=("", "_base"))
+    both["gain"] = both.accuracy - both.accuracy_base
+    both["change"] = both.loss - both.loss_base
+    both["cost"] = both.seconds / both.seconds_base
+    by_variant = both.groupby("variant", sort=False)
+    means = by_variant[["accuracy", "gain", "loss", "change", "cost"]].mean()
+    return means.assign(seeds=by_variant.seed.count()).sort_values("change")
 
 
-def table(rows: list[dict[str, str | int | float]]) -> str:
-    """Markdown: mean over seeds, the difference to the recipe as it is seed by seed, the cost."""
-    by_variant: dict[str, dict[int, dict[str, float]]] = {}
-    for row in rows:
-        seed = int(row["seed"])
-        figures = {k: float(row[k]) for k in ("accuracy", "loss", "seconds")}
-        by_variant.setdefault(str(row["variant"]), {})[seed] = figures
-    base = by_variant[BASE]
+def noise(rows: pd.DataFrame) -> pd.Series:
+    """Standard deviation of accuracy and loss of the recipe as it is, over seeds; NaN for one."""
+    return rows[rows.variant == BASE][["accuracy", "loss"]].std()
+
+
+def markdown(summary: pd.DataFrame) -> str:
+    """The summary as a table, the smallest loss first."""
     lines = [
-        "| variant | accuracy, % | gain, points | loss | time of an epoch |",
-        "|---|---|---|---|---|",
+        "| variant | seeds | accuracy, % | gain, points | loss | change of loss | cost |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for name, runs in by_variant.items():
-        mean = {k: statistics.mean(run[k] for run in runs.values()) for k in runs[min(runs)]}
-        gains = [100 * (run["accuracy"] - base[seed]["accuracy"]) for seed, run in runs.items()]
-        spread = f" ± {statistics.stdev(gains):.2f}" if len(gains) > 1 else ""
-        gain = "–" if name == BASE else f"{statistics.mean(gains):+.2f}{spread}"
-        cost = mean["seconds"] / statistics.mean(run["seconds"] for run in base.values())
+    for name, row in summary.iterrows():
+        gain, change = (f"{row.gain:+.2f}", f"{row.change:+.4f}") if name != BASE else ("–", "–")
         lines.append(
-            f"| {name} | {100 * mean['accuracy']:.2f} | {gain} | {mean['loss']:.4f} "
-            f"| x {cost:.2f} |"
+            f"| {name} | {row.seeds:.0f} | {row.accuracy:.2f} | {gain} | {row.loss:.4f} "
+            f"| {change} | x {row.cost:.2f} |"
         )
     return "\n".join(lines)
+
+
+def note(rows: pd.DataFrame) -> str:
+    """What the figures were taken on, and how far chance alone moves them."""
+    seeds, spread = (rows.variant == BASE).sum(), noise(rows)
+    told = (
+        f"Over {seeds} seeds of the recipe as it is, accuracy has a standard deviation of "
+        f"{spread.accuracy:.2f} points, loss of {spread.loss:.4f}."
+        if seeds > 1
+        else "One seed of the recipe as it is: how far chance moves these figures is not known."
+    )
+    return f"n = {rows.images.iloc[0]:,}, {rows.epochs.iloc[0]} epochs. {told}"
+
+
+@styled
+def chart(summary: pd.DataFrame, spread: pd.Series) -> Any:
+    """A figure with the change of loss of each variant, and the band that chance explains."""
+    variants = summary.drop(BASE)
+    figure, axes = new_figure(6.8, 0.9 + 0.26 * len(variants))
+    ax = axes[0, 0]
+    if spread.notna().all():
+        width = 1.96 * math.sqrt(2) * spread.loss
+        ax.axvspan(-width, width, color="#e6e8ec", label="95 % of what chance does to one seed")
+        ax.legend(loc="lower right")
+    better = variants.change < 0
+    ax.scatter(variants.change, range(len(variants)), c=[colour(2 if b else 1) for b in better])
+    ax.axvline(0, color="#333333", linewidth=1)
+    ax.set_yticks(range(len(variants)), variants.index)
+    ax.invert_yaxis()
+    ax.set_xlabel(f"change of the loss ({BASE}: {summary.loss[BASE]:.3f}); left is better")
+    return figure
 
 
 if __name__ == "__main__":
