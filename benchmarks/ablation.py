@@ -30,6 +30,10 @@ VARIANTS: dict[str, list[str]] = {
     "CBAM in its place": ["model.options.gate=cbam"],
     "without shortcuts": ["model.options.residual=false"],
     "a blur before shrinking": ["model.options.antialias=true"],
+    "a blur, and narrower": [
+        "model.options.antialias=true",
+        "model.options.widths=[28, 56, 112]",
+    ],
     "three quarters as wide": ["model.options.widths=[24, 48, 96]"],
     "one and a half times as wide": ["model.options.widths=[48, 96, 192]"],
     "one block fewer": ["model.options.blocks=[1, 1, 2]"],

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
@@ -20,15 +21,16 @@ from tests.fakes import an_evaluation
 N = 3589
 
 
-def evaluation(name: str, skill: float, seed: int = 0) -> Evaluation:
+def evaluation(name: str, skill: float, seed: int = 0, **more: Any) -> Evaluation:
     """A network that is right on about `skill` of the images."""
     rng = np.random.default_rng(seed)
     truth = np.arange(N) % 7
     chosen = np.where(rng.random(N) < skill, truth, rng.integers(0, 7, N))
     probabilities = np.full((N, 7), 0.05)
     probabilities[np.arange(N), chosen] = 0.7
-    costs = {"parameters": 2_000_000, "macs": 80_000_000, "size_mb": 8.0, "latency_ms": 2.0}
-    return an_evaluation(truth, probabilities, name=name, **costs)
+    told = {"parameters": 2_000_000, "macs": 80_000_000, "size_mb": 8.0, "latency_ms": 2.0}
+    told["network"] = f"{seed:064d}"
+    return an_evaluation(truth, probabilities, name=name, **told | more)
 
 
 def a_run(folder: Path, found: Evaluation, *, epochs: int = 3) -> Path:
@@ -155,6 +157,18 @@ def test_runs_that_differ_in_their_seed_are_pooled(tmp_path: Path):
     page = compare(paths, tmp_path / "out", "public").read_text()
     assert "net, 3 runs:" in page
     assert (tmp_path / "out" / "seeds.csv").is_file()
+
+
+def test_one_network_with_other_views_is_a_candidate_but_no_other_seed(tmp_path: Path):
+    run = a_run(tmp_path / "net", evaluation("net", 0.5))
+    save(evaluation("net", 0.6, views="flip"), run / "evaluation" / "public-flip")
+    paths = [run / "evaluation" / views for views in ("public", "public-flip")]
+    found = [open_candidate(path, "public") for path in paths]
+    assert [c.name for c in found] == ["net", "net-flip"]
+    assert not pool(found)
+    other = a_run(tmp_path / "net-1", evaluation("net", 0.7, seed=1, views="flip"))
+    (pooled,) = pool([*found, open_candidate(other, "public")])
+    assert (pooled.recipe, pooled.runs) == ("net-flip", 2)
 
 
 def test_the_gallery_shows_the_images_that_were_scored(tmp_path: Path):

@@ -1,6 +1,5 @@
 """What is compared: runs and saved evaluations, read from their folders."""
 
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ _FER2013_TESTS = (3589, 7178)
 
 @dataclass(frozen=True)
 class Candidate:
-    """One run or bundle under comparison."""
+    """One run or bundle under comparison, by its views where they are not plain."""
 
     name: str
     evaluation: Evaluation
@@ -77,7 +76,7 @@ def open_candidate(path: Path, split: str) -> Candidate:
     run = folder.resolve().parents[1]
     is_run = (run / "recipe.yaml").is_file()
     return Candidate(
-        name=run.name if is_run else evaluation.name,
+        name=_named(run.name if is_run else evaluation.name, evaluation.views),
         evaluation=evaluation,
         metrics=evaluation.metrics(),
         history=read_history(run) if is_run else None,
@@ -87,12 +86,14 @@ def open_candidate(path: Path, split: str) -> Candidate:
 
 
 def pool(candidates: list[Candidate]) -> list[Pooled]:
-    """The recipes of which there are several runs."""
-    by_recipe = sorted(candidates, key=lambda c: c.evaluation.name)
+    """The recipes of which there are several runs, each with the views it was scored with."""
+    recipes: dict[str, list[Candidate]] = {}
+    for c in candidates:
+        recipes.setdefault(_named(c.evaluation.name, c.evaluation.views), []).append(c)
     found = []
-    for recipe, group in itertools.groupby(by_recipe, key=lambda c: c.evaluation.name):
+    for recipe, group in sorted(recipes.items()):
         runs = [c.metrics for c in group]
-        if len(runs) > 1:
+        if len({c.evaluation.network for c in group}) > 1:
             found.append(
                 Pooled(
                     recipe,
@@ -104,6 +105,10 @@ def pool(candidates: list[Candidate]) -> list[Pooled]:
                 )
             )
     return found
+
+
+def _named(name: str, views: str) -> str:
+    return name if views == "plain" else f"{name}-{views}"
 
 
 def _spread(values: list[float]) -> tuple[float, float]:
