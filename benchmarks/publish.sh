@@ -18,7 +18,9 @@ mien evaluate "$run" "${public[@]}" --votes "$votes"
 for bundle in "$name" "$name-int8"; do
   mien evaluate "$bundles/$bundle" "${public[@]}" --votes "$votes" --record --out "$tables/$bundle"
 done
-mien evaluate "$bundles/$name" "${public[@]}" --votes "$votes" --views flip --out "$tables/$name-flip"
+for views in flip ten-crop; do
+  mien evaluate "$bundles/$name" "${public[@]}" --votes "$votes" --views $views --out "$tables/$name-$views"
+done
 mien evaluate "$run" "${public[@]}" --votes "$votes" --corruptions --limit 1000 \
   --baseline results/attention/evaluation/public
 mien evaluate "$run" "${public[@]}" --votes "$votes" --adversarial --limit 200
@@ -26,6 +28,10 @@ mien evaluate "$run" "${public[@]}" --votes "$votes" --adversarial --limit 200
 mkdir -p "$results/evaluation/public"
 for file in metrics.json predictions.parquet classification_report.txt {robustness,adversarial}.{csv,json}; do
   cp "$run/evaluation/public/$file" "$results/evaluation/public"
+done
+for views in flip ten-crop; do
+  mkdir -p "$results/evaluation/public-$views"
+  cp "$tables/$name-$views"/{metrics.json,predictions.parquet} "$results/evaluation/public-$views"
 done
 cp "$run/history.csv" "$results"
 # Where the data lies on this machine is nobody's business.
