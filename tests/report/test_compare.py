@@ -166,6 +166,9 @@ def test_one_network_with_other_views_is_a_candidate_but_no_other_seed(tmp_path:
     found = [open_candidate(path, "public") for path in paths]
     assert [c.name for c in found] == ["net", "net-flip"]
     assert not pool(found)
+    page = compare(paths, tmp_path / "out", "public").read_text()
+    assert page.count("Learning curves of net") == 1
+    assert "epoch of net was chosen" in page
     other = a_run(tmp_path / "net-1", evaluation("net", 0.7, seed=1, views="flip"))
     (pooled,) = pool([*found, open_candidate(other, "public")])
     assert (pooled.recipe, pooled.runs) == ("net-flip", 2)

@@ -25,6 +25,8 @@ class Candidate:
     name: str
     evaluation: Evaluation
     metrics: Metrics
+    run: str | None
+    """The run's folder; None for a bundle."""
     history: History | None
     validation: str | None
     """Split that chose the epoch; None for a bundle."""
@@ -79,10 +81,16 @@ def open_candidate(path: Path, split: str) -> Candidate:
         name=_named(run.name if is_run else evaluation.name, evaluation.views),
         evaluation=evaluation,
         metrics=evaluation.metrics(),
+        run=run.name if is_run else None,
         history=read_history(run) if is_run else None,
         validation=_validation_split(run) if is_run else None,
         robustness=robustness_of(evaluation, folder),
     )
+
+
+def histories(candidates: list[Candidate]) -> dict[str, History]:
+    """The history of each run, once however often it was scored."""
+    return {c.run: c.history for c in candidates if c.run and c.history}
 
 
 def pool(candidates: list[Candidate]) -> list[Pooled]:

@@ -14,7 +14,7 @@ from mien.evaluate.metrics import to_json
 from mien.evaluate.paired import Difference, differences
 from mien.files import replacing, write_csv, write_json, write_text
 from mien.report import words
-from mien.report.candidates import Candidate, Pooled, open_candidates, pool
+from mien.report.candidates import Candidate, Pooled, histories, open_candidates, pool
 from mien.report.curves import (
     all_curves,
     confusion_matrix,
@@ -89,6 +89,7 @@ def compare(paths: list[Path], out: Path, split: str, data: Dataset | None = Non
     page = render(
         "compare.html.j2",
         candidates=candidates,
+        runs=list(histories(candidates)),
         first=candidates[0].evaluation,
         header=list(rows[0]),
         rows=[list(r.values()) for r in rows],
@@ -230,13 +231,12 @@ def _coverage(candidates: Sequence[Candidate]) -> Table:
     return _table(rows)
 
 
-def _histories(candidates: Sequence[Candidate]) -> Table:
+def _histories(candidates: list[Candidate]) -> Table:
     columns = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
     return _table(
-        {"model": c.name, "epoch": epoch, **{name: c.history[name][i] for name in columns}}
-        for c in candidates
-        if c.history
-        for i, epoch in enumerate(c.history.epochs)
+        {"model": run, "epoch": epoch, **{name: history[name][i] for name in columns}}
+        for run, history in histories(candidates).items()
+        for i, epoch in enumerate(history.epochs)
     )
 
 
@@ -247,7 +247,7 @@ def _table(rows: Any) -> Table:
 
 
 def _pictures(candidates: list[Candidate]) -> dict[str, bytes]:
-    trained = {c.name: c.history for c in candidates if c.history}
+    trained = histories(candidates)
     labels = candidates[0].evaluation.labels
     pictures = {f"curves_{name}.png": learning_curves(h, name) for name, h in trained.items()}
     if trained:

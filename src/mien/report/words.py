@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 
 from mien.evaluate.paired import Difference
-from mien.report.candidates import Candidate, Pooled
+from mien.report.candidates import Candidate, Pooled, histories
+from mien.report.history import History
 
 
 def complexity(macs: int) -> str:
@@ -23,7 +24,7 @@ def verdict(
         *(_pooled(p) for p in pooled),
         *(_against_report(c) for c in candidates if c.published is not None),
         *_extremes(candidates),
-        *(_fit(c) for c in candidates if c.history),
+        *(_fit(run, history) for run, history in histories(candidates).items()),
         _cost(candidates),
     ]
 
@@ -32,7 +33,9 @@ def caveats(candidates: list[Candidate]) -> list[str]:
     """What a reader must know before believing the table."""
     first = candidates[0].evaluation
     found = ["Intervals are 95 % bootstrap intervals over images."]
-    chosen_here = [c.name for c in candidates if c.validation == first.split]
+    chosen_here = list(
+        dict.fromkeys(c.run or c.name for c in candidates if c.validation == first.split)
+    )
     if chosen_here:
         found.append(
             f"The epoch of {_list(chosen_here)} was chosen on these same images ({first.split}), "
@@ -93,22 +96,21 @@ def _extremes(candidates: list[Candidate]) -> list[str]:
     ]
 
 
-def _fit(c: Candidate) -> str:
+def _fit(run: str, history: History) -> str:
     """Under- or over-fitting, from the accuracies of the kept epoch.
 
     Augmentation and dropout act on training images alone, so equal accuracies are no gap at all.
     """
-    assert c.history is not None
-    best = c.history.best
-    gap = 100 * (c.history["train_accuracy"][best] - c.history["val_accuracy"][best])
-    last = best == len(c.history.epochs) - 1
+    best = history.best
+    gap = 100 * (history["train_accuracy"][best] - history["val_accuracy"][best])
+    last = best == len(history.epochs) - 1
     if gap > 5:
         shape = f"overfits: training accuracy is {gap:.0f} points above validation"
     elif last:
         shape = "was best in its last epoch: a longer schedule may pay"
     else:
-        shape = f"peaked in epoch {c.history.epochs[best]} without overfitting"
-    return f"{c.name} {shape}."
+        shape = f"peaked in epoch {history.epochs[best]} without overfitting"
+    return f"{run} {shape}."
 
 
 def _cost(candidates: list[Candidate]) -> str:
