@@ -6,9 +6,10 @@ import pytest
 from mien.bundle import Bundle, Classifier, open_bundle
 from mien.card import load_card
 from mien.data import Dataset, Split
-from mien.ensemble import combine, fit_weights, weigh
+from mien.ensemble import RULES, combine, fit_weights, weigh
 from mien.errors import BundleError
 from mien.labels import FER2013
+from mien.quantize import quantize
 from tests.fakes import brightness_bundle
 
 FACES = np.random.default_rng(0).integers(0, 256, (40, 48, 48)).astype(np.uint8)
@@ -29,6 +30,15 @@ def test_the_mean_is_that_of_the_members(members, tmp_path: Path):
     assert whole.card.parameters == sum(m.card.parameters for m in members)
     assert [m["name"] for m in whole.card.training["members"]] == ["mien-s", "attention"]
     assert load_card(whole.folder / "card.json").name == "both"
+
+
+@pytest.mark.parametrize("by", RULES)
+def test_an_ensemble_goes_into_8_bits_in_silence(members, tmp_path: Path, capfd, by: str):
+    whole = combine(members, tmp_path / "both", by=by, weights=np.array([0.7, 0.3]))
+    small = quantize(whole, FACES, tmp_path / "small")
+    assert capfd.readouterr().err == "", "ONNX Runtime warns of what the graph does not use"
+    ours, theirs = (Classifier(bundle).probabilities(FACES) for bundle in (small, whole))
+    assert np.abs(ours - theirs).mean() < 0.1
 
 
 def test_weights_count(members, tmp_path: Path):

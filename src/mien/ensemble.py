@@ -188,9 +188,9 @@ def _view(graph: "_Graph", crop: Preprocess) -> str:
 
 def _vote(graph: "_Graph", answers: Sequence[str], mean: str) -> str:
     """The share of votes of each class, with the mean as one more voter: it breaks the ties."""
-    ballots = []
+    ballots, classes = [], graph.axis(1)
     for answer in answers:
-        best = graph.add("ReduceMax", [answer, graph.axes], keepdims=1)
+        best = graph.add("ReduceMax", [answer, classes], keepdims=1)
         ballots.append(graph.add("Cast", [graph.add("Equal", [answer, best])], to=1))
     total = graph.sum([*ballots, mean])
     return graph.add("Div", [total, graph.constant(len(answers) + 1)])
@@ -203,7 +203,6 @@ class _Graph:
         self.onnx = need("onnx", extra="train")
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self.axes = self._keep(np.array([1], np.int64))
 
     def add(self, kind: str, inputs: list[str], name: str | None = None, **options: Any) -> str:
         """Append a node; the name of what comes out."""
@@ -214,6 +213,10 @@ class _Graph:
     def constant(self, value: float | NDArray[np.float32]) -> str:
         """The name of a float32 constant."""
         return self._keep(np.asarray(value, np.float32))
+
+    def axis(self, number: int) -> str:
+        """The name of a constant that names one axis."""
+        return self._keep(np.array([number], np.int64))
 
     def sum(self, names: Any) -> str:
         """The sum of tensors of one shape."""
