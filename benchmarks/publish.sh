@@ -19,7 +19,7 @@ for bundle in "$name" "$name-int8"; do
   mien evaluate "$bundles/$bundle" "${public[@]}" --votes "$votes" --record --out "$tables/$bundle"
 done
 for views in flip ten-crop; do
-  mien evaluate "$bundles/$name" "${public[@]}" --votes "$votes" --views $views --out "$tables/$name-$views"
+  mien evaluate "$run/bundle" "${public[@]}" --votes "$votes" --views $views --out "$tables/$name-$views"
 done
 mien evaluate "$run" "${public[@]}" --votes "$votes" --corruptions --limit 1000 \
   --baseline results/attention/evaluation/public
@@ -38,7 +38,7 @@ cp "$run/history.csv" "$results"
 grep -v '"source"' "$run/data.json" > "$results/data.json"
 sed "s|votes: .*/|votes: |" "$run/recipe.yaml" > "$results/recipe.yaml"
 
-mien compare results/* --out "$tables/comparison"
+mien compare results/*/evaluation/public --out "$tables/comparison"
 python benchmarks/explanations.py "$data" --model "$run" | tee "$tables/explanations.txt"
 mien data audit "$data" --votes "$votes" --model "$name" --out "$tables/audit"
 mien demo --out docs/images/demo.png
