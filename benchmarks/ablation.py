@@ -29,11 +29,12 @@ VARIANTS: dict[str, list[str]] = {
     "without squeeze-and-excitation": ["model.options.gate=none"],
     "CBAM in its place": ["model.options.gate=cbam"],
     "without shortcuts": ["model.options.residual=false"],
-    "a blur before shrinking": ["model.options.antialias=true"],
+    "a blur before shrinking": ["model.options.shrink=blur"],
     "a blur, and narrower": [
-        "model.options.antialias=true",
+        "model.options.shrink=blur",
         "model.options.widths=[28, 56, 112]",
     ],
+    "a mean before shrinking": ["model.options.shrink=pool"],
     "three quarters as wide": ["model.options.widths=[24, 48, 96]"],
     "one and a half times as wide": ["model.options.widths=[48, 96, 192]"],
     "one block fewer": ["model.options.blocks=[1, 1, 2]"],
@@ -87,11 +88,12 @@ def main() -> None:
 
 
 def measure(arguments: argparse.Namespace) -> pd.DataFrame:
-    """Train what is not there yet; a row per run."""
-    runs = [(name, seed) for seed in arguments.seeds for name in arguments.only or VARIANTS]
+    """Train what is not there yet; a row per run that is in the folder then."""
+    chosen = [(name, seed) for seed in arguments.seeds for name in arguments.only or VARIANTS]
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(lambda run: _train(run[0], run[1], arguments), runs))
-    return pd.DataFrame([_read(name, seed, arguments) for name, seed in runs])
+        list(pool.map(lambda run: _train(run[0], run[1], arguments), chosen))
+    there = ((name, seed) for name in VARIANTS for seed in _seeds(name, arguments.out))
+    return pd.DataFrame([_read(name, seed, arguments.out) for name, seed in there])
 
 
 def _parse() -> argparse.Namespace:
@@ -115,6 +117,13 @@ def _parse() -> argparse.Namespace:
 def _folder(name: str, seed: int, out: Path) -> Path:
     words = "".join(c if c.isalnum() else "-" for c in name)
     return out / f"{words}-{seed}"
+
+
+def _seeds(name: str, out: Path) -> list[int]:
+    """Seeds of a variant that are trained to the end."""
+    found = out.glob(f"{_folder(name, 0, out).name[:-1]}*/done.json")
+    seeds = (done.parent.name.rsplit("-", 1)[1] for done in found)
+    return sorted(int(seed) for seed in seeds if seed.isdigit())
 
 
 def _train(name: str, seed: int, arguments: argparse.Namespace) -> None:
@@ -148,8 +157,8 @@ def _train(name: str, seed: int, arguments: argparse.Namespace) -> None:
         sys.exit(f"{name}, seed {seed} failed; see {log}")
 
 
-def _read(name: str, seed: int, arguments: argparse.Namespace) -> dict[str, str | float]:
-    folder = _folder(name, seed, arguments.out)
+def _read(name: str, seed: int, out: Path) -> dict[str, str | float]:
+    folder = _folder(name, seed, out)
     epochs = pd.read_csv(folder / "history.csv")
     data = json.loads((folder / "data.json").read_text())
     return {
@@ -175,8 +184,9 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def noise(rows: pd.DataFrame) -> pd.Series:
-    """Standard deviation of accuracy and loss of the recipe as it is, over seeds; NaN for one."""
-    return rows[rows.variant == BASE][["accuracy", "loss"]].std()
+    """Standard deviation of accuracy and loss of the recipe as it is; NaN under three seeds."""
+    found = rows[rows.variant == BASE][["accuracy", "loss"]]
+    return found.std() if len(found) > 2 else found.std() * math.nan
 
 
 def markdown(summary: pd.DataFrame) -> str:
@@ -200,8 +210,8 @@ def note(rows: pd.DataFrame) -> str:
     told = (
         f"Over {seeds} seeds of the recipe as it is, accuracy has a standard deviation of "
         f"{spread.accuracy:.2f} points, loss of {spread.loss:.4f}."
-        if seeds > 1
-        else "One seed of the recipe as it is: how far chance moves these figures is not known."
+        if spread.notna().all()
+        else "How far chance moves these figures takes three seeds of the recipe as it is to say."
     )
     return f"n = {rows.images.iloc[0]:,}, {rows.epochs.iloc[0]} epochs. {told}"
 

@@ -4,6 +4,7 @@ import pytest
 import timm
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from mien.errors import RecipeError, WeightsError
 from mien.models import build, entry, names
@@ -56,7 +57,7 @@ def test_cbam_can_be_put_on_a_backbone(name):
     [
         ({"gate": "none"}, "SEModule", None),
         ({"gate": "cbam"}, "SEModule", "CBAM"),
-        ({"antialias": True}, None, "BlurPool2d"),
+        ({"shrink": "blur"}, None, "BlurPool2d"),
     ],
 )
 def test_parts_of_mien_s_can_be_exchanged(option, gone, come):
@@ -72,10 +73,23 @@ def test_parts_of_mien_s_can_be_exchanged(option, gone, come):
         assert changed.count(come) == (3 if come == "CBAM" else 2)
 
 
+def test_a_mean_before_shrinking_costs_nothing():
+    work = []
+    for shrink in ("stride", "pool"):
+        with FlopCounterMode(display=False) as counter:
+            features = built("mien-s", shrink=shrink).features(torch.randn(1, 1, 45, 45))
+        assert features.shape == (1, 128, 6, 6)
+        work.append(counter.get_total_flops())
+    assert work[0] == work[1]
+    with pytest.raises(RecipeError, match="stride, blur or pool, got 'x'"):
+        built("mien-s", shrink="x")
+
+
 def test_mien_s_without_shortcuts_or_a_shrinking_stem():
     x = torch.randn(1, 1, 48, 48)
     assert built("mien-s").features(x).shape == (1, 128, 6, 6)
-    assert built("mien-s", antialias=True).features(x).shape == (1, 128, 6, 6)
+    for shrink in ("stride", "blur", "pool"):
+        assert built("mien-s", shrink=shrink).features(x).shape == (1, 128, 6, 6)
     assert built("mien-s", stem_pool=1).features(x).shape == (1, 128, 12, 12)
     names = [n for n, _ in built("mien-s", residual=False).named_parameters()]
     assert not [n for n in names if "shortcut" in n]

@@ -14,8 +14,9 @@ from mien.models.registry import register
 class Block(nn.Module):
     """Two 3x3 convolutions, with a shortcut around them where `residual` (He et al. 2016).
 
-    `gate` attends to what the convolutions found, before the shortcut is added. With `antialias`
-    the picture shrinks by a blur after the first convolution, not by its stride (Zhang 2019).
+    `gate` attends to what the convolutions found, before the shortcut is added. The picture
+    shrinks by the stride of the first convolution, by a `blur` after it (Zhang 2019), or by a mean
+    (`pool`) before it.
     """
 
     def __init__(
@@ -25,15 +26,18 @@ class Block(nn.Module):
         stride: int,
         residual: bool = True,
         gate: nn.Module | None = None,
-        antialias: bool = False,
+        shrink: str = "stride",
     ) -> None:
         super().__init__()
-        blurred = antialias and stride > 1
+        if shrink not in ("stride", "blur", "pool"):
+            raise ValueError(f"expected to shrink by stride, blur or pool, got {shrink!r}")
+        by = shrink if stride > 1 else "stride"
         self.body = nn.Sequential(
-            nn.Conv2d(inside, outside, 3, 1 if blurred else stride, 1, bias=False),
+            *([nn.AvgPool2d(stride, ceil_mode=True)] if by == "pool" else []),
+            nn.Conv2d(inside, outside, 3, stride if by == "stride" else 1, 1, bias=False),
             nn.BatchNorm2d(outside),
             nn.ReLU(),
-            *([BlurPool2d(outside, stride=stride)] if blurred else []),
+            *([BlurPool2d(outside, stride=stride)] if by == "blur" else []),
             nn.Conv2d(outside, outside, 3, 1, 1, bias=False),
             nn.BatchNorm2d(outside),
         )

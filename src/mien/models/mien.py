@@ -24,15 +24,15 @@ def mien_s(
     stem_pool: int = 2,
     residual: bool = True,
     gate: str = "se",
-    antialias: bool = False,
+    shrink: str = "stride",
 ) -> nn.Module:
     """For real time: 0.7 M parameters.
 
     The last four options are parts to try with and without (docs/accuracy.md): how many times the
     stem shrinks the picture, shortcuts, `gate` (`se`, `cbam` or `none`) at the end of each stage,
-    and a blur before shrinking in place of a stride.
+    and how the picture shrinks from stage to stage (`stride`, `blur` or `pool`).
     """
-    features = _features(channels, widths, blocks, stem_pool, residual, gate, antialias)
+    features = _features(channels, widths, blocks, stem_pool, residual, gate, shrink)
     model = Classifier(features, widths[-1], classes, hidden=hidden, dropout=dropout)
     fill(model, weights)
     return model
@@ -63,7 +63,7 @@ def _features(
     stem_pool: int = 2,
     residual: bool = True,
     gate: str = "se",
-    antialias: bool = False,
+    shrink: str = "stride",
 ) -> nn.Sequential:
     """A stem that halves the picture, then `blocks[i]` residual blocks of `widths[i]` channels, the
     first of each stage but the first halving it again, the last with squeeze-and-excitation
@@ -74,7 +74,7 @@ def _features(
         for block in range(repeats):
             stride = 2 if stage > 0 and block == 0 else 1
             last = _gate(gate, width) if block == repeats - 1 else None
-            layers.append(Block(inside, width, stride, residual, last, antialias))
+            layers.append(Block(inside, width, stride, residual, last, shrink))
             inside = width
     return nn.Sequential(*layers)
 
