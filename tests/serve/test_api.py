@@ -16,7 +16,7 @@ import mien
 from mien.demo import PORTRAIT
 from mien.serve.app import create
 from mien.serve.problems import MEDIA_TYPE, Problem
-from mien.serve.schemas import Answer, JobOut, VersionOut
+from mien.serve.schemas import Answer, JobOut, ModelOut, VersionOut
 from tests.serve.conftest import asking, settings
 
 PATH = "/v1/recognize"
@@ -286,8 +286,8 @@ def test_the_description_is_whole(client):
     names = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
     assert names <= set(told["components"]["schemas"])
     assert told["info"]["description"].startswith("Expressions, not feelings")
-    for name, model in (("Answer", Answer), ("JobOut", JobOut), ("Problem", Problem)):
-        (example,) = told["components"]["schemas"][name]["examples"]
+    for model in (Answer, JobOut, ModelOut, Problem):
+        (example,) = told["components"]["schemas"][model.__name__]["examples"]
         model.model_validate(example)
     for path, operations in told["paths"].items():
         for operation in operations.values():

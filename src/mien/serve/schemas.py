@@ -38,6 +38,26 @@ _JOB: JsonDict = {
     "files": ["overlay.mp4", "segments.csv", "table.csv", "table.jsonl"],
     "expires_in_s": 3594.2,
 }
+_MODEL: JsonDict = {
+    "name": "mien-s",
+    "digest": "6a21d42e44473165070e20e990c4de66466e5044b01ca9310dc77a35b64045f9",
+    "labels": ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"],
+    "licence": "Apache-2.0",
+    "parameters": 682983,
+    "views": "plain",
+    "unsure_below": 0.456,
+    "measured": [
+        {
+            "data": "fer2013.zip",
+            "split": "public",
+            "images": 3589,
+            "digest": "d5d65b228b7834b82dc6a44522d48c6944d9c9ff0ed0abb18d3972473d623b8e",
+            "accuracy": 0.6812,
+            "low": 0.6656,
+            "high": 0.6963,
+        }
+    ],
+}
 
 
 class Asked(BaseModel):
@@ -101,6 +121,8 @@ class Answer(BaseModel):
 
 class ModelOut(BaseModel):
     """A bundle that this service reads with."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_MODEL]})
 
     name: str
     digest: str = Field(description="SHA-256 of its network.")
