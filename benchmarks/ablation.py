@@ -54,7 +54,7 @@ VARIANTS: dict[str, list[str]] = {
     "mixup 0.2": ["training.mix={mixup: 0.2}"],
     "CutMix 1": ["training.mix={cutmix: 1}"],
     "small pictures first": ["training.progressive={from_px: 24}"],
-    "taught by attention, 0.4": ["training.distil={teachers: [attention], weight: 0.4}"],
+    "taught by mien-s, 0.5": ["training.distil={teachers: [mien-s], weight: 0.5}"],
     "without erasing": ["augment.erase=0"],
     "without flaws of photos": ["augment.photo=0"],
     "without rotation, shift, zoom": [

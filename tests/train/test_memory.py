@@ -7,7 +7,14 @@ from torch.nn.functional import cross_entropy
 from mien.models import build, names
 from mien.train.memory import checkpoint_activations
 
-BLOCKS = {"attention": 8, "mien-m": 5, "mien-s": 5, "mobilenetv2": 17, "resnet50": 16}
+BLOCKS = {
+    "attention": 8,
+    "efficientnet-lite0": 16,
+    "mien-m": 5,
+    "mien-s": 5,
+    "mobilenetv2": 17,
+    "resnet50": 16,
+}
 
 
 def a_step(model: torch.nn.Module, images: torch.Tensor) -> tuple[list[torch.Tensor], int]:

