@@ -55,6 +55,7 @@ VARIANTS: dict[str, list[str]] = {
     "CutMix 1": ["training.mix={cutmix: 1}"],
     "small pictures first": ["training.progressive={from_px: 24}"],
     "taught by mien-s, 0.5": ["training.distil={teachers: [mien-s], weight: 0.5}"],
+    "taught by mien-s, 0.9": ["training.distil={teachers: [mien-s], weight: 0.9}"],
     "without erasing": ["augment.erase=0"],
     "without flaws of photos": ["augment.photo=0"],
     "without rotation, shift, zoom": [
