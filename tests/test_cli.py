@@ -126,6 +126,7 @@ def test_a_photo_without_a_face_says_so(mien, tmp_path: Path):
 def test_recipes_lists_every_recipe(mien):
     _, out, _ = mien("recipes")
     assert all(name in out for name in recipe_names())
+    assert "mien[train]" in out  # not taken for markup
 
 
 def test_data_commands(mien, drawn: Path, tmp_path: Path):

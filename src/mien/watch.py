@@ -64,6 +64,7 @@ def watch(
 
 
 def _table(readings: Readings, labels: tuple[str, ...], watched: Watched) -> "Table":
+    from rich.markup import escape
     from rich.table import Table
 
     title = f"{watched.rate:.1f} frames/s, {watched.dropped} dropped; Ctrl-C ends"
@@ -75,7 +76,7 @@ def _table(readings: Readings, labels: tuple[str, ...], watched: Watched) -> "Ta
     if not faces:
         table.add_column("no face")
     for label in labels:
-        table.add_row(label, *(_bar(scores, label) for _, scores in faces))
+        table.add_row(escape(label), *(_bar(scores, label) for _, scores in faces))
     return table
 
 

@@ -30,6 +30,16 @@ def test_the_table_has_a_row_per_face_with_box_label_and_all_probabilities():
     assert "0.125" in text
 
 
+def test_the_table_takes_no_label_for_markup():
+    console = Console(width=120, record=True, file=io.StringIO())
+    labels = ("[red]", "[/]")
+    face = Face(Box(0, 0, 9, 9), 0.9)
+    console.print(output.to_table([Reading(face, Scores(labels, (0.25, 0.75)))], labels))
+    text = console.export_text()
+    assert "[red]" in text
+    assert "[/] 75%" in text
+
+
 @pytest.mark.parametrize("faces", [0, 1, 3, 20])
 @pytest.mark.parametrize("shape", [(40, 60), (700, 300)])
 def test_a_drawing_keeps_the_picture_and_adds_panels(faces: int, shape: tuple[int, int]):

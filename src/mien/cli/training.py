@@ -40,6 +40,7 @@ def train(
 def recipes() -> None:
     """List the recipes in the package."""
     need_report()
+    from rich.markup import escape
     from rich.table import Table
 
     from mien.recipe import load_recipe, recipe_names
@@ -50,5 +51,5 @@ def recipes() -> None:
     for name in recipe_names():
         r = load_recipe(name)
         size = f"{r.input.size_px} px"
-        table.add_row(name, r.model.name, size, str(r.training.epochs), r.about)
+        table.add_row(name, r.model.name, size, str(r.training.epochs), escape(r.about))
     console().print(table)

@@ -23,13 +23,14 @@ _PANEL_PX = 236
 
 def to_table(readings: Sequence[Reading], labels: tuple[str, ...]) -> "Table":
     """A rich table: a row per face with box, detector score, label and all probabilities."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("face", "box (x y w h)", "found", "expression"):
         table.add_column(heading, no_wrap=True)
     for label in labels:
-        table.add_column(label, justify="right")
+        table.add_column(escape(label), justify="right")
     for number, reading in enumerate(readings, 1):
         if reading.face is None or reading.scores is None:
             continue
@@ -39,7 +40,7 @@ def to_table(readings: Sequence[Reading], labels: tuple[str, ...]) -> "Table":
             str(number),
             f"{box.x} {box.y} {box.width} {box.height}",
             "-" if score is None else f"{score:.2f}",
-            f"[bold]{reading.label}[/bold] {reading.confidence:.0%}{doubt}",
+            f"[bold]{escape(reading.scores.label)}[/bold] {reading.confidence:.0%}{doubt}",
             *(_cell(v, v == reading.confidence) for v in reading.scores.values),
         )
     return table
