@@ -211,7 +211,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-@pytest.mark.parametrize("name", ["attention", "mobilenetv2"])
+@pytest.mark.parametrize("name", ["attention", "face-resnet", "mobilenetv2"])
 @pytest.mark.parametrize("kind", WRONG)
 def test_a_wrong_weights_file_is_told(tmp_path, kind, name, suffix):
     path = tmp_path / f"weights{suffix}"

