@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mien.evaluate.calibration import Coverage, Reliability
 from mien.evaluate.metrics import ClassFigures
-from mien.report.figures import colour, new_figure, png, styled
+from mien.report.figures import COLOURS, colour, look, name_below, new_figure, png, styled
 from mien.report.history import History
 
 
@@ -36,13 +36,13 @@ def all_curves(histories: dict[str, History]) -> bytes:
             axes.plot(
                 history.epochs,
                 history[f"val_{kind}"],
-                color=colour(number),
+                **look(number),
                 marker=".",
                 label=name,
             )
         longest = max(histories.values(), key=lambda h: len(h.epochs))
         _dress(axes, "epoch", f"validation {kind}", longest.epochs)
-        axes.legend()
+    name_below(figure, panels.flat[0])
     return png(figure)
 
 
@@ -122,12 +122,15 @@ def recalls(by_model: dict[str, Sequence[ClassFigures]], labels: Sequence[str]) 
             yerr=np.maximum([value - low, high - value], 0),
             error_kw={"elinewidth": 0.8, "ecolor": "0.35"},
             color=colour(number),
+            hatch=("", "////", "....")[number // len(COLOURS) % 3],
+            edgecolor="white",
+            linewidth=0,
             label=name,
         )
     axes.set_xticks(places, labels)
     axes.set_ylabel("recall, %")
     axes.set_ylim(0, 100)
-    axes.legend(ncols=len(by_model), loc="upper center", bbox_to_anchor=(0.5, 1.18))
+    name_below(figure, axes)
     return png(figure)
 
 
@@ -143,12 +146,12 @@ def reliability_diagrams(before: dict[str, Reliability], after: dict[str, Reliab
             axes.plot(
                 found.confidence[full],
                 found.accuracy[full],
-                color=colour(number),
+                **look(number),
                 marker=".",
                 label=name,
             )
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy", title=title)
-    panels.flat[0].legend()
+    name_below(figure, panels.flat[0])
     return png(figure)
 
 
@@ -158,10 +161,10 @@ def coverage_curves(by_model: dict[str, Coverage]) -> bytes:
     figure, panels = new_figure(6.4, 3.8)
     axes = panels.flat[0]
     for number, (name, found) in enumerate(by_model.items()):
-        axes.plot(100 * found.coverage, 100 * found.accuracy, color=colour(number), label=name)
+        axes.plot(100 * found.coverage, 100 * found.accuracy, **look(number), label=name)
     axes.set(xlabel="images kept, the surest first, %", ylabel="accuracy, %")
     axes.set_ylim(top=101)
-    axes.legend()
+    name_below(figure, axes)
     return png(figure)
 
 

@@ -56,6 +56,12 @@ def colour(number: int) -> str:
     return COLOURS[number % len(COLOURS)]
 
 
+def look(number: int) -> dict[str, str]:
+    """Colour and dashes of the line `number`: of twenty-four no two are alike."""
+    dashes = ("-", "--", ":")[number // len(COLOURS) % 3]
+    return {"color": colour(number), "linestyle": dashes}
+
+
 def styled(draw: Callable[_Arguments, _Drawn]) -> Callable[_Arguments, _Drawn]:
     """`draw`, run in mien's style; decorate every function that draws a figure with it.
 
@@ -77,6 +83,16 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
     figures = need("matplotlib.figure", extra="report")
     figure = figures.Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+@styled
+def name_below(figure: Any, axes: Any) -> None:
+    """The legend of `axes` under the whole `figure`, which grows by as much."""
+    handles, names = axes.get_legend_handles_labels()
+    inches = 0.6 + 0.08 * max(map(len, names))
+    columns = min(len(names), max(1, int(figure.get_figwidth() / inches)))
+    figure.legend(handles, names, loc="outside lower center", ncols=columns)
+    figure.set_figheight(figure.get_figheight() + 0.24 * -(-len(names) // columns))
 
 
 @styled
@@ -116,8 +132,7 @@ def lines(x: NDArray[Any], series: Mapping[str, NDArray[Any]], axes_names: tuple
     figure, axes = new_figure(6.8, 4)
     ax = axes[0, 0]
     for number, (name, values) in enumerate(series.items()):
-        style = "-" if number < len(COLOURS) else "--"
-        ax.plot(x, values, style, color=colour(number), linewidth=1.4, label=name)
+        ax.plot(x, values, **look(number), linewidth=1.4, label=name)
     ax.set_xlabel(axes_names[0])
     ax.set_ylabel(axes_names[1])
     ax.set_xlim(x.min(), x.max())

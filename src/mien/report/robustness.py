@@ -19,7 +19,7 @@ from mien.evaluate.robustness import (
 )
 from mien.files import replacing, write_csv
 from mien.report.candidates import Candidate
-from mien.report.figures import colour, new_figure, png, styled
+from mien.report.figures import colour, name_below, new_figure, png, styled
 
 Columns = dict[str, list[Any]]
 
@@ -241,7 +241,7 @@ def comparison_figure(found: dict[str, Robustness]) -> bytes:
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set_xlabel("accuracy over five severities, %")
-    axes.legend()
+    name_below(figure, axes)
     return png(figure)
 
 
