@@ -97,9 +97,9 @@ class Block(nn.Module):
         self.norm2 = AdoptedBatchNorm(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        short = F.avg_pool2d(x, 2) if self.shrink else x
         if self.shrink and min(x.shape[2:]) < 3:
-            x = F.pad(x, (0, 1, 0, 1))
+            x = F.pad(x, (0, 3 - x.shape[3], 0, 3 - x.shape[2]))
+        short = F.avg_pool2d(x, 2) if self.shrink else x
         y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
         return F.relu(_sum(short, y))
 
@@ -116,7 +116,7 @@ def _sum(a: Tensor, b: Tensor) -> Tensor:
 
 
 class FaceResNet(nn.Module):
-    """(N, C, S, S) → (N, 256, ~S/40, ~S/40), S ≥ 40."""
+    """(N, C, S, S) → (N, 256, ~S/40, ~S/40), S ≥ 12."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
