@@ -20,6 +20,7 @@ from mien.models import build
 from mien.recipe import load_recipe
 from mien.train.batches import training_batches
 from mien.train.module import Fit
+from mien.train.precision import in_bf16, keep_depthwise_in_fp32
 from mien.train.run import settle
 
 
@@ -40,12 +41,17 @@ def main() -> None:
         channels=preprocess.channels,
         **recipe.model.options,
     ).to(memory_format=torch.channels_last)
+    bf16 = in_bf16(recipe.training.precision)
+    if bf16:
+        keep_depthwise_in_fp32(model)
     batches = training_batches(data.split("train"), preprocess, recipe.training.batch, 0)
     fit = Fit(recipe, model, preprocess, None, len(batches)).train()
     optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9, nesterov=True)
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> None:
-        cross_entropy(model(images), labels).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss = cross_entropy(model(images), labels)
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
 
@@ -60,7 +66,8 @@ def main() -> None:
         with_pipeline.append(between - started)
         without.append(time.perf_counter() - between)
     ratios = [a / b for a, b in zip(with_pipeline[3:], without[3:], strict=True)]
-    print(f"recipe {given.recipe}, batch {recipe.training.batch}, {len(ratios)} pairs of steps")
+    bits = "bf16" if bf16 else "fp32"
+    print(f"recipe {given.recipe}, batch {recipe.training.batch}, {len(ratios)} pairs, {bits}")
     print(f"fresh batch  {1000 * statistics.median(with_pipeline[3:]):7.1f} ms (median)")
     print(f"fixed batch  {1000 * statistics.median(without[3:]):7.1f} ms")
     quartiles = statistics.quantiles(ratios, n=4)

@@ -27,6 +27,7 @@ from mien.train.batches import ordered_batches, training_batches
 from mien.train.callbacks import Bar, Checkpoint, History, WholeCheckpoints, averaging
 from mien.train.memory import keep_freed
 from mien.train.module import Fit
+from mien.train.precision import in_bf16, keep_depthwise_in_fp32
 from mien.train.targets import Targets, ask, distil, only_labels, open_teachers, soften
 
 _PACKAGES = ("torch", "timm", "lightning", "kornia", "numpy", "opencv-python-headless")
@@ -61,6 +62,8 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
         weights=recipe.model.weights,
         **recipe.model.options,
     ).to(memory_format=torch.channels_last)
+    if in_bf16(recipe.training.precision) and not torch.cuda.is_available():
+        keep_depthwise_in_fp32(model)
     _describe(out, recipe, data, (training, validation), teachers, source)
     if teachers:
         answers = ask(teachers, training, data.labels, out / "teachers.npy")
@@ -256,7 +259,7 @@ def _trainer(recipe: Recipe, out: Path) -> L.Trainer:
         max_epochs=recipe.training.epochs,
         accelerator="auto",
         devices=1,
-        precision="bf16-mixed" if _bf16(recipe.training.precision) else "32-true",
+        precision="bf16-mixed" if in_bf16(recipe.training.precision) else "32-true",
         accumulate_grad_batches=recipe.training.accumulate,
         callbacks=callbacks,
         logger=TensorBoardLogger(out, name="", version="tensorboard"),
@@ -266,17 +269,3 @@ def _trainer(recipe: Recipe, out: Path) -> L.Trainer:
         num_sanity_val_steps=0,
         log_every_n_steps=50,
     )
-
-
-def _bf16(chosen: str) -> bool:
-    """Whether to compute in bfloat16.
-
-    `auto` asks the device: a CPU without bf16 instructions emulates them, 14 times slower than
-    fp32 (measured on an AVX2 machine).
-    """
-    if chosen != "auto":
-        return chosen == "bf16"
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(bool(getattr(torch.cpu, name, bool)()) for name in checks)
