@@ -1,0 +1,132 @@
+"""What a recipe can switch on, in whole runs."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from mien.data import open_dataset
+from mien.errors import RecipeError, RunError
+from mien.recipe import Recipe
+from mien.train.module import Fit
+from mien.train.run import run
+from tests.train.runs import changed, history, interrupt, largest_difference, results, weights
+
+SWITCHES = {
+    "sam": ["training.optimizer.sam=0.05", "training.optimizer.name=adamw"],
+    "mix": ["training.mix={mixup: 0.4, cutmix: 1}"],
+    "ema": ["training.averaging={name: ema, decay: 0.8}"],
+    "swa": ["training.averaging={name: swa, start: 0.3}"],
+    "progressive": ["training.progressive={from_px: 32}"],
+    "photo": ["augment.photo=0.3", "augment.erase=0.2"],
+    "teachers": ["training.distil={teachers: [mien-s], temperature: 2}"],
+}
+
+
+def small(recipe: Recipe, folder: Path, *overrides: str) -> Recipe:
+    """Three epochs of four steps."""
+    return changed(recipe, folder, "data.limit=79", "training.epochs=3", *overrides)
+
+
+@pytest.fixture(scope="module")
+def plain(drawn, tiny_recipe, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("plain")
+    return run(small(tiny_recipe, folder), drawn, folder / "run")
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_each_switch_changes_a_run_and_survives_an_interruption_and_a_move(
+    switch, plain, drawn, tiny_recipe, tmp_path, monkeypatch
+):
+    recipe = small(tiny_recipe, tmp_path, *SWITCHES[switch])
+    unbroken = run(recipe, drawn, tmp_path / "unbroken")
+    with monkeypatch.context() as patch:
+        interrupt(patch, 2, RuntimeError("power cut"))
+        with pytest.raises(RuntimeError, match="power cut"):
+            run(recipe, drawn, tmp_path / "broken")
+    moved = (tmp_path / "broken").rename(tmp_path / "moved")
+    run(recipe, drawn, moved, resume=True)
+    for which in ("best", "last"):
+        pairs = zip(
+            weights(moved, which).values(),
+            weights(unbroken, which).values(),
+            strict=True,
+        )
+        assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+    assert results(moved) == results(unbroken)
+    assert largest_difference(plain, unbroken) > 1e-4
+
+
+def test_pictures_grow_while_a_run_goes_on(drawn, tiny_recipe, tmp_path, monkeypatch):
+    seen: dict[int, set[int]] = {}
+    step = Fit.training_step
+
+    def noting(self: Fit, batch: list[torch.Tensor], index: int) -> torch.Tensor:
+        seen.setdefault(self.current_epoch, set()).add(batch[0].shape[-1])
+        return step(self, batch, index)
+
+    monkeypatch.setattr(Fit, "training_step", noting)
+    run(small(tiny_recipe, tmp_path, *SWITCHES["progressive"]), drawn, tmp_path / "run")
+    assert seen == {0: {32}, 1: {40}, 2: {48}}
+
+
+def test_the_history_counts_each_batch_once_with_sam(plain, drawn, tiny_recipe, tmp_path):
+    """With a radius of next to nothing both passes are alike, and so are the runs."""
+    recipe = small(tiny_recipe, tmp_path, "training.optimizer.sam=1e-9")
+    out = run(recipe, drawn, tmp_path / "run")
+    for name, ours in weights(out).items():
+        if "num_batches" not in name:
+            assert torch.allclose(ours, weights(plain)[name], atol=1e-4), name
+    for ours, theirs in zip(results(out), results(plain), strict=True):
+        assert float(ours["train_loss"]) == pytest.approx(float(theirs["train_loss"]), rel=1e-3)
+
+
+def test_a_run_without_copies_shows_fewer_images_and_resumes(drawn, tiny_recipe, tmp_path):
+    faces = tmp_path / "faces"
+    shutil.copytree(drawn, faces)
+    originals = sorted((faces / "train" / "happy").iterdir())[:5]
+    for picture in originals:
+        shutil.copy(picture, picture.with_name(f"copy_of_{picture.name}"))
+    recipe = changed(tiny_recipe, tmp_path, "data.duplicates=drop", "training.epochs=1")
+    out = run(recipe, faces, tmp_path / "run")
+    (out / "done.json").unlink()
+    run(recipe, faces, out, resume=True)
+    assert len(history(out)) == 1
+    images = json.loads((out / "data.json").read_text())["train"]["images"]
+    assert images == len(list((drawn / "train").rglob("*.png")))
+
+
+def test_data_json_names_the_teachers_and_others_are_refused(drawn, tiny_recipe, tmp_path):
+    from tests.fakes import brightness_bundle
+
+    teacher = brightness_bundle(tmp_path / "teacher")
+    change = f"training.distil.teachers=[{teacher.folder}]"
+    recipe = small(tiny_recipe, tmp_path, "training.epochs=1", change)
+    out = run(recipe, drawn, tmp_path / "run")
+    data = json.loads((out / "data.json").read_text())
+    assert data["teachers"] == [{"name": "brightness", "digest": teacher.card.digest}]
+    brightness_bundle(teacher.folder, size_px=16)
+    with pytest.raises(RunError, match="other teachers"):
+        run(recipe, drawn, out, resume=True)
+
+
+def test_a_teacher_of_other_labels_leaves_no_run_folder(drawn, tiny_recipe, tmp_path):
+    from tests.fakes import brightness_bundle
+
+    teacher = brightness_bundle(tmp_path / "teacher", ("happy", "sad"))
+    change = f"training.distil.teachers=[{teacher.folder}]"
+    with pytest.raises(RecipeError, match="reads happy, sad"):
+        run(small(tiny_recipe, tmp_path, change), drawn, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_excluded_pictures_are_not_trained_on(drawn: Path, tiny_recipe: Recipe, tmp_path: Path):
+    names = open_dataset(drawn).split("train").names
+    table = tmp_path / "exclude.csv"
+    table.write_text("split,name,codes\n" + "".join(f"train,{n},MD301\n" for n in names[:5]))
+    data = tiny_recipe.data.model_copy(update={"exclude": str(table)})
+    run(tiny_recipe.model_copy(update={"data": data}), drawn, tmp_path / "run")
+    told = json.loads((tmp_path / "run" / "data.json").read_text())
+    assert told["train"]["images"] == len(names) - 5
