@@ -161,9 +161,9 @@ def _merge(members: Sequence[Bundle], shares: NDArray[np.float64], by: str, path
         [helper.make_tensor_value_info(_LOGITS, kind, ["faces", classes])],
         graph.constants,
     )
-    network = helper.make_model(
-        whole, opset_imports=[helper.make_opsetid("", opset)], ir_version=10
-    )
+    others = {o.domain: o.version for network in networks for o in network.opset_import if o.domain}
+    opsets = [helper.make_opsetid(*wanted) for wanted in [("", opset), *others.items()]]
+    network = helper.make_model(whole, opset_imports=opsets, ir_version=10)
     onnx.checker.check_model(network)
     onnx.save(network, path)
 
