@@ -1,6 +1,7 @@
 """A service in this process, and one in a process of its own."""
 
 import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -16,7 +17,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from mien.serve.app import create
+from mien.serve.jobs import Job, Jobs, worker_command
 from mien.serve.settings import Limits, Settings
+from tests.clips import film
+from tests.serve.jobs import WORKER
 
 Start = Callable[..., "Running"]
 
@@ -95,3 +99,41 @@ def running(start: Start) -> Running:
 def http(running: Running) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=running.address, timeout=20) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    place = tmp_path_factory.mktemp("clips") / "c.mp4"
+    return film(place, [i / 25 for i in range(5)]).read_bytes()
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> list[str]:
+    """Of a worker that does as the last 8 bytes of its video say."""
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER)
+    return [sys.executable, "-S", "-E", str(script)]
+
+
+@pytest.fixture
+def make(tmp_path: Path, command: list[str]):
+    """`make(**settings)`: jobs in the folder `jobs`, read by `command` or by the `real` one."""
+    made: list[Jobs] = []
+
+    def start(*, real: bool = False, **chosen) -> Jobs:
+        limits = Limits(**chosen.pop("limits", {}))
+        settings = Settings(limits=limits, **{"jobs_folder": tmp_path / "jobs"} | chosen)
+        made.append(Jobs(settings, worker_command(settings, "haar") if real else command))
+        return made[-1]
+
+    yield start
+    for jobs in made:
+        jobs.close()
+
+
+@pytest.fixture
+def add(clip: bytes):
+    def send(jobs: Jobs, how: str = "") -> Job:
+        return jobs.add(io.BytesIO(clip + how.rjust(8).encode()), ".mp4", blur=False)
+
+    return send

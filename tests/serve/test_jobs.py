@@ -1,119 +1,18 @@
 """Videos: accepted, read, kept, forgotten; what is killed loses nothing."""
 
-import errno
-import io
 import json
 import os
 import signal
-import sys
-import threading
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from mien.errors import InputError, PictureError
+from mien.errors import InputError
 from mien.serve import folders
-from mien.serve.engine import Full
-from mien.serve.jobs import Job, Jobs, NoJob, worker_command
+from mien.serve.jobs import Job, Jobs, NoJob
 from mien.serve.run import serve
-from mien.serve.settings import Limits, Settings
-from mien.sources.video import Video
-from tests.clips import film, scene
-from tests.serve.conftest import asking
-
-WORKER = """
-import json, pathlib, sys, time, os
-check = sys.argv[1] == "--check"
-video = pathlib.Path(sys.argv[1 + check])
-how = video.read_bytes()[-8:].strip().decode()
-if check:
-    if how == "crash":
-        os.kill(os.getpid(), 11)
-    sys.exit(time.sleep(20 if how == "hang" else 0))
-(video.parent / "pid").write_text(str(os.getpid()))
-half = video.parent / ".done.half"
-half.mkdir(exist_ok=True)
-(half / "table.csv").write_text("half")
-print(json.dumps([1, 2]), flush=True)
-if how == "slow":
-    time.sleep(20)
-if how == "once" and not (video.parent / "again").exists():
-    (video.parent / "again").touch()
-    os.kill(os.getpid(), 9)
-if how == "kill":
-    os.kill(os.getpid(), 9)
-if how == "bad":
-    sys.exit("not this way" if print("no json", flush=True) else 3)
-if how == "refuse":
-    sys.stderr.write("the video breaks off")
-    sys.exit(2)
-(half / "table.csv").write_text("whole")
-half.rename(video.parent / "done")
-"""
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    place = tmp_path_factory.mktemp("clips") / "c.mp4"
-    return film(place, [i / 25 for i in range(5)]).read_bytes()
-
-
-@pytest.fixture
-def command(tmp_path: Path) -> list[str]:
-    """Of a worker that does as the last 8 bytes of its video say."""
-    script = tmp_path / "worker.py"
-    script.write_text(WORKER)
-    return [sys.executable, "-S", "-E", str(script)]
-
-
-@pytest.fixture
-def make(tmp_path: Path, command: list[str]):
-    """`make(**settings)`: jobs in the folder `jobs`, read by `command` or by the `real` one."""
-    made: list[Jobs] = []
-
-    def start(*, real: bool = False, **chosen) -> Jobs:
-        limits = Limits(**chosen.pop("limits", {}))
-        settings = Settings(limits=limits, **{"jobs_folder": tmp_path / "jobs"} | chosen)
-        made.append(Jobs(settings, worker_command(settings, "haar") if real else command))
-        return made[-1]
-
-    yield start
-    for jobs in made:
-        jobs.close()
-
-
-@pytest.fixture
-def add(clip: bytes):
-    def send(jobs: Jobs, how: str = "") -> Job:
-        return jobs.add(io.BytesIO(clip + how.rjust(8).encode()), ".mp4", blur=False)
-
-    return send
-
-
-def until(true, most_s: float = 10.0) -> None:
-    end = time.monotonic() + most_s
-    while not true():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
-
-
-def finished(jobs: Jobs, job: Job) -> Job:
-    until(lambda: jobs.get(job.id).finished_at)
-    return jobs.get(job.id)
-
-
-def reader(jobs: Jobs, job: Job) -> int:
-    """The process that reads a job."""
-    pid = place(jobs, job) / "pid"
-    until(lambda: pid.is_file() and pid.read_text() and jobs.get(job.id).frames)
-    return int(pid.read_text())
-
-
-def place(jobs: Jobs, job: Job) -> Path:
-    (found,) = jobs._own.path.glob(f"*{job.id}")
-    return found
+from mien.serve.settings import Settings
+from tests.serve.jobs import WORKER, finished, place, reader, until
 
 
 def test_a_job_is_read_and_told(make, add):
@@ -273,83 +172,6 @@ def test_files_go_when_their_time_is_over(make, add):
         jobs.get(job.id)
 
 
-def test_too_many_are_refused(make, add):
-    jobs = make(limits={"jobs": 2})
-    one, other = add(jobs, "slow"), add(jobs)
-    with pytest.raises(Full):
-        add(jobs)
-    jobs.remove(one.id)
-    finished(jobs, other)
-    assert finished(jobs, add(jobs)).state == "done"
-
-
-@pytest.mark.parametrize("data", [b"", b"nonsense", b"#EXTM3U\nhttp://localhost/\n"])
-def test_what_is_no_video_is_refused_without_saying_where_it_lay(make, data):
-    jobs = make(real=True)
-    with pytest.raises(PictureError, match="the file cannot be opened") as told:
-        jobs.add(io.BytesIO(data), ".mp4", blur=False)
-    assert "mien-job" not in str(told.value)
-    assert not list(jobs._own.path.glob("mien-job-*"))
-
-
-@pytest.mark.parametrize("limits", [{"video_s": 0.1}, {"pixels": 10_000}])
-def test_what_is_too_long_or_too_large_is_refused(make, add, limits):
-    jobs = make(real=True, limits=limits)
-    with pytest.raises(PictureError, match="at most"):
-        add(jobs)
-    assert not list(jobs._own.path.glob("mien-job-*"))
-
-
-@pytest.mark.parametrize(("how", "words"), [("crash", "cannot be opened"), ("hang", "took longer")])
-def test_what_cannot_even_be_opened_costs_its_own_process_alone(make, add, monkeypatch, how, words):
-    monkeypatch.setattr("mien.serve.jobs._CHECK_S", 5 if how == "crash" else 0.5)
-    jobs = make()
-    with pytest.raises(PictureError, match=words):
-        add(jobs, how)
-    assert not list(jobs._own.path.glob("mien-job-*"))
-
-
-def test_a_full_disk_refuses_videos_and_ends_nothing(make, add, monkeypatch):
-    jobs = make()
-    job = add(jobs, "slow")
-    reader(jobs, job)
-
-    def full(*_args):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("mien.serve.jobs.shutil.copyfileobj", full)
-        with pytest.raises(Full, match="no room"):
-            add(jobs)
-        patch.setattr("mien.serve.jobs.write_json", full)
-        os.kill(reader(jobs, job), signal.SIGKILL)
-        until(lambda: jobs.get(job.id).kills == 1)
-        jobs.remove(job.id)
-    assert finished(jobs, add(jobs)).state == "done"
-
-
-def test_many_at_once_are_each_read_removed_or_refused(make, add):
-    jobs = make(limits={"jobs": 6})
-
-    def use(number: int) -> None:
-        try:
-            job = add(jobs)
-        except Full:
-            return
-        if number % 2:
-            jobs.remove(job.id)
-
-    threads = [threading.Thread(target=use, args=(number,)) for number in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    until(lambda: all(job.finished_at for job in jobs._jobs.values()))
-    assert {job.state for job in jobs._jobs.values()} <= {"done"}
-    known = {f"mien-job-{name}" for name in jobs._jobs}
-    assert {p.name for p in jobs._own.path.glob("mien-job-*")} == known
-
-
 def test_a_temporary_folder_goes_with_the_service_or_with_the_next(tmp_path, monkeypatch):
     monkeypatch.setattr(folders.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(folders.tempfile, "tempdir", str(tmp_path))
@@ -378,80 +200,3 @@ def test_what_a_service_left_a_moment_ago_goes_in_a_while(make, tmp_path, monkey
     assert killed.exists()
     until(lambda: not killed.exists())
     assert jobs._own.path.is_dir()
-
-
-def test_a_video_is_read_through_and_through(clip, tmp_path):
-    with asking(jobs_folder=tmp_path / "jobs") as client:
-        given = {"files": {"video": ("me.mp4", clip)}, "data": {"blur": "true"}}
-        sent = client.post("/v1/videos", **given)
-        assert sent.status_code == 202
-        where = f"/v1/videos/{sent.json()['id']}"
-        until(lambda: client.get(where).json()["state"] in ("done", "failed"), 60)
-        told = client.get(where).json()
-        assert (told["state"], told["frames"], told["error"]) == ("done", 5, None)
-        assert told["files"] == ["overlay.mp4", "segments.csv", "table.csv", "table.jsonl"]
-        assert 0 < told["expires_in_s"] <= 3600
-        table = client.get(f"{where}/table.csv").text
-        assert table.count("happy") >= 5
-        assert str(tmp_path) not in table
-        overlay = client.get(f"{where}/overlay.mp4", headers={"range": "bytes=0-99"})
-        assert (overlay.status_code, len(overlay.content)) == (206, 100)
-        for name in ("job.json", "..%2fjob.json", ".lock", "overlay.mp4%00"):
-            assert client.get(f"{where}/{name}").status_code == 404
-        assert client.delete(where).status_code == 204
-        assert client.get(where).status_code == 404
-        assert not list((tmp_path / "jobs").glob("mien-job-*"))
-
-
-def changes(film: Path) -> list[float]:
-    """How far the first frame is from what was filmed, at the face and at the suit below."""
-    (frame, *_) = Video(str(film))
-    change = np.abs(frame.pixels.astype(float) - scene(0)).mean(axis=2)
-    return [change[rows, 140:200].mean() for rows in (slice(90, 150), slice(210, 290))]
-
-
-def test_a_face_is_hidden_where_that_is_asked_for_alone(clip, tmp_path):
-    with asking(jobs_folder=tmp_path / "jobs") as client:
-        for blur in ("true", "false"):
-            given = {"files": {"video": ("me.mp4", clip)}, "data": {"blur": blur}}
-            where = f"/v1/videos/{client.post('/v1/videos', **given).json()['id']}"
-            until(lambda where=where: client.get(where).json()["state"] in ("done", "failed"), 60)
-            overlay = client.get(f"{where}/overlay.mp4")
-            (tmp_path / f"{blur}.mp4").write_bytes(overlay.content)
-    (hidden, suit), (shown, same) = changes(tmp_path / "true.mp4"), changes(tmp_path / "false.mp4")
-    assert hidden > 15 > 10 > max(shown, suit, same)
-
-
-def test_a_video_whose_frames_grow_too_large_is_read_up_to_there(make, tmp_path):
-    small = film(tmp_path / "small.ts", [i / 25 for i in range(20)], (320, 180))
-    large = film(tmp_path / "large.ts", [0, 0.04], (1920, 1080), empty=True)
-    joined = io.BytesIO(small.read_bytes() + large.read_bytes())
-    jobs = make(real=True, limits={"pixels": 320 * 180})
-    job = jobs.add(joined, ".ts", blur=False)
-    until(lambda: jobs.get(job.id).finished_at, 60)
-    assert jobs.get(job.id).state == "done"
-    *read, last = jobs.file(job.id, "table.jsonl").read_text().splitlines()
-    assert len(read) >= 18
-    assert ["breaks off" in line for line in (*read, last)] == [False] * len(read) + [True]
-
-
-@pytest.mark.parametrize("full", ["queue", "disk", "spool"])
-def test_a_video_that_finds_no_room_may_come_again_in_a_minute(clip, monkeypatch, full):
-    def no_room(*_args):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    if full == "disk":
-        monkeypatch.setattr("mien.serve.jobs.shutil.copyfileobj", no_room)
-    if full == "spool":
-        monkeypatch.setattr("starlette.datastructures.UploadFile.write", no_room)
-    with asking(limits={"jobs": 0 if full == "queue" else 1}) as client:
-        answer = client.post("/v1/videos", files={"video": ("me.mp4", clip)})
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
-
-
-def test_the_command_names_what_the_service_was_given():
-    command = worker_command(Settings(model="m", threads=2, limits=Limits(video_s=5)), "haar")
-    assert command[1:] == [
-        *("-m", "mien.serve.worker", "--model", "m", "--detector", "haar"),
-        *("--seconds", "5", "--pixels", "25000000", "--threads", "2"),
-    ]

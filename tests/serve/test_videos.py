@@ -1,0 +1,174 @@
+"""Videos that are refused or cut short, and videos over HTTP."""
+
+import errno
+import io
+import os
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.errors import PictureError
+from mien.serve.engine import Full
+from mien.serve.jobs import worker_command
+from mien.serve.settings import Limits, Settings
+from mien.sources.video import Video
+from tests.clips import film, scene
+from tests.serve.conftest import asking
+from tests.serve.jobs import finished, reader, until
+
+
+def test_too_many_are_refused(make, add):
+    jobs = make(limits={"jobs": 2})
+    one, other = add(jobs, "slow"), add(jobs)
+    with pytest.raises(Full):
+        add(jobs)
+    jobs.remove(one.id)
+    finished(jobs, other)
+    assert finished(jobs, add(jobs)).state == "done"
+
+
+@pytest.mark.parametrize("data", [b"", b"nonsense", b"#EXTM3U\nhttp://localhost/\n"])
+def test_what_is_no_video_is_refused_without_saying_where_it_lay(make, data):
+    jobs = make(real=True)
+    with pytest.raises(PictureError, match="the file cannot be opened") as told:
+        jobs.add(io.BytesIO(data), ".mp4", blur=False)
+    assert "mien-job" not in str(told.value)
+    assert not list(jobs._own.path.glob("mien-job-*"))
+
+
+@pytest.mark.parametrize("limits", [{"video_s": 0.1}, {"pixels": 10_000}])
+def test_what_is_too_long_or_too_large_is_refused(make, add, limits):
+    jobs = make(real=True, limits=limits)
+    with pytest.raises(PictureError, match="at most"):
+        add(jobs)
+    assert not list(jobs._own.path.glob("mien-job-*"))
+
+
+@pytest.mark.parametrize(("how", "words"), [("crash", "cannot be opened"), ("hang", "took longer")])
+def test_what_cannot_even_be_opened_costs_its_own_process_alone(make, add, monkeypatch, how, words):
+    monkeypatch.setattr("mien.serve.jobs._CHECK_S", 5 if how == "crash" else 0.5)
+    jobs = make()
+    with pytest.raises(PictureError, match=words):
+        add(jobs, how)
+    assert not list(jobs._own.path.glob("mien-job-*"))
+
+
+def test_a_full_disk_refuses_videos_and_ends_nothing(make, add, monkeypatch):
+    jobs = make()
+    job = add(jobs, "slow")
+    reader(jobs, job)
+
+    def full(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mien.serve.jobs.shutil.copyfileobj", full)
+        with pytest.raises(Full, match="no room"):
+            add(jobs)
+        patch.setattr("mien.serve.jobs.write_json", full)
+        os.kill(reader(jobs, job), signal.SIGKILL)
+        until(lambda: jobs.get(job.id).kills == 1)
+        jobs.remove(job.id)
+    assert finished(jobs, add(jobs)).state == "done"
+
+
+def test_many_at_once_are_each_read_removed_or_refused(make, add):
+    jobs = make(limits={"jobs": 6})
+
+    def use(number: int) -> None:
+        try:
+            job = add(jobs)
+        except Full:
+            return
+        if number % 2:
+            jobs.remove(job.id)
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    until(lambda: all(job.finished_at for job in jobs._jobs.values()))
+    assert {job.state for job in jobs._jobs.values()} <= {"done"}
+    known = {f"mien-job-{name}" for name in jobs._jobs}
+    assert {p.name for p in jobs._own.path.glob("mien-job-*")} == known
+
+
+def test_a_video_is_read_through_and_through(clip, tmp_path):
+    with asking(jobs_folder=tmp_path / "jobs") as client:
+        given = {"files": {"video": ("me.mp4", clip)}, "data": {"blur": "true"}}
+        sent = client.post("/v1/videos", **given)
+        assert sent.status_code == 202
+        where = f"/v1/videos/{sent.json()['id']}"
+        until(lambda: client.get(where).json()["state"] in ("done", "failed"), 60)
+        told = client.get(where).json()
+        assert (told["state"], told["frames"], told["error"]) == ("done", 5, None)
+        assert told["files"] == ["overlay.mp4", "segments.csv", "table.csv", "table.jsonl"]
+        assert 0 < told["expires_in_s"] <= 3600
+        table = client.get(f"{where}/table.csv").text
+        assert table.count("happy") >= 5
+        assert str(tmp_path) not in table
+        overlay = client.get(f"{where}/overlay.mp4", headers={"range": "bytes=0-99"})
+        assert (overlay.status_code, len(overlay.content)) == (206, 100)
+        for name in ("job.json", "..%2fjob.json", ".lock", "overlay.mp4%00"):
+            assert client.get(f"{where}/{name}").status_code == 404
+        assert client.delete(where).status_code == 204
+        assert client.get(where).status_code == 404
+        assert not list((tmp_path / "jobs").glob("mien-job-*"))
+
+
+def changes(film: Path) -> list[float]:
+    """How far the first frame is from what was filmed, at the face and at the suit below."""
+    (frame, *_) = Video(str(film))
+    change = np.abs(frame.pixels.astype(float) - scene(0)).mean(axis=2)
+    return [change[rows, 140:200].mean() for rows in (slice(90, 150), slice(210, 290))]
+
+
+def test_a_face_is_hidden_where_that_is_asked_for_alone(clip, tmp_path):
+    with asking(jobs_folder=tmp_path / "jobs") as client:
+        for blur in ("true", "false"):
+            given = {"files": {"video": ("me.mp4", clip)}, "data": {"blur": blur}}
+            where = f"/v1/videos/{client.post('/v1/videos', **given).json()['id']}"
+            until(lambda where=where: client.get(where).json()["state"] in ("done", "failed"), 60)
+            overlay = client.get(f"{where}/overlay.mp4")
+            (tmp_path / f"{blur}.mp4").write_bytes(overlay.content)
+    (hidden, suit), (shown, same) = changes(tmp_path / "true.mp4"), changes(tmp_path / "false.mp4")
+    assert hidden > 15 > 10 > max(shown, suit, same)
+
+
+def test_a_video_whose_frames_grow_too_large_is_read_up_to_there(make, tmp_path):
+    small = film(tmp_path / "small.ts", [i / 25 for i in range(20)], (320, 180))
+    large = film(tmp_path / "large.ts", [0, 0.04], (1920, 1080), empty=True)
+    joined = io.BytesIO(small.read_bytes() + large.read_bytes())
+    jobs = make(real=True, limits={"pixels": 320 * 180})
+    job = jobs.add(joined, ".ts", blur=False)
+    until(lambda: jobs.get(job.id).finished_at, 60)
+    assert jobs.get(job.id).state == "done"
+    *read, last = jobs.file(job.id, "table.jsonl").read_text().splitlines()
+    assert len(read) >= 18
+    assert ["breaks off" in line for line in (*read, last)] == [False] * len(read) + [True]
+
+
+@pytest.mark.parametrize("full", ["queue", "disk", "spool"])
+def test_a_video_that_finds_no_room_may_come_again_in_a_minute(clip, monkeypatch, full):
+    def no_room(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if full == "disk":
+        monkeypatch.setattr("mien.serve.jobs.shutil.copyfileobj", no_room)
+    if full == "spool":
+        monkeypatch.setattr("starlette.datastructures.UploadFile.write", no_room)
+    with asking(limits={"jobs": 0 if full == "queue" else 1}) as client:
+        answer = client.post("/v1/videos", files={"video": ("me.mp4", clip)})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+
+
+def test_the_command_names_what_the_service_was_given():
+    command = worker_command(Settings(model="m", threads=2, limits=Limits(video_s=5)), "haar")
+    assert command[1:] == [
+        *("-m", "mien.serve.worker", "--model", "m", "--detector", "haar"),
+        *("--seconds", "5", "--pixels", "25000000", "--threads", "2"),
+    ]
