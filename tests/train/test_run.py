@@ -139,3 +139,14 @@ def test_a_limit_uses_that_many_images(drawn, tiny_recipe, tmp_path):
 def test_nothing_is_left_half_written(finished):
     hidden = [name for _, _, files in os.walk(finished) for name in files if name[0] == "."]
     assert hidden == []
+
+
+def test_a_checkpoint_is_a_file_of_weights_to_start_from(finished, drawn, tiny_recipe, tmp_path):
+    best = finished / "checkpoints" / "best.ckpt"
+    slowly = "training.optimizer.lr=1e-9"
+    recipe = changed(tiny_recipe, tmp_path, f"model.weights={best}", slowly, "training.epochs=1")
+    out = run(recipe, drawn, tmp_path / "run")
+    pairs = [
+        (t, weights(out)[n]) for n, t in weights(finished, "best").items() if "running" not in n
+    ]
+    assert max(float((a - b).abs().max()) for a, b in pairs if a.is_floating_point()) < 1e-6

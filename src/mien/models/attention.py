@@ -111,8 +111,12 @@ def attention(
     return model
 
 
+_IN_CHECKPOINTS = "model."  # where `mien.train.module.Fit` keeps the network
+
+
 def fill(model: nn.Module, weights: str) -> None:
-    """Load a safetensors or torch file of the very same network, or nothing for `none`.
+    """Load a safetensors or torch file of the very same network, a checkpoint of a run among them,
+    or nothing for `none`.
 
     Raises WeightsError for any other file, and for `imagenet`: networks of our own have none.
     """
@@ -127,7 +131,7 @@ def fill(model: nn.Module, weights: str) -> None:
 
     found = read_weights(weights)
     try:
-        model.load_state_dict(found)
+        model.load_state_dict({name.removeprefix(_IN_CHECKPOINTS): t for name, t in found.items()})
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise WeightsError(
