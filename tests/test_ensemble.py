@@ -6,10 +6,12 @@ import pytest
 from mien.bundle import Bundle, Classifier, open_bundle
 from mien.card import load_card
 from mien.data import Dataset, Split
+from mien.demo import PORTRAIT
 from mien.ensemble import RULES, combine, fit_weights, weigh
 from mien.errors import BundleError
 from mien.labels import FER2013
 from mien.quantize import quantize
+from mien.recognizer import Recognizer
 from tests.fakes import brightness_bundle
 
 FACES = np.random.default_rng(0).integers(0, 256, (40, 48, 48)).astype(np.uint8)
@@ -17,7 +19,7 @@ FACES = np.random.default_rng(0).integers(0, 256, (40, 48, 48)).astype(np.uint8)
 
 @pytest.fixture(scope="module")
 def members() -> list[Bundle]:
-    return [open_bundle("mien-s"), open_bundle("attention")]
+    return [open_bundle("mien-s"), open_bundle("mien-m")]
 
 
 def answers(bundles: list[Bundle]) -> np.ndarray:
@@ -28,7 +30,7 @@ def test_the_mean_is_that_of_the_members(members, tmp_path: Path):
     whole = combine(members, tmp_path / "both")
     assert np.allclose(Classifier(whole).probabilities(FACES), answers(members).mean(0), atol=1e-5)
     assert whole.card.parameters == sum(m.card.parameters for m in members)
-    assert [m["name"] for m in whole.card.training["members"]] == ["mien-s", "attention"]
+    assert [m["name"] for m in whole.card.training["members"]] == ["mien-s", "mien-m"]
     assert load_card(whole.folder / "card.json").name == "both"
 
 
@@ -45,6 +47,15 @@ def test_members_in_8_bits_are_combined_as_any_others(tmp_path: Path):
     members = [open_bundle("mien-s-int8"), open_bundle("mien-s")]
     both = combine(members, tmp_path / "both")
     assert np.allclose(Classifier(both).probabilities(FACES), answers(members).mean(0), atol=1e-5)
+
+
+def test_the_ensemble_of_the_repository_holds_the_weights_of_the_package():
+    whole = open_bundle(Path(__file__).parents[1] / "bundles" / "ensemble")
+    digests = {m["name"]: m["digest"] for m in whole.card.training["members"]}
+    for name in ("mien-s", "mien-m"):
+        assert digests[name] == open_bundle(name).card.digest
+    (reading,) = Recognizer(whole.folder, detector="haar").recognize(PORTRAIT)
+    assert reading.label == "happy"
 
 
 def test_weights_count(members, tmp_path: Path):
