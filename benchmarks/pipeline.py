@@ -1,6 +1,6 @@
 """What the input pipeline costs: training steps on fresh augmented batches and on one fixed batch.
 
-    python benchmarks/pipeline.py DATA [--recipe attention] [--steps 30]
+    python benchmarks/pipeline.py DATA [--recipe attention] [--steps 30] [--precision auto]
 
 Both kinds of step alternate in one process, so that a machine whose speed drifts slows both.
 """
@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--recipe", default="attention")
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     given = parser.parse_args()
 
     recipe = load_recipe(given.recipe)
@@ -41,7 +42,7 @@ def main() -> None:
         channels=preprocess.channels,
         **recipe.model.options,
     ).to(memory_format=torch.channels_last)
-    bf16 = in_bf16(recipe.training.precision)
+    bf16 = in_bf16(given.precision)
     if bf16:
         keep_depthwise_in_fp32(model)
     batches = training_batches(data.split("train"), preprocess, recipe.training.batch, 0)
