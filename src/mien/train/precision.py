@@ -24,8 +24,8 @@ def in_bf16(chosen: str) -> bool:
 def keep_depthwise_in_fp32(model: nn.Module) -> int:
     """Compute convolutions of one channel each in fp32 under autocast, too, and return how many.
 
-    On a CPU their backward pass in bf16 takes up to 14 times as long as in fp32
-    (docs/decisions.md); all that surrounds them is faster in bf16.
+    On a CPU their backward pass is slower in bf16 than in fp32 (docs/decisions.md); all that
+    surrounds them is faster.
     """
     found = [m for m in model.modules() if _is_depthwise(m)]
     for conv in found:
