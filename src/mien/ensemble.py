@@ -62,7 +62,12 @@ def combine(
             training={
                 "by": by,
                 "members": [
-                    {"name": m.card.name, "digest": m.card.digest, "weight": float(share)}
+                    {
+                        "name": m.card.name,
+                        "digest": m.card.digest,
+                        "weight": float(share),
+                        "training": m.card.training,
+                    }
                     for m, share in zip(members, shares, strict=True)
                 ],
             },

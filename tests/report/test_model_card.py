@@ -49,11 +49,22 @@ def test_the_card_names_voters_and_teachers(tmp_path: Path):
     ) in text
 
 
-def test_an_ensemble_names_its_members(tmp_path: Path):
+def test_an_ensemble_tells_how_its_members_were_trained(tmp_path: Path):
     bundle = brightness_bundle(tmp_path / "b")
-    training = {"by": "mean", "members": [{"name": "x", "digest": "0" * 64, "weight": 0.5}]}
-    card = dataclasses.replace(bundle.card, training=training)
+    member = {"name": "x", "digest": "0" * 64, "weight": 0.5, "training": TRAINED}
+    inner = {"by": "vote", "members": [member]}
+    outer = {"name": "both", "digest": "1" * 64, "weight": 0.5, "training": inner}
+    card = dataclasses.replace(bundle.card, training={"by": "mean", "members": [member, outer]})
     together = dataclasses.replace(bundle, card=card)
     text = write_model_card(together, evaluate(together, greys(), "public")).read_text()
-    assert "ensemble by: mean" in text
-    assert "x: weight 0.500" in text
+    assert (
+        f"""\
+- ensemble by: mean
+- x, weight 0.500
+  - sha256 of its model.onnx: {"0" * 64}
+  - recipe: mien-s, seed 3, 7 epochs
+"""
+        in text
+    )
+    assert "  - ensemble by: vote\n  - x, weight 0.500\n    - sha256" in text
+    assert "and the epochs of members were chosen on them." in text

@@ -1,6 +1,7 @@
 """The model card: what a user of a bundle should read before trusting it (Mitchell et al. 2019)."""
 
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from mien.bundle import Bundle
@@ -41,7 +42,7 @@ def write_model_card(bundle: Bundle, evaluation: Evaluation) -> Path:
             }
         ),
         "## Training",
-        _list(_training(card)),
+        _training(card.training),
         f"## On {evaluation.split} of {evaluation.data}",
         _protocol(card, evaluation),
         "\n".join(as_markdown(facts(evaluation, metrics))),
@@ -59,23 +60,33 @@ def _list(values: dict[str, str]) -> str:
     return "\n".join(f"- {name}: {value}" for name, value in values.items())
 
 
-def _training(card: Card) -> dict[str, str]:
-    told = card.training
+def _training(told: dict[str, Any]) -> str:
+    """How weights came about; of an ensemble, how those of each member did."""
     if "members" in told:
-        return {
-            "ensemble by": str(told["by"]),
-            **{
-                m["name"]: f"weight {m['weight']:.3f}, sha256 {m['digest']}"
-                for m in told["members"]
-            },
+        lines = [f"- ensemble by: {told['by']}"]
+        for member in told["members"]:
+            lines.append(f"- {member['name']}, weight {member['weight']:.3f}")
+            inner = (
+                f"- sha256 of its model.onnx: {member['digest']}\n{_training(member['training'])}"
+            )
+            lines.append(indent(inner, "  "))
+        return "\n".join(lines)
+    return _list(
+        {
+            "recipe": f"{told['recipe']}, seed {told['seed']}, {told['epochs']} epochs",
+            "start": "random weights" if told["start"] == "none" else f"weights {told['start']}",
+            "images": _split(told, "train"),
+            "learned from": "; ".join(_sources(told)),
+            "epoch chosen on": _split(told, "validation"),
         }
-    return {
-        "recipe": f"{told['recipe']}, seed {told['seed']}, {told['epochs']} epochs",
-        "start": "random weights" if told["start"] == "none" else f"weights {told['start']}",
-        "images": _split(told, "train"),
-        "learned from": "; ".join(_sources(told)),
-        "epoch chosen on": _split(told, "validation"),
-    }
+    )
+
+
+def _chosen_on(told: dict[str, Any]) -> set[str]:
+    """The digests of the images that the epoch, or the epochs of members, were chosen on."""
+    if "members" in told:
+        return {digest for m in told["members"] for digest in _chosen_on(m["training"])}
+    return {told["validation"]["digest"]} if "validation" in told else set()
 
 
 def _sources(told: dict[str, Any]) -> list[str]:
@@ -97,12 +108,14 @@ def _split(told: dict[str, Any], role: str) -> str:
 
 
 def _protocol(card: Card, evaluation: Evaluation) -> str:
-    chosen = card.training.get("validation", {}).get("digest")
     told = "95 % bootstrap intervals over images. "
     if evaluation.split in ("test", "private"):
         return told + "Nothing was chosen or fitted on these images."
     told += "Temperature and threshold were fitted on these same images"
-    return told + (", and the epoch was chosen on them." if chosen == evaluation.digest else ".")
+    if evaluation.digest not in _chosen_on(card.training):
+        return told + "."
+    chosen = "the epochs of members were" if "members" in card.training else "the epoch was"
+    return told + f", and {chosen} chosen on them."
 
 
 def _per_class(evaluation: Evaluation, metrics: Metrics) -> str:
