@@ -51,6 +51,9 @@ VARIANTS: dict[str, list[str]] = {
     "AdamW in place of SGD": [
         "training.optimizer={name: adamw, lr: 0.002, weight_decay: 0.05, momentum: 0.9}"
     ],
+    "Muon in place of SGD": [
+        "training.optimizer={name: muon, lr: 0.003, weight_decay: 0.05, momentum: 0.95}"
+    ],
     "mixup 0.2": ["training.mix={mixup: 0.2}"],
     "CutMix 1": ["training.mix={cutmix: 1}"],
     "small pictures first": ["training.progressive={from_px: 24}"],

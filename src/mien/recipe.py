@@ -92,9 +92,14 @@ class Augment(Part):
 
 
 class Optimizer(Part):
-    """Adam and AdamW use `momentum` as their first beta."""
+    """SGD is Nesterov's where `momentum` is above 0; Adam and AdamW use it as their first beta.
 
-    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    Muon (Jordan et al. 2024) makes each step of a weight matrix orthogonal, and leaves biases and
+    BatchNorm to AdamW; its steps are scaled to AdamW's (Liu et al. 2025, arXiv:2502.16982), so
+    learning rates and decays of the same size suit both.
+    """
+
+    name: Literal["sgd", "adam", "adamw", "muon"] = "sgd"
     lr: float = Field(gt=0)
     weight_decay: float = Field(0, ge=0)
     """Never applied to biases and BatchNorm."""

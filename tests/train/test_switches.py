@@ -16,6 +16,7 @@ from tests.train.runs import changed, history, interrupt, largest_difference, re
 
 SWITCHES = {
     "sam": ["training.optimizer.sam=0.05", "training.optimizer.name=adamw"],
+    "muon": ["training.optimizer={name: muon, lr: 0.003, momentum: 0.95}"],
     "mix": ["training.mix={mixup: 0.4, cutmix: 1}"],
     "ema": ["training.averaging={name: ema, decay: 0.8}"],
     "swa": ["training.averaging={name: swa, start: 0.3}"],

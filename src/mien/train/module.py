@@ -11,11 +11,12 @@ from torch.nn.functional import cross_entropy, interpolate
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from mien.preprocess import Preprocess
-from mien.recipe import Optimizer, Recipe
+from mien.recipe import Recipe
 from mien.train.augment import Augmentation, mixing
 from mien.train.batches import Batch
 from mien.train.losses import loss_of
 from mien.train.memory import checkpoint_activations
+from mien.train.optimizers import optimizer_of
 from mien.train.sam import sharpness_aware
 from mien.train.schedules import factor_of
 
@@ -119,7 +120,7 @@ class Fit(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         training = self.recipe.training
-        optimizer = _optimizer(self.model, training.optimizer)
+        optimizer = optimizer_of(self.model, training.optimizer)
         if training.schedule.name == "plateau":
             self._plateau = ReduceLROnPlateau(
                 optimizer,
@@ -152,17 +153,3 @@ class Fit(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._plateau_state = checkpoint.get("plateau")
-
-
-def _optimizer(model: nn.Module, chosen: Optimizer) -> torch.optim.Optimizer:
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": chosen.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if chosen.name == "sgd":
-        return torch.optim.SGD(
-            groups, lr=chosen.lr, momentum=chosen.momentum, nesterov=chosen.momentum > 0
-        )
-    kind = torch.optim.Adam if chosen.name == "adam" else torch.optim.AdamW
-    return kind(groups, lr=chosen.lr, betas=(chosen.momentum, 0.999))

@@ -1,0 +1,43 @@
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mien.models import build
+from mien.recipe import Optimizer
+from mien.train.optimizers import optimizer_of
+
+RATE = 0.01
+
+
+def changes(chosen: Optimizer) -> dict[str, Tensor]:
+    """What one step on drawn pictures changes in each weight of `mien-s`."""
+    torch.manual_seed(0)
+    model = build("mien-s", classes=7, channels=1, weights="none", dropout=0.0)
+    before = copy.deepcopy(model.state_dict())
+    optimizer = optimizer_of(model, chosen)
+    loss = nn.functional.cross_entropy(model(torch.rand(16, 1, 48, 48)), torch.arange(16) % 7)
+    loss.backward()
+    optimizer.step()
+    return {name: p.detach() - before[name] for name, p in model.named_parameters()}
+
+
+def test_muon_steps_alike_in_all_directions_and_as_far_as_adamw():
+    steps = {name: changes(Optimizer(name=name, lr=RATE)) for name in ("muon", "sgd")}
+    convolutions = [name for name in steps["muon"] if ".body." in name and "4." not in name]
+    for name in [n for n in convolutions if steps["muon"][n].ndim > 1]:
+        matrix = steps["muon"][name].flatten(1)
+        strengths = torch.linalg.svdvals(matrix)
+        assert strengths.max() / strengths.min() < 1.1, name
+        others = torch.linalg.svdvals(steps["sgd"][name].flatten(1))
+        assert others.max() / others.min() > 3, name
+        # 0.2 is what AdamW's steps measure as a rule (Liu et al. 2025, section 2.2).
+        assert matrix.square().mean().sqrt() == pytest.approx(0.2 * RATE, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "muon"])
+def test_biases_and_batchnorm_do_not_decay(name: str):
+    light, heavy = (changes(Optimizer(name=name, lr=RATE, weight_decay=w)) for w in (0, 5))
+    for key, change in light.items():
+        assert torch.equal(change, heavy[key]) == (change.ndim < 2), key
