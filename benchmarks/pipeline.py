@@ -49,9 +49,9 @@ def main() -> None:
     fit = Fit(recipe, model, preprocess, None, len(batches)).train()
     optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9, nesterov=True)
 
-    def step(images: torch.Tensor, labels: torch.Tensor) -> None:
+    def step(images: torch.Tensor, targets: torch.Tensor, _labels: torch.Tensor) -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            loss = cross_entropy(model(images), labels)
+            loss = cross_entropy(model(images), targets)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -17,14 +17,22 @@ def split(size: int) -> Split:
 
 
 def order(batches) -> list[int]:
-    return [int(label) for _, labels in batches for label in labels]
+    return [int(label) for _, _, labels in batches for label in labels]
 
 
 def test_a_batch_is_pictures_at_the_network_s_size_with_their_labels():
-    for images, labels in training_batches(split(50), PREPROCESS, 16, seed=0):
+    for images, targets, labels in training_batches(split(50), PREPROCESS, 16, seed=0):
         assert (images.shape, images.dtype) == ((16, 12, 12), torch.uint8)
         assert labels.dtype == torch.int64
         assert (images[:, 0, 0] == labels).all()
+        assert torch.equal(targets, labels)
+
+
+def test_soft_targets_travel_beside_the_labels():
+    soft = np.random.default_rng(0).dirichlet(np.ones(7), 50).astype(np.float32)
+    for images, targets, labels in training_batches(split(50), PREPROCESS, 16, 0, soft):
+        assert (images[:, 0, 0] == labels).all()
+        assert torch.equal(targets, torch.from_numpy(soft[labels]))
 
 
 @pytest.mark.parametrize(("size", "batch", "steps"), [(50, 16, 3), (48, 16, 3), (16, 16, 1)])

@@ -9,6 +9,7 @@ import torch
 
 from mien.data import open_dataset
 from mien.errors import RecipeError, RunError
+from mien.preprocess import Preprocess
 from mien.recipe import Recipe
 from mien.train.module import Fit
 from mien.train.run import run
@@ -121,6 +122,18 @@ def test_a_teacher_of_other_labels_leaves_no_run_folder(drawn, tiny_recipe, tmp_
     with pytest.raises(RecipeError, match="reads happy, sad"):
         run(small(tiny_recipe, tmp_path, change), drawn, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_training_accuracy_is_counted_by_the_labels_whatever_teachers_say(tiny_recipe, monkeypatch):
+    logged: dict[str, float] = {}
+    monkeypatch.setattr(Fit, "log", lambda _, name, value, **__: logged.update({name: value}))
+    student = torch.nn.Flatten()  # answers with the pixels of the picture
+    fit = Fit(tiny_recipe, student, Preprocess(7, (0.5,), (1.0,), 7), None, 1)
+    labels = torch.tensor([0, 1, 2, 3])
+    taught = torch.nn.functional.one_hot(torch.tensor([0, 1, 2, 4]), 7).float()
+    answers = torch.nn.functional.one_hot(torch.tensor([0, 1, 3, 3]), 7).float()
+    fit.training_step((answers, taught, labels), 0)
+    assert logged["train_accuracy"] == 0.75
 
 
 def test_excluded_pictures_are_not_trained_on(drawn: Path, tiny_recipe: Recipe, tmp_path: Path):

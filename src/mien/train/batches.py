@@ -11,12 +11,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from mien.data.dataset import Split
 from mien.preprocess import Preprocess
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Images, what to answer, labels."""
 
 
 class Images(Dataset[Batch]):
-    """Rows of a split → (n, S, S) uint8 grey at the network's size, and what to answer: (n,) int64
-    labels, or (n, C) float32 probabilities where `targets` (N, C) are given."""
+    """Rows of a split → (n, S, S) uint8 grey at the network's size, what to answer, and the (n,)
+    int64 labels; these are what to answer, too, unless float32 `targets` (N, C) are given."""
 
     def __init__(
         self, split: Split, preprocess: Preprocess, targets: NDArray[np.float32] | None = None
@@ -27,7 +28,8 @@ class Images(Dataset[Batch]):
 
     def __getitem__(self, rows: NDArray[np.int64]) -> Batch:
         images = self.preprocess.resize(self.split.images[rows])
-        return torch.from_numpy(images), torch.from_numpy(self.answers[rows])
+        answers, labels = self.answers[rows], self.split.labels[rows]
+        return torch.from_numpy(images), torch.from_numpy(answers), torch.from_numpy(labels)
 
 
 class Shuffled(Sampler[NDArray[np.int64]]):

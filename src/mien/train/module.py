@@ -60,15 +60,16 @@ class Fit(L.LightningModule):
         Here and not in `training_step`, which runs under autocast: bf16 coordinates would shake
         the image by whole pixels.
         """
-        images, labels = batch
+        images, targets, labels = batch
         values = images[:, None].float() / 255
         if self.training:
             values = self.augment(values)
             if self.mix:
-                values, labels = self.mix(values, labels)
+                values, targets = self.mix(values, targets)
+                labels = targets.argmax(1)  # of two pictures in one, that of the larger share
             values = self._small(values)
         values = self.preprocess.normalise(values)
-        return values.contiguous(memory_format=torch.channels_last), labels
+        return values.contiguous(memory_format=torch.channels_last), targets, labels
 
     def _small(self, images: Tensor) -> Tensor:
         """Images as small as this epoch has them."""
@@ -79,9 +80,9 @@ class Fit(L.LightningModule):
         return interpolate(images, size=size_px, mode="bilinear", antialias=True)
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
-        images, labels = batch
+        images, targets, labels = batch
         logits = self.model(images)
-        loss = loss_of(logits, labels, self.recipe.training.loss, self.weights)
+        loss = loss_of(logits, targets, self.recipe.training.loss, self.weights)
         if not self._second_pass:
             self._log("train", loss, logits, labels)
         return loss
@@ -108,13 +109,12 @@ class Fit(L.LightningModule):
             self._second_pass = False
 
     def validation_step(self, batch: Batch, _index: int) -> None:
-        images, labels = batch
+        images, _, labels = batch
         logits = self.model(images).float()
         self._log("val", cross_entropy(logits, labels), logits, labels)
 
     def _log(self, stage: str, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        hard = labels if labels.ndim == 1 else labels.argmax(1)
-        accuracy = (logits.argmax(1) == hard).float().mean()
+        accuracy = (logits.argmax(1) == labels).float().mean()
         for name, value in (("loss", loss), ("accuracy", accuracy)):
             self.log(f"{stage}_{name}", value, on_step=False, on_epoch=True, batch_size=len(labels))
 
