@@ -229,7 +229,7 @@ def chart(summary: pd.DataFrame, spread: pd.Series) -> Any:
     if spread.notna().all():
         width = 1.96 * math.sqrt(2) * spread.loss
         ax.axvspan(-width, width, color="#e6e8ec", label="95 % of what chance does to one seed")
-        ax.legend(loc="lower right")
+        ax.legend(loc="upper right")
     better = variants.change < 0
     ax.scatter(variants.change, range(len(variants)), c=[colour(2 if b else 1) for b in better])
     ax.axvline(0, color="#333333", linewidth=1)
