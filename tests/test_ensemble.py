@@ -30,7 +30,9 @@ def test_the_mean_is_that_of_the_members(members, tmp_path: Path):
     whole = combine(members, tmp_path / "both")
     assert np.allclose(Classifier(whole).probabilities(FACES), answers(members).mean(0), atol=1e-5)
     assert whole.card.parameters == sum(m.card.parameters for m in members)
-    assert [m["name"] for m in whole.card.training["members"]] == ["mien-s", "mien-m"]
+    told = whole.card.training["members"]
+    assert [m["name"] for m in told] == ["mien-s", "mien-m"]
+    assert [m["training"] for m in told] == [m.card.training for m in members]
     assert load_card(whole.folder / "card.json").name == "both"
 
 
