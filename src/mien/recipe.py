@@ -94,9 +94,9 @@ class Augment(Part):
 class Optimizer(Part):
     """SGD is Nesterov's where `momentum` is above 0; Adam and AdamW use it as their first beta.
 
-    Muon (Jordan et al. 2024) makes each step of a weight matrix orthogonal, and leaves biases and
-    BatchNorm to AdamW; its steps are scaled to AdamW's (Liu et al. 2025, arXiv:2502.16982), so
-    learning rates and decays of the same size suit both.
+    Muon (Jordan et al. 2024) makes each step of a weight matrix orthogonal, and leaves depthwise
+    convolutions, that of a grey picture, biases and BatchNorm to AdamW; its steps are scaled to
+    AdamW's (Liu et al. 2025, arXiv:2502.16982), so rates and decays of the same size suit both.
     """
 
     name: Literal["sgd", "adam", "adamw", "muon"] = "sgd"

@@ -25,13 +25,13 @@ def changes(chosen: Optimizer) -> dict[str, Tensor]:
 
 def test_muon_steps_alike_in_all_directions_and_as_far_as_adamw():
     steps = {name: changes(Optimizer(name=name, lr=RATE)) for name in ("muon", "sgd")}
-    convolutions = [name for name in steps["muon"] if ".body." in name and "4." not in name]
-    for name in [n for n in convolutions if steps["muon"][n].ndim > 1]:
+    convolutions = [name for name, step in steps["muon"].items() if step.shape[2:] == (3, 3)]
+    for name in convolutions[1:]:  # the stem's, of one channel, is AdamW's
         matrix = steps["muon"][name].flatten(1)
         strengths = torch.linalg.svdvals(matrix)
         assert strengths.max() / strengths.min() < 1.1, name
         others = torch.linalg.svdvals(steps["sgd"][name].flatten(1))
-        assert others.max() / others.min() > 3, name
+        assert others.max() / others.min() > 2, name
         # 0.2 is what AdamW's steps measure as a rule (Liu et al. 2025, section 2.2).
         assert matrix.square().mean().sqrt() == pytest.approx(0.2 * RATE, rel=0.1)
 
