@@ -66,10 +66,8 @@ def _training(told: dict[str, Any]) -> str:
         lines = [f"- ensemble by: {told['by']}"]
         for member in told["members"]:
             lines.append(f"- {member['name']}, weight {member['weight']:.3f}")
-            inner = (
-                f"- sha256 of its model.onnx: {member['digest']}\n{_training(member['training'])}"
-            )
-            lines.append(indent(inner, "  "))
+            lines.append(f"  - sha256 of its model.onnx: {member['digest']}")
+            lines.append(indent(_training(member["training"]), "  "))
         return "\n".join(lines)
     return _list(
         {
