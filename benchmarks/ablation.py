@@ -37,6 +37,11 @@ VARIANTS: dict[str, list[str]] = {
     "a mean before shrinking": ["model.options.shrink=pool"],
     "three quarters as wide": ["model.options.widths=[24, 48, 96]"],
     "one and a half times as wide": ["model.options.widths=[48, 96, 192]"],
+    "wider where the picture is small": ["model.options.widths=[32, 96, 192]"],
+    "a fourth stage": [
+        "model.options.widths=[32, 64, 128, 224]",
+        "model.options.blocks=[1, 2, 2, 1]",
+    ],
     "one block fewer": ["model.options.blocks=[1, 1, 2]"],
     "one block more": ["model.options.blocks=[1, 2, 3]"],
     "without dropout": ["model.options.dropout=0"],
@@ -53,6 +58,9 @@ VARIANTS: dict[str, list[str]] = {
     ],
     "Muon in place of SGD": [
         "training.optimizer={name: muon, lr: 0.003, weight_decay: 0.05, momentum: 0.95}"
+    ],
+    "Muon at twice the rate": [
+        "training.optimizer={name: muon, lr: 0.006, weight_decay: 0.05, momentum: 0.95}"
     ],
     "mixup 0.2": ["training.mix={mixup: 0.2}"],
     "CutMix 1": ["training.mix={cutmix: 1}"],
