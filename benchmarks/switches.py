@@ -4,11 +4,11 @@
 
 CPU time of whole steps on one thread, from fetching the batch to averaging the weights. Each round
 trains every variant for a few steps in this process, so that a machine whose speed drifts slows
-all alike; told is the median of the rounds' ratios, with the lowest and the highest.
+all alike. The fastest step of each counts, because others are slowed by what else the machine does;
+lowest and highest are the ratios of single rounds: what lies between them is noise.
 """
 
 import argparse
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -77,26 +77,27 @@ def main() -> None:
     settle(plain)
 
     without: list[float] = []
-    ratios: dict[str, list[float]] = {name: [] for name in SWITCHES}
+    taken: dict[str, list[float]] = {name: [] for name in SWITCHES}
     for _ in track(range(given.rounds), "rounds", transient=True):
         without.append(step_s(plain, split, classes, given.steps, given.precision))
         for name, recipe in recipes.items():
-            taken = step_s(recipe, split, classes, given.steps, given.precision)
-            ratios[name].append(taken / without[-1])
+            taken[name].append(step_s(recipe, split, classes, given.steps, given.precision))
 
     bits = "bf16" if in_bf16(given.precision) else "fp32"
     print(f"{given.recipe}, batch {plain.training.batch}, {bits}, {given.rounds} rounds")
-    print(f"a step: {1000 * statistics.median(without):.0f} ms of one thread\n")
+    print(f"a step: {1000 * min(without):.0f} ms of one thread\n")
     print("| switch | x a step | lowest, highest |", "| --- | --- | --- |", sep="\n")
-    for name, found in ratios.items():
-        print(f"| `{name}` | {statistics.median(found):.3f} | {min(found):.3f}, {max(found):.3f} |")
+    for name, found in taken.items():
+        ratios = [a / b for a, b in zip(found, without, strict=True)]
+        ratio = min(found) / min(without)
+        print(f"| `{name}` | {ratio:.3f} | {min(ratios):.3f}, {max(ratios):.3f} |")
     print(
         f"\na teacher, {given.teacher}: {ask_ms(given.teacher, split, data.labels):.1f} ms an image"
     )
 
 
 def step_s(recipe: Recipe, split: Split, classes: int, steps: int, precision: str) -> float:
-    """CPU seconds of a step: the median of `steps`, after a few that are not counted."""
+    """CPU seconds of the fastest of `steps`, after a few that are not counted."""
     preprocess = recipe.input.preprocess(split.images.shape[1])
     model = build(
         recipe.model.name,
@@ -130,7 +131,7 @@ def step_s(recipe: Recipe, split: Split, classes: int, steps: int, precision: st
         enable_progress_bar=False,
         enable_model_summary=False,
     ).fit(Fit(recipe, model, preprocess, weights, len(batches)), batches)
-    return statistics.median(clock.seconds[UNTIMED:])
+    return min(clock.seconds[UNTIMED:])
 
 
 def ask_ms(teacher: str, split: Split, labels: tuple[str, ...]) -> float:
