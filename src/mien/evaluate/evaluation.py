@@ -324,7 +324,7 @@ def _numbers(names: Any, labels: tuple[str, ...]) -> NDArray[np.int64]:
 
 
 def _write_predictions(evaluation: Evaluation, path: Path) -> None:
-    """A row per image; probabilities as float32, byte by byte, which packs to a third."""
+    """A row per image; probabilities as float32, byte by byte, which packs to less than half."""
     pandas = need("pandas", extra="report")
     need("pyarrow", extra="report")
     labels = np.array(evaluation.labels)
