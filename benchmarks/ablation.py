@@ -82,6 +82,7 @@ VARIANTS: dict[str, list[str]] = {
     "duplicates dropped": ["data.duplicates=drop"],
     "duplicates merged": ["data.duplicates=merge"],
     "a stem that keeps the size": ["model.options.stem_pool=1"],
+    "a weight for each place": ["model.options.places=6"],
 }
 BASE = "as it is"
 

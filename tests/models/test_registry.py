@@ -105,6 +105,17 @@ def test_mien_s_without_shortcuts_or_a_shrinking_stem():
     assert [n for n, _ in built("mien-s").named_parameters() if "shortcut" in n]
 
 
+def test_weights_of_places_begin_as_the_mean_and_tell_places_apart():
+    plain, weighted = built("mien-s").eval(), built("mien-s", places=6).eval()
+    weighted.load_state_dict(plain.state_dict(), strict=False)
+    x = torch.randn(2, 1, 48, 48)
+    assert torch.allclose(weighted(x), plain(x), atol=1e-6)
+    weighted.pool.weight.data[:, :, 3:] = -1  # what is below does not count
+    upper, pooled = plain.features(x)[:, :, :3].sum((2, 3)) / 36, weighted.pool(plain.features(x))
+    assert torch.allclose(pooled, upper, atol=1e-6)
+    assert weighted(torch.randn(2, 1, 32, 32)).shape == (2, 7)  # its places are fewer there
+
+
 @pytest.mark.parametrize("residual", [True, False])
 def test_attention_puts_cbam_after_every_stage(residual):
     model = built("attention", widths=[8, 8, 16], blocks=2, residual=residual)
@@ -211,7 +222,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-@pytest.mark.parametrize("name", ["attention", "face-resnet", "mobilenetv2"])
+@pytest.mark.parametrize("name", ["attention", "face-mobilenet", "face-resnet", "mobilenetv2"])
 @pytest.mark.parametrize("kind", WRONG)
 def test_a_wrong_weights_file_is_told(tmp_path, kind, name, suffix):
     path = tmp_path / f"weights{suffix}"

@@ -1,15 +1,43 @@
-"""What all of mien's networks share: features → (CBAM) → global average pooling → dense head."""
+"""What all of mien's networks share: features → (CBAM) → pooling → dense head."""
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from mien.models.cbam import CBAM
+
+
+class Mean(nn.Module):
+    """(N, C, H, W) → (N, C): global average pooling."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+
+class Places(nn.Module):
+    """(N, C, H, W) → (N, C): a weighted mean, with a weight per channel and place.
+
+    In a framed face mouth and brows have their places, which a plain mean forgets; MobileFaceNets'
+    global depthwise convolution (Chen et al. 2018, arXiv:1804.07573). Pictures of another size than
+    that of `side` places stretch the weights. Begins as the plain mean, and decays to it.
+    """
+
+    def __init__(self, width: int, side: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, width, side, side))
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight: Tensor = self.weight
+        if x.shape[2:] != weight.shape[2:]:
+            weight = interpolate(weight, size=x.shape[2:], mode="bilinear")
+        return (x * (1 + weight)).mean((2, 3))
 
 
 class Classifier(nn.Module):
     """(N, channels, S, S) → (N, classes) logits.
 
     `features` ends in `width` channels. With `frozen`, its weights and its BatchNorm statistics
-    stay as they are, in training mode too.
+    stay as they are, in training mode too. Pooling is the mean, or `Places` with that many a side.
     """
 
     def __init__(
@@ -23,10 +51,12 @@ class Classifier(nn.Module):
         input_dropout: float = 0.0,
         cbam: bool = False,
         frozen: bool = False,
+        places: int = 0,
     ) -> None:
         super().__init__()
         self.features = features
         self.attention = CBAM(width) if cbam else nn.Identity()
+        self.pool = Places(width, places) if places else Mean()
         self.head = _head(width, classes, hidden, dropout, input_dropout)
         self.frozen = frozen
         if frozen:
@@ -42,7 +72,7 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.attention(self.features(x))
-        logits: Tensor = self.head(x.mean((2, 3)))
+        logits: Tensor = self.head(self.pool(x))
         return logits
 
 

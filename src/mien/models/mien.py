@@ -25,15 +25,17 @@ def mien_s(
     residual: bool = True,
     gate: str = "se",
     shrink: str = "stride",
+    places: int = 0,
 ) -> nn.Module:
     """For real time: 0.7 M parameters.
 
-    The last four options are parts to try with and without (docs/accuracy.md): how many times the
+    The last five options are parts to try with and without (docs/accuracy.md): how many times the
     stem shrinks the picture, shortcuts, `gate` (`se`, `cbam` or `none`) at the end of each stage,
-    and how the picture shrinks from stage to stage (`stride`, `blur` or `pool`).
+    how the picture shrinks from stage to stage (`stride`, `blur` or `pool`), and weights for that
+    many `places` a side in the last pooling (0: a plain mean).
     """
     features = _features(channels, widths, blocks, stem_pool, residual, gate, shrink)
-    model = Classifier(features, widths[-1], classes, hidden=hidden, dropout=dropout)
+    model = Classifier(features, widths[-1], classes, hidden=hidden, dropout=dropout, places=places)
     fill(model, weights)
     return model
 
