@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -117,7 +119,7 @@ def half_dark() -> Split:
 def test_teachers_answer_in_the_order_of_the_data_s_labels(tmp_path):
     labels = tuple(reversed(FER2013))
     bundle = brightness_bundle(tmp_path / "b", FER2013)
-    found = ask(open_teachers([str(bundle.folder)], labels), FACES, labels, tmp_path / "t.npy")
+    found = ask(open_teachers([str(bundle.folder)], labels), FACES, labels, tmp_path / "kept")
     own = Classifier(bundle).probabilities(FACES.images)
     assert np.allclose(found, own[:, ::-1])
 
@@ -132,7 +134,7 @@ def test_the_answer_is_the_mean_of_teachers_and_mirror_images(tmp_path):
     two = brightness_bundle(tmp_path / "two", FER2013[3:] + FER2013[:3])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mien.train.targets.Classifier", LeftHalf)
-        found = ask([one, two], faces, FER2013, tmp_path / "t.npy")
+        found = ask([one, two], faces, FER2013, tmp_path / "kept")
     order = [two.card.labels.index(label) for label in FER2013]
     views = (faces.images[:, :, :4], faces.images[:, :, 4:])
     expected = [Classifier(one).probabilities(v) for v in views]
@@ -141,11 +143,18 @@ def test_the_answer_is_the_mean_of_teachers_and_mirror_images(tmp_path):
     assert np.allclose(found.sum(1), 1)
 
 
-def test_a_resumed_run_does_not_ask_again(tmp_path, monkeypatch):
-    teachers = [brightness_bundle(tmp_path / "b")]
-    once = ask(teachers, FACES, FER2013, tmp_path / "t.npy")
+def test_no_teacher_is_asked_twice_the_same(tmp_path, monkeypatch):
+    one, two = (
+        brightness_bundle(tmp_path / "one"),
+        brightness_bundle(tmp_path / "two", FER2013[::-1]),
+    )
+    kept = tmp_path / "kept"
+    said = [ask([teacher], FACES, FER2013, kept) for teacher in (one, two)]
+    colder = replace(one, card=replace(one.card, temperature=0.5))
+    assert not np.allclose(ask([colder], FACES, FER2013, kept), said[0])
+    assert not np.allclose(ask([one], FACES.take(np.arange(5)[::-1]), FER2013, kept), said[0])
     monkeypatch.delattr("mien.train.targets.Classifier")
-    assert np.array_equal(ask(teachers, FACES, FER2013, tmp_path / "t.npy"), once)
+    assert np.allclose(ask([one, two], FACES, FER2013, kept), np.mean(said, 0))
 
 
 @pytest.mark.parametrize(

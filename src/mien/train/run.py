@@ -20,7 +20,7 @@ from mien.audit import read_exclude, without
 from mien.bundle import Bundle
 from mien.data import Dataset, Split, class_weights, open_dataset
 from mien.errors import DataError, RunError
-from mien.files import write_json
+from mien.files import home, write_json
 from mien.models import build
 from mien.recipe import Recipe
 from mien.train.batches import ordered_batches, training_batches
@@ -66,7 +66,7 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
         keep_depthwise_in_fp32(model)
     _describe(out, recipe, data, (training, validation), teachers, source)
     if teachers:
-        answers = ask(teachers, training, data.labels, out / "teachers.npy")
+        answers = ask(teachers, training, data.labels, home() / "teachers")
         wanted = recipe.training.distil
         targets = distil(targets, answers, wanted.weight, wanted.temperature)
     batches = training_batches(

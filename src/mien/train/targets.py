@@ -72,27 +72,34 @@ def distil(
 
 
 def ask(
-    teachers: list[Bundle], split: Split, labels: tuple[str, ...], cache: Path
+    teachers: list[Bundle], split: Split, labels: tuple[str, ...], kept: Path
 ) -> NDArray[np.float64]:
-    """(N, classes) float64 in the order of `labels`: the mean of what the teachers say of each
+    """(N, len(labels)) float64 in the order of `labels`: the mean of what the teachers say of each
     image and of its mirror image.
 
-    They see the picture as it is, the student an augmented one. Kept in the file `cache`, for a
-    run that is resumed.
+    They see the picture as it is, the student an augmented one. Each teacher is asked once: its
+    answers to these images stay in the folder `kept`, for other seeds and other students.
     """
-    if cache.exists():
-        return np.asarray(np.load(cache), np.float64)
     answers = np.zeros((len(split), len(labels)))
-    networks = [Classifier(teacher, views="flip") for teacher in teachers]
-    starts = range(0, len(split), _BATCH)
-    for start in track(starts, "teachers", console=Console(stderr=True), transient=True):
-        rows = slice(start, start + _BATCH)
-        for network in networks:
-            order = [network.card.labels.index(label) for label in labels]
-            answers[rows] += network.probabilities(split.images[rows])[:, order] / len(networks)
-    with replacing(cache) as file:
-        np.save(file, answers)
+    for teacher in teachers:
+        card = teacher.card
+        told = f"{split.digest[:16]}-{card.digest[:16]}-{card.temperature:g}.npy"
+        if not (kept / told).exists():
+            kept.mkdir(parents=True, exist_ok=True)
+            with replacing(kept / told) as file:
+                np.save(file, _asked(teacher, split))
+        order = [card.labels.index(label) for label in labels]
+        answers += np.load(kept / told)[:, order] / len(teachers)
     return answers
+
+
+def _asked(teacher: Bundle, split: Split) -> NDArray[np.float64]:
+    """(N, labels of the teacher): its answers to all images, mirror images averaged in."""
+    network = Classifier(teacher, views="flip")
+    starts = range(0, len(split), _BATCH)
+    words = f"asking {teacher.card.name}"
+    shown = track(starts, words, console=Console(stderr=True), transient=True)
+    return np.concatenate([network.probabilities(split.images[i : i + _BATCH]) for i in shown])
 
 
 def one_hot(labels: NDArray[np.int64], classes: int) -> Targets:
