@@ -3,6 +3,7 @@
 from mien.models import (  # noqa: F401  (they register themselves)
     attention,
     efficientnet_lite,
+    face_mobilenet,
     face_resnet,
     mien,
     mobilenetv2,
