@@ -41,4 +41,4 @@ sed "s|votes: .*/|votes: |" "$run/recipe.yaml" > "$results/recipe.yaml"
 mien compare results/*/evaluation/public --out "$tables/comparison"
 python benchmarks/explanations.py "$data" --model "$run" | tee "$tables/explanations.txt"
 mien data audit "$data" --votes "$votes" --model "$name" --out "$tables/audit"
-mien demo --out docs/images/demo.png
+mien demo --out docs/images/demo.jpg

@@ -15,7 +15,7 @@ from mien.files import sha256
 from mien.views import VIEWS
 
 _FLOOR = 1e-12  # keeps the log of a probability that rounded to 0 finite
-DEFAULT = "mien-s"
+DEFAULT = "mien-m-int8"
 MODEL_FILE = "model.onnx"
 CARD_FILE = "card.json"
 

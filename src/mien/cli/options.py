@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-DEFAULT = "mien-s"  # mien.bundle.DEFAULT, which would load NumPy
+DEFAULT = "mien-m-int8"  # mien.bundle.DEFAULT, which would load NumPy
 
 DataPath = Annotated[
     Path, typer.Option("--data", "-d", help="Folder, .zip or .csv of a data set.", metavar="DATA")
