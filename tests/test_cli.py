@@ -171,6 +171,7 @@ def spoil(folder: Path, drawn: Path) -> dict[str, object]:
     ("command", "message"),
     [
         ("recognize {F}/gone.jpg", "does not exist; check the path"),
+        ("quantize mien-s --out {F}/small", "add --data DATA, or --weights-only"),
         ("recognize {F}/empty", "has no pictures"),
         ("recognize {F}/notes.png", "not a readable picture"),
         ("recognize {F}/no*.xyz", "nothing matches"),

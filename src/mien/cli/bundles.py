@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import DataPath
 from mien.cli.show import bar, busy, need_train, say
 
 
@@ -57,24 +56,36 @@ def ensemble(
 
 def quantize(
     model: Annotated[str, typer.Argument(help="Bundle or its name.", metavar="BUNDLE")],
-    data: DataPath,
     out: Annotated[Path, typer.Option("--out", "-o", help="New bundle.", metavar="BUNDLE")],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", "-d", help="Faces to measure activations on.", metavar="DATA"),
+    ] = None,
+    weights_only: Annotated[
+        bool, typer.Option("--weights-only", help="As small, no faster, closer; needs no data.")
+    ] = False,
 ) -> None:
     """Make an 8-bit bundle: smaller, and on many processors faster."""
     need_train()
     from mien.bundle import open_bundle
     from mien.data import open_dataset
-    from mien.quantize import calibration_faces
+    from mien.errors import InputError
+    from mien.quantize import calibration_faces, quantize_weights
     from mien.quantize import quantize as write
 
     bundle = open_bundle(model)
-    with busy("reading the data"):
-        faces = calibration_faces(open_dataset(data).split("train").images)
-    with busy("quantising"):
-        small = write(bundle, faces, out)
+    if weights_only:
+        small = quantize_weights(bundle, out)
+    elif data is None:
+        raise InputError("activations are measured on faces: add --data DATA, or --weights-only")
+    else:
+        with busy("reading the data"):
+            faces = calibration_faces(open_dataset(data).split("train").images)
+        with busy("quantising"):
+            small = write(bundle, faces, out)
     before, after = (b.model_file.stat().st_size / 1e6 for b in (bundle, small))
     say(f"size:   {after:.2f} MB instead of {before:.2f}")
-    say(f"bundle: {out}\nnext:   mien evaluate {out} --data {data} --record")
+    say(f"bundle: {out}\nnext:   mien evaluate {out} --data {data or 'DATA'} --record")
 
 
 def export_run(run: Path, data: Path | None, out: Path, *, half: bool = False) -> Path:
