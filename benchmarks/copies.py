@@ -29,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("findings", type=Path, help="findings.csv of mien data audit")
     parser.add_argument("evaluations", type=Path, nargs="+", help="of the same images")
+    parser.add_argument("--mean", action="store_true", help="a row for the mean of all, too")
     given = parser.parse_args()
 
     loaded = [load(folder) for folder in given.evaluations]
@@ -44,11 +45,14 @@ def main() -> None:
     print(f"n = {len(kinds):,}; accuracy, % [95 %]", end="\n\n")
     _row("network", "views", f"all ({len(kinds):,})", *heads, "all, copies remembered")
     _row(*["---"] * (len(heads) + 4))
-    for of in loaded:
-        right = of.probabilities.argmax(1) == of.truth
+    answered = [(of.name, of.views, of.probabilities) for of in loaded]
+    if given.mean:
+        answered.append(("their mean", "", np.mean([of.probabilities for of in loaded], axis=0)))
+    for name, views, probabilities in answered:
+        right = probabilities.argmax(1) == first.truth
         both = np.where(kinds == OTHERS, right, remembered)
         parts = [right, *(right[kinds == kind] for kind in columns), both]
-        _row(of.name, of.views, *map(_percent, parts))
+        _row(name, views, *map(_percent, parts))
     _row(
         "copies", "", "", *(_percent(remembered[kinds == kind]) for kind in KINDS.values()), "", ""
     )
