@@ -10,6 +10,7 @@ from mien.train.memory import checkpoint_activations
 BLOCKS = {
     "attention": 8,
     "efficientnet-lite0": 16,
+    "face-mobilenet": 13,
     "face-resnet": 13,
     "mien-m": 5,
     "mien-s": 5,

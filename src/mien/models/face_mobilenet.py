@@ -78,20 +78,21 @@ class FaceMobileNet(nn.Sequential):
     """(N, C, S, S) → (N, 1024, S/32, S/32)."""
 
     def __init__(self, channels: int) -> None:
-        layers, inside = [Layer(channels, 32, 3, stride=2)], 32
+        blocks: list[nn.Module] = [Layer(channels, 32, 3, stride=2)]
+        inside = 32
         for number, width in enumerate(_WIDTHS):
             stride = 2 if number in _SHRINKING else 1
-            layers += [Layer(inside, inside, 3, stride=stride, groups=inside)]
-            layers += [Layer(inside, width, 1)]
+            depthwise = Layer(inside, inside, 3, stride=stride, groups=inside)
+            blocks.append(nn.Sequential(depthwise, Layer(inside, width, 1)))
             inside = width
-        super().__init__(*layers)
+        super().__init__(*blocks)
 
     @torch.no_grad()
     def load(self, archive: Path) -> None:
         """Take the weights of Human's archive; grey pictures get the sum of the filters of
         colours. Raises WeightsError for any other file."""
         found = _tensors(archive)
-        layers = [layer for layer in self if isinstance(layer, Layer)]
+        layers = [layer for layer in self.modules() if isinstance(layer, Layer)]
         for layer, name in zip(layers, _names(), strict=True):
             norm = f"{name}_bn/batchnorm_1"
             bias = found[f"{norm}/sub"]
