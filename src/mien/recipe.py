@@ -81,6 +81,13 @@ class Augment(Part):
     photo: Fraction = 0
     """Probability of each flaw of real photos: uneven light, gamma, defocus, shake, few pixels,
     noise, JPEG (`mien.train.photo`)."""
+    until: Fraction = 1
+    """Fraction of the epochs with all of this; after it images are mirrored at the most, so that
+    the network ends on pictures like those it will see (Ge et al. 2021, arXiv:2107.08430)."""
+
+    def lasts(self, epoch: int, epochs: int) -> bool:
+        """Whether `epoch`, counted from 0, still has it."""
+        return epoch < round(self.until * epochs)
 
     @model_validator(mode="after")
     def _ordered(self) -> "Augment":

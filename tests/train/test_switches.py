@@ -23,6 +23,7 @@ SWITCHES = {
     "swa": ["training.averaging={name: swa, start: 0.3}"],
     "progressive": ["training.progressive={from_px: 32}"],
     "photo": ["augment.photo=0.3", "augment.erase=0.2"],
+    "until": ["augment.photo=0.3", "augment.until=0.67"],
     "teachers": ["training.distil={teachers: [mien-s], temperature: 2}"],
 }
 
@@ -72,6 +73,27 @@ def test_pictures_grow_while_a_run_goes_on(drawn, tiny_recipe, tmp_path, monkeyp
     monkeypatch.setattr(Fit, "training_step", noting)
     run(small(tiny_recipe, tmp_path, *SWITCHES["progressive"]), drawn, tmp_path / "run")
     assert seen == {0: {32}, 1: {40}, 2: {48}}
+
+
+def test_the_last_epochs_see_pictures_as_they_are(drawn, tiny_recipe, tmp_path, monkeypatch):
+    images = open_dataset(drawn).for_training("train", "auto", 0)[0].images
+    known = {image.tobytes() for image in images}
+    seen: dict[int, list[bool]] = {}
+    step = Fit.training_step
+
+    def noting(self: Fit, batch: list[torch.Tensor], index: int) -> torch.Tensor:
+        mean, std = (torch.tensor(v) for v in (self.preprocess.mean[0], self.preprocess.std[0]))
+        grey = ((batch[0][:, 0] * std + mean) * 255).round().to(torch.uint8)
+        same = [g.numpy().tobytes() in known or g.flip(1).numpy().tobytes() in known for g in grey]
+        seen.setdefault(self.current_epoch, []).extend(same)
+        return step(self, batch, index)
+
+    monkeypatch.setattr(Fit, "training_step", noting)
+    changes = ("augment.until=0.67", "augment.flip=true", "augment.brightness=[0.5, 0.8]")
+    run(small(tiny_recipe, tmp_path, *changes), drawn, tmp_path / "run")
+    assert not any(seen[0])
+    assert not any(seen[1])
+    assert all(seen[2])
 
 
 def test_the_history_counts_each_batch_once_with_sam(plain, drawn, tiny_recipe, tmp_path):

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy, interpolate
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from mien.preprocess import Preprocess
-from mien.recipe import Recipe
+from mien.recipe import Augment, Recipe
 from mien.train.augment import Augmentation, mixing
 from mien.train.batches import Batch
 from mien.train.losses import loss_of
@@ -41,6 +41,7 @@ class Fit(L.LightningModule):
             checkpoint_activations(model)
         self.preprocess = preprocess
         self.augment = Augmentation(recipe.augment)
+        self.mirror = Augmentation(Augment(flip=recipe.augment.flip))
         self.mix = mixing(recipe.training.mix)
         self.steps_per_epoch = steps_per_epoch
         self.weights: Tensor | None
@@ -63,7 +64,8 @@ class Fit(L.LightningModule):
         images, targets, labels = batch
         values = images[:, None].float() / 255
         if self.training:
-            values = self.augment(values)
+            lasts = self.recipe.augment.lasts(self.current_epoch, self.recipe.training.epochs)
+            values = self.augment(values) if lasts else self.mirror(values)
             if self.mix:
                 values, targets = self.mix(values, targets)
                 labels = targets.argmax(1)  # of two pictures in one, that of the larger share
