@@ -12,6 +12,7 @@ BLOCKS = {
     "efficientnet-lite0": 16,
     "face-mobilenet": 13,
     "face-resnet": 13,
+    "facenet": 30,
     "mien-m": 5,
     "mien-s": 5,
     "mobilenetv2": 17,

