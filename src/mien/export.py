@@ -103,7 +103,7 @@ class _Facts:
                 "recipe": self.recipe.name,
                 "start": self.recipe.model.weights,
                 "seed": self.recipe.seed,
-                "epochs": self.recipe.training.epochs,
+                "epochs": self.recipe.training.all_epochs,
                 "data": self.data["name"],
                 "train": self.data["train"],
                 "validation": self.data["validation"],

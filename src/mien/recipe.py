@@ -202,6 +202,17 @@ class Progressive(Part):
         return sizes[epoch * len(sizes) // until] if sizes and epoch < until else full_px
 
 
+class Finish(Part):
+    """Epochs after the last, on images that are mirrored at the most and have their full size: from
+    the weights of the best epoch, by a fresh optimizer (a warm restart, Loshchilov & Hutter 2017,
+    on what the network will see). The best epoch of all is kept."""
+
+    epochs: int = Field(ge=1)
+    lr: float = Field(gt=0)
+    """Highest learning rate; its schedule is that of the training, over these epochs alone."""
+    warmup_epochs: float = Field(0.25, ge=0)
+
+
 class Training(Part):
     """The fit itself."""
 
@@ -225,6 +236,12 @@ class Training(Part):
     """Memory before speed: activations are computed again in the backward pass, freed memory is
     given back. The result is the same."""
     accumulate: int = Field(1, ge=1)
+    finish: Finish | None = None
+
+    @property
+    def all_epochs(self) -> int:
+        """Those of `finish`, too."""
+        return self.epochs + (self.finish.epochs if self.finish else 0)
 
     @model_validator(mode="after")
     def _one_batch_a_step(self) -> "Training":
@@ -257,6 +274,26 @@ class Recipe(Part):
                 f"got {first}"
             )
         return self
+
+    def stages(self) -> tuple["Recipe", ...]:
+        """The trainings it stands for, one after the other: itself, or one without
+        `training.finish` and one for it."""
+        if (finish := self.training.finish) is None:
+            return (self,)
+        first = {**self.training.model_dump(), "finish": None}
+        second = {
+            **first,
+            "epochs": finish.epochs,
+            "optimizer": {**first["optimizer"], "lr": finish.lr},
+            "schedule": {**first["schedule"], "warmup_epochs": finish.warmup_epochs},
+            "progressive": {},
+        }
+        bare = {**self.augment.model_dump(), "until": 0}
+        whole = self.model_dump()
+        return (
+            Recipe.model_validate({**whole, "training": first}),
+            Recipe.model_validate({**whole, "augment": bare, "training": second}),
+        )
 
     def save(self, path: Path) -> None:
         """Write the resolved recipe, every default spelled out."""

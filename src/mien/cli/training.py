@@ -51,5 +51,5 @@ def recipes() -> None:
     for name in recipe_names():
         r = load_recipe(name)
         size = f"{r.input.size_px} px"
-        table.add_row(name, r.model.name, size, str(r.training.epochs), escape(r.about))
+        table.add_row(name, r.model.name, size, str(r.training.all_epochs), escape(r.about))
     console().print(table)

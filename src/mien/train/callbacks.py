@@ -100,11 +100,13 @@ def _moving(average: Tensor, current: Tensor, steps: Tensor | int, *, decay: flo
 
 
 class History(L.Callback):
-    """`history.csv`: a row per epoch, `lr` as it ended; lives in the checkpoint for `--resume`."""
+    """`history.csv`: a row per epoch, `lr` as it ended; lives in the checkpoint for `--resume`.
 
-    def __init__(self, path: Path) -> None:
+    Continues the rows `before`, those of an earlier stage."""
+
+    def __init__(self, path: Path, before: list[dict[str, float]]) -> None:
         self.path = path
-        self.rows: list[dict[str, float]] = []
+        self.rows = before
         self._started = 0.0
 
     def on_train_epoch_start(self, *_: Any) -> None:
@@ -116,7 +118,7 @@ class History(L.Callback):
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k in COLUMNS}
         self.rows.append(
             {
-                "epoch": trainer.current_epoch + 1,
+                "epoch": len(self.rows) + 1,
                 "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
                 **metrics,
                 "seconds": round(time.perf_counter() - self._started, 2),

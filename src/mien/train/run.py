@@ -20,9 +20,11 @@ from mien.audit import read_exclude, without
 from mien.bundle import Bundle
 from mien.data import Dataset, Split, class_weights, open_dataset
 from mien.errors import DataError, RunError
-from mien.files import home, write_json
+from mien.export import load_run
+from mien.files import home, replacing, write_json
 from mien.models import build
 from mien.recipe import Recipe
+from mien.report.history import read_history
 from mien.train.batches import ordered_batches, training_batches
 from mien.train.callbacks import Bar, Checkpoint, History, WholeCheckpoints, averaging
 from mien.train.memory import keep_freed
@@ -36,10 +38,24 @@ _PACKAGES = ("torch", "timm", "lightning", "kornia", "numpy", "opencv-python-hea
 def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Path:
     """Train one model on `source` and return its run folder `out`.
 
-    With `resume`, continue after the last whole epoch of an interrupted run. Raises RunError if
-    `out` holds another run, and the errors of the data, the recipe and the weights.
+    What comes before `training.finish` is a run of its own, in `out`/first. With `resume`, continue
+    after the last whole epoch of an interrupted run. Raises RunError if `out` holds another run,
+    and the errors of the data, the recipe and the weights.
     """
     _claim(out, recipe, resume)
+    *before, stage = recipe.stages()
+    if not before:
+        return _fit(recipe, stage, source, out, None, resume=resume)
+    recipe.save(out / "recipe.yaml")  # so that it can be resumed
+    first = out / "first"
+    run(before[0], source, first, resume=resume and (first / "recipe.yaml").exists())
+    return _fit(recipe, stage, source, out, first, resume=resume)
+
+
+def _fit(
+    whole: Recipe, recipe: Recipe, source: Path, out: Path, first: Path | None, *, resume: bool
+) -> Path:
+    """Train by `recipe`, a stage of `whole`, from the best weights of the run `first`."""
     settle(recipe)
     L.seed_everything(recipe.seed, verbose=False)
     data = open_dataset(source)
@@ -55,16 +71,20 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
             return out
     side_px = training.images.shape[1]
     preprocess = recipe.input.preprocess(side_px)
-    model = build(
-        recipe.model.name,
-        classes=len(data.labels),
-        channels=preprocess.channels,
-        weights=recipe.model.weights,
-        **recipe.model.options,
-    ).to(memory_format=torch.channels_last)
+    if first is None:
+        model = build(
+            recipe.model.name,
+            classes=len(data.labels),
+            channels=preprocess.channels,
+            weights=recipe.model.weights,
+            **recipe.model.options,
+        )
+    else:
+        model = load_run(first)[0].train()
+    model = model.to(memory_format=torch.channels_last)
     if in_bf16(recipe.training.precision) and not torch.cuda.is_available():
         keep_depthwise_in_fp32(model)
-    _describe(out, recipe, data, (training, validation), teachers, source)
+    _describe(out, whole, data, (training, validation), teachers, source)
     if teachers:
         answers = ask(teachers, training, data.labels, home() / "teachers")
         wanted = recipe.training.distil
@@ -79,7 +99,8 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
     )
     steps = -(-len(batches) // recipe.training.accumulate)
     fit = Fit(recipe, model, preprocess, _weights(recipe, training, data), steps)
-    trainer = _trainer(recipe, out)
+    history = History(out / "history.csv", read_history(first).rows if first else [])
+    trainer = _trainer(recipe, out, history)
     last = out / "checkpoints" / "last.ckpt"
     try:
         trainer.fit(
@@ -90,7 +111,10 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
         )
     except SystemExit as stop:  # Lightning's answer to Ctrl-C and to SIGTERM
         raise KeyboardInterrupt from stop
-    write_json(out / "done.json", {"epochs": trainer.current_epoch})
+    if first is not None and read_history(out).best < len(read_history(first).epochs):
+        with replacing(out / "checkpoints" / "best.ckpt") as file:
+            file.write((first / "checkpoints" / "best.ckpt").read_bytes())
+    write_json(out / "done.json", {"epochs": len(history.rows)})
     return out
 
 
@@ -226,11 +250,11 @@ def _commit() -> str | None:
     return answer.stdout.strip() or None
 
 
-def _trainer(recipe: Recipe, out: Path) -> L.Trainer:
+def _trainer(recipe: Recipe, out: Path, history: History) -> L.Trainer:
     checkpoints = out / "checkpoints"
     callbacks: list[L.Callback] = [
         *averaging(recipe.training),
-        History(out / "history.csv"),
+        history,
         Bar(Console(stderr=True)),
         Checkpoint(
             checkpoints,
