@@ -20,7 +20,7 @@ for bundle in "$name" "$name-int8"; do
 done
 mien evaluate "$run/bundle" "${public[@]}" --votes "$votes" --views ten-crop --out "$tables/$name-ten-crop"
 mien evaluate "$run" "${public[@]}" --votes "$votes" --corruptions --limit 1000 \
-  --baseline results/attention/evaluation/public
+  --baseline results/attention-16/evaluation/public
 mien evaluate "$run" "${public[@]}" --votes "$votes" --adversarial --limit 200
 
 cp "$run"/evaluation/public/{robustness,adversarial}.{csv,json} "$results/evaluation/public"
