@@ -19,12 +19,6 @@ class History:
         return self.columns[name]
 
     @property
-    def rows(self) -> list[dict[str, float]]:
-        """An epoch's figures by name."""
-        values = zip(*self.columns.values(), strict=True)
-        return [dict(zip(self.columns, row, strict=True)) for row in values]
-
-    @property
     def epochs(self) -> list[int]:
         """1, 2, 3, ..."""
         return [int(e) for e in self.columns["epoch"]]

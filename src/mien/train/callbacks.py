@@ -100,14 +100,22 @@ def _moving(average: Tensor, current: Tensor, steps: Tensor | int, *, decay: flo
 
 
 class History(L.Callback):
-    """`history.csv`: a row per epoch, `lr` as it ended; lives in the checkpoint for `--resume`.
+    """`history.csv`: a row per epoch, `lr` as it ended; lives in the checkpoint for `--resume`."""
 
-    Continues the rows `before`, those of an earlier stage."""
-
-    def __init__(self, path: Path, before: list[dict[str, float]]) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows = before
+        self.rows: list[dict[str, float]] = []
         self._started = 0.0
+
+    @property
+    def best(self) -> int:
+        """Position of the epoch with the best validation accuracy, the first of equals."""
+        return max(range(len(self.rows)), key=lambda i: self.rows[i]["val_accuracy"])
+
+    def follow(self, path: Path) -> None:
+        """Begin with the rows of another history, that of an earlier stage."""
+        with path.open(newline="") as file:
+            self.rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
     def on_train_epoch_start(self, *_: Any) -> None:
         """Start the epoch's clock."""
@@ -116,14 +124,14 @@ class History(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Add the epoch's row and rewrite the file."""
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k in COLUMNS}
-        self.rows.append(
-            {
-                "epoch": len(self.rows) + 1,
-                "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
-                **metrics,
-                "seconds": round(time.perf_counter() - self._started, 2),
-            }
-        )
+        row = {
+            "epoch": len(self.rows) + 1,
+            "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
+            **metrics,
+            "seconds": round(time.perf_counter() - self._started, 2),
+        }
+        # As they are written, so that rows which are read back compare with these.
+        self.rows.append({name: float(f"{value:.6g}") for name, value in row.items()})
         self._write()
 
     def _write(self) -> None:

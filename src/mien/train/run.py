@@ -20,11 +20,9 @@ from mien.audit import read_exclude, without
 from mien.bundle import Bundle
 from mien.data import Dataset, Split, class_weights, open_dataset
 from mien.errors import DataError, RunError
-from mien.export import load_run
 from mien.files import home, replacing, write_json
 from mien.models import build
 from mien.recipe import Recipe
-from mien.report.history import read_history
 from mien.train.batches import ordered_batches, training_batches
 from mien.train.callbacks import Bar, Checkpoint, History, WholeCheckpoints, averaging
 from mien.train.memory import keep_freed
@@ -71,17 +69,13 @@ def _fit(
             return out
     side_px = training.images.shape[1]
     preprocess = recipe.input.preprocess(side_px)
-    if first is None:
-        model = build(
-            recipe.model.name,
-            classes=len(data.labels),
-            channels=preprocess.channels,
-            weights=recipe.model.weights,
-            **recipe.model.options,
-        )
-    else:
-        model = load_run(first)[0].train()
-    model = model.to(memory_format=torch.channels_last)
+    model = build(
+        recipe.model.name,
+        classes=len(data.labels),
+        channels=preprocess.channels,
+        weights="none" if first else recipe.model.weights,
+        **recipe.model.options,
+    ).to(memory_format=torch.channels_last)
     if in_bf16(recipe.training.precision) and not torch.cuda.is_available():
         keep_depthwise_in_fp32(model)
     _describe(out, whole, data, (training, validation), teachers, source)
@@ -99,7 +93,12 @@ def _fit(
     )
     steps = -(-len(batches) // recipe.training.accumulate)
     fit = Fit(recipe, model, preprocess, _weights(recipe, training, data), steps)
-    history = History(out / "history.csv", read_history(first).rows if first else [])
+    history = History(out / "history.csv")
+    if first is not None:
+        best = first / "checkpoints" / "best.ckpt"
+        fit.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
+        history.follow(first / "history.csv")
+        before = history.best
     trainer = _trainer(recipe, out, history)
     last = out / "checkpoints" / "last.ckpt"
     try:
@@ -111,9 +110,9 @@ def _fit(
         )
     except SystemExit as stop:  # Lightning's answer to Ctrl-C and to SIGTERM
         raise KeyboardInterrupt from stop
-    if first is not None and read_history(out).best < len(read_history(first).epochs):
+    if first is not None and history.best == before:  # nothing later was better
         with replacing(out / "checkpoints" / "best.ckpt") as file:
-            file.write((first / "checkpoints" / "best.ckpt").read_bytes())
+            file.write(best.read_bytes())
     write_json(out / "done.json", {"epochs": len(history.rows)})
     return out
 
