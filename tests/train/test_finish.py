@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mien.errors import RecipeError
+from mien.errors import InputError, RecipeError, RunError
 from mien.export import load_run
 from mien.recipe import Recipe
 from mien.report.history import read_history
@@ -93,6 +93,18 @@ def test_it_goes_on_where_its_second_stage_broke_off(
     run(recipe, drawn, out, resume=True)
     assert largest_difference(finished, out) < 1e-5
     assert results(finished) == results(out)
+
+
+def test_data_that_are_not_there_leave_the_folder_free(recipe, drawn, tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(InputError):
+        run(recipe, tmp_path / "nowhere", out)
+    run(recipe, drawn, out)
+
+
+def test_there_must_be_a_run_to_resume(recipe, drawn, tmp_path):
+    with pytest.raises(RunError, match="holds no run to resume"):
+        run(recipe, drawn, tmp_path / "run", resume=True)
 
 
 def test_a_finished_run_is_left_as_it_is(finished, recipe, drawn):

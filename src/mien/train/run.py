@@ -40,13 +40,12 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
     after the last whole epoch of an interrupted run. Raises RunError if `out` holds another run,
     and the errors of the data, the recipe and the weights.
     """
-    _claim(out, recipe, resume)
     *before, stage = recipe.stages()
-    if not before:
-        return _fit(recipe, stage, source, out, None, resume=resume)
-    recipe.save(out / "recipe.yaml")  # so that it can be resumed
-    first = out / "first"
-    run(before[0], source, first, resume=resume and (first / "recipe.yaml").exists())
+    first = out / "first" if before else None
+    if not (first and resume and not (out / "recipe.yaml").exists()):  # else claimed by the first
+        _claim(out, recipe, resume)
+    if first:
+        run(before[0], source, first, resume=resume)
     return _fit(recipe, stage, source, out, first, resume=resume)
 
 
