@@ -1,0 +1,164 @@
+"""The figures in these documents are those of the saved predictions, computed again."""
+
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mien.evaluate import Evaluation
+from mien.evaluate.evaluation import load
+from mien.evaluate.metrics import Metrics
+
+ROOT = Path(__file__).parents[1]
+
+FIGURES: dict[str, Callable[[str], str]] = {
+    "accuracy": lambda of: metrics(of).accuracy.percent(),
+    "macro-recall": lambda of: metrics(of).macro_recall.percent(),
+    "macro-F1": lambda of: metrics(of).macro_f1.percent(),
+    "without copies": lambda of: evaluation(of).subsets()["deduplicated"].accuracy.percent(),
+    "FER+ agrees": lambda of: evaluation(of).subsets()["ferplus_agreed"].accuracy.percent(),
+    "agreement with FER+": lambda of: evaluation(of).subsets()["ferplus"].accuracy.percent(),
+    "surest 80 %": lambda of: evaluation(of).sure().accuracy.percent(),
+    "loss, 3": lambda of: metrics(of).loss.plain(3),
+    "loss": lambda of: metrics(of).loss.plain(),
+    "loss at temperature 1": lambda of: evaluation(of).uncalibrated().loss.plain(),
+    "ECE": lambda of: metrics(of).calibration.ece.percent(),
+    "ECE at temperature 1": lambda of: evaluation(of).uncalibrated().ece.percent(),
+    "Brier": lambda of: metrics(of).calibration.brier.plain(),
+    "temperature": lambda of: f"{evaluation(of).temperature:.2f}",
+    "temperature, 4": lambda of: f"{evaluation(of).temperature:.4f}",
+    "parameters, M": lambda of: f"{evaluation(of).parameters / 1e6:.2f}",
+    "MACs, M": lambda of: f"{evaluation(of).macs / 1e6:.0f}",
+    "size, MB": lambda of: f"{evaluation(of).size_mb:.1f}",
+    "ms/face": lambda of: f"{evaluation(of).latency_ms:.1f}",
+}
+
+ACCURACY = {
+    "accuracy, %": "accuracy",
+    "without copies of training images (n = 3,311), %": "without copies",
+    "agreement with FER+'s majority (n = 3,372), %": "agreement with FER+",
+    "accuracy of the surest 80 %, %": "surest 80 %",
+    "macro-recall, %": "macro-recall",
+    "loss": "loss, 3",
+    "calibration error (ECE, 15 bins), %": "ECE",
+}
+TRUST = {
+    "temperature": "temperature",
+    "calibration error (ECE, 15 bins), %, at temperature 1": "ECE at temperature 1",
+    "calibration error with the temperature": "ECE",
+    "loss, at temperature 1": "loss at temperature 1",
+    "loss with the temperature": "loss",
+    "accuracy of the surest 80 %, %": "surest 80 %",
+}
+MODELS = {
+    "public accuracy, % [95 %]": "accuracy",
+    "accuracy without training copies, %": "without copies",
+    "agreement with FER+, %": "agreement with FER+",
+    "accuracy where FER+ agrees, %": "FER+ agrees",
+    "accuracy of the surest 80 %, %": "surest 80 %",
+    "macro-recall, %": "macro-recall",
+    "macro-F1, %": "macro-F1",
+    "public loss": "loss",
+    "calibration error (ECE), %": "ECE",
+    "Brier score": "Brier",
+    "loss at temperature 1": "loss at temperature 1",
+    "temperature": "temperature, 4",
+    "parameters, M": "parameters, M",
+    "MACs, M": "MACs, M",
+    "size, MB": "size, MB",
+    "CPU, ms/face": "ms/face",
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "head", "columns", "rows"),
+    [
+        ("docs/accuracy.md", "0.68 M parameters", "mien-s mien-s/-flip mien-s/-ten-crop", ACCURACY),
+        ("docs/accuracy.md", "| seed 0, plain", "mien-s-wide mien-s-wide/-flip", ACCURACY),
+        ("docs/accuracy.md", "2.72 M parameters", "mien-m mien-m/-flip", ACCURACY),
+        ("docs/accuracy.md", "5.6 M parameters", "ensemble ensemble/-flip", ACCURACY),
+        ("docs/accuracy.md", "11.5 M param", "ensemble-of-five ensemble-of-five/-flip", ACCURACY),
+        ("docs/accuracy.md", "mirrored | that bundle", "ensemble-of-three/-flip", ACCURACY),
+        (
+            "docs/trust.md",
+            "| `mien-s` | `attention` | `mobilenetv2`",
+            "mien-s attention mobilenetv2 attention-16 resnet50",
+            TRUST,
+        ),
+        (
+            "docs/models.md",
+            "| attention | mien-s | mobilenetv2",
+            "attention mien-s mobilenetv2 resnet50",
+            MODELS,
+        ),
+    ],
+)
+def test_networks_side_by_side(document: str, head: str, columns: str, rows: dict[str, str]):
+    names = columns.split()
+    compared = [
+        (name, rows[label], cell)
+        for label, *cells in table(document, head)
+        if label in rows
+        for name, cell in zip(names, cells, strict=False)
+    ]
+    assert len(compared) >= 5 * len(names)
+    assert wrong(compared) == []
+
+
+@pytest.mark.parametrize(
+    ("document", "head", "columns"),
+    [
+        ("README.md", "model | report's", {2: "accuracy", 3: "macro-recall", 6: "parameters, M"}),
+        (
+            "docs/trust.md",
+            "| all | without training copies",
+            {1: "accuracy", 2: "without copies", 3: "FER+ agrees", 4: "agreement with FER+"},
+        ),
+        ("docs/accuracy.md", "| here, PublicTest", {1: "accuracy"}),
+    ],
+)
+def test_a_network_in_a_row(document: str, head: str, columns: dict[int, str]):
+    compared = [
+        (cells[0].split("`")[1], figure, cells[column])
+        for cells in table(document, head)
+        if cells[0].startswith("`")
+        for column, figure in columns.items()
+    ]
+    assert len(compared) >= 3 * len(columns)
+    assert wrong(compared) == []
+
+
+def table(document: str, head: str) -> Iterator[list[str]]:
+    """The cells of each row of the table whose first line has `head`."""
+    lines = iter((ROOT / document).read_text().splitlines())
+    assert any(head in line for line in lines if line.startswith("|")), f"no table {head!r}"
+    for line in lines:
+        if not line.startswith("|"):
+            return
+        yield [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+@functools.cache
+def evaluation(name: str) -> Evaluation:
+    """`mien-s` or, of other views, `mien-s/-flip`."""
+    network, _, views = name.partition("/")
+    return load(ROOT / "results" / network / "evaluation" / f"public{views}")
+
+
+@functools.cache
+def metrics(name: str) -> Metrics:
+    """Figures of `evaluation`."""
+    return evaluation(name).metrics()
+
+
+def wrong(cells: list[tuple[str, str, str]]) -> list[str]:
+    """Of (network, figure, cell of a document), those that say another figure, with its interval or
+    without, than the predictions."""
+    found = []
+    for name, figure, cell in cells:
+        said = cell.replace("**", "").removesuffix(" M").removesuffix(" ms")
+        is_so = FIGURES[figure](name)
+        if said not in (is_so, is_so.split(" [")[0]):
+            found.append(f"{name}, {figure}: {is_so}, not {said}")
+    return found
