@@ -5,7 +5,7 @@ import pytest
 
 from mien.bundle import Classifier, open_bundle, temper
 from mien.errors import BundleError, InputError
-from mien.views import VIEWS, flip, ten_crop
+from mien.views import VIEWS, flip, passes, ten_crop
 from tests.fakes import brightness_bundle
 
 FACES = np.random.default_rng(0).integers(0, 256, (3, 48, 48)).astype(np.uint8)
@@ -25,6 +25,10 @@ def test_ten_crop_looks_at_corners_and_centre_at_full_size():
     light = seen.reshape(10, -1).sum(1)
     assert light[0] == light[:5].max() > light[4] > light[3] == 0
     assert (seen[5:] == seen[:5, :, ::-1]).all()
+
+
+def test_passes_are_the_views_of_one_face():
+    assert {views: passes(views) for views in VIEWS} == {"plain": 1, "flip": 2, "ten-crop": 10}
 
 
 @pytest.mark.parametrize("views", VIEWS)

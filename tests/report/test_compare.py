@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+from PIL import Image
 
 from mien.data import Dataset, Split
 from mien.errors import InputError, NotComparable, RunError, ShapeError
@@ -68,6 +69,15 @@ def test_markdown_has_a_column_per_model_best_first(runs: list[Path], tmp_path: 
     assert "| | strong | weak |" in text
     assert "| training, s/epoch | 12 | 12 |" in text
     assert "| complexity | medium | medium |" in text
+
+
+def test_views_cost_a_pass_each(tmp_path: Path):
+    plain = open_candidate(a_run(tmp_path / "plain", evaluation("a", 0.5)), "public")
+    mirrored = dataclasses.replace(plain.evaluation, views="flip")
+    assert plain.macs == 80_000_000
+    assert dataclasses.replace(plain, evaluation=mirrored).macs == 160_000_000
+    compare([tmp_path / "plain"], tmp_path / "out", "public")
+    assert Image.open(tmp_path / "out" / "cost.png").width > 600
 
 
 def test_different_images_are_refused(runs: list[Path], tmp_path: Path):

@@ -12,6 +12,7 @@ from mien.evaluate.robustness import Robustness, robustness_of
 from mien.files import read_json
 from mien.labels import FER2013
 from mien.report.history import History, read_history
+from mien.views import passes
 
 PUBLISHED_ACCURACY = {"resnet50": 0.2481, "attention": 0.2641, "mobilenetv2": 0.5054}
 """Test accuracy in the technical report (Table 1), on the merged test of 7,178 images."""
@@ -40,6 +41,11 @@ class Candidate:
         if evaluation.labels != FER2013 or len(evaluation.truth) not in _FER2013_TESTS:
             return None
         return PUBLISHED_ACCURACY.get(evaluation.model)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of a face, all its views together."""
+        return self.evaluation.macs * passes(self.evaluation.views)
 
     @property
     def right(self) -> NDArray[np.bool_]:

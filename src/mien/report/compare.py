@@ -16,6 +16,7 @@ from mien.files import replacing, write_csv, write_json, write_text
 from mien.report import words
 from mien.report.candidates import Candidate, Pooled, histories, open_candidates, pool
 from mien.report.curves import (
+    accuracy_by_cost,
     all_curves,
     confusion_matrix,
     coverage_curves,
@@ -249,7 +250,9 @@ def _table(rows: Any) -> Table:
 def _pictures(candidates: list[Candidate]) -> dict[str, bytes]:
     trained = histories(candidates)
     labels = candidates[0].evaluation.labels
-    pictures = {f"curves_{name}.png": learning_curves(h, name) for name, h in trained.items()}
+    costs = {c.name: (c.macs, c.metrics.accuracy) for c in candidates}
+    pictures = {"cost.png": accuracy_by_cost(costs)}
+    pictures |= {f"curves_{name}.png": learning_curves(h, name) for name, h in trained.items()}
     if trained:
         pictures["curves_all.png"] = all_curves(trained)
     for c in candidates:

@@ -1,4 +1,4 @@
-"""Figures of training and evaluation: learning curves, confusion matrices, recalls."""
+"""Figures of training and evaluation: learning curves, confusion matrices, recalls, costs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.evaluate.calibration import Coverage, Reliability
+from mien.evaluate.intervals import Figure
 from mien.evaluate.metrics import ClassFigures
 from mien.report.figures import COLOURS, colour, look, name_below, new_figure, png, styled
 from mien.report.history import History
@@ -164,6 +165,33 @@ def coverage_curves(by_model: dict[str, Coverage]) -> bytes:
         axes.plot(100 * found.coverage, 100 * found.accuracy, **look(number), label=name)
     axes.set(xlabel="images kept, the surest first, %", ylabel="accuracy, %")
     axes.set_ylim(top=101)
+    name_below(figure, axes)
+    return png(figure)
+
+
+@styled
+def accuracy_by_cost(by_model: dict[str, tuple[int, Figure]]) -> bytes:
+    """PNG: accuracy with its interval over multiply-accumulates per face, all models."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    figure, panels = new_figure(6.8, 3.8)
+    axes = panels.flat[0]
+    for number, (name, (macs, accuracy)) in enumerate(by_model.items()):
+        value, low, high = 100 * accuracy.value, 100 * accuracy.low, 100 * accuracy.high
+        axes.errorbar(
+            macs / 1e6,
+            value,
+            [[value - low], [high - value]],
+            fmt="os^"[number // len(COLOURS) % 3],
+            color=colour(number),
+            elinewidth=1,
+            label=name,
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set(xlabel="computation of a face, million multiply-accumulates", ylabel="accuracy, %")
     name_below(figure, axes)
     return png(figure)
 
