@@ -347,6 +347,7 @@ def _write_predictions(evaluation: Evaluation, path: Path) -> None:
             file,
             index=False,
             compression="zstd",
+            compression_level=15,
             use_byte_stream_split=list(evaluation.labels),
             use_dictionary=["label", "predicted"],
         )
