@@ -1,7 +1,7 @@
 """What each part of a recipe is worth: the recipe with one part changed at a time, several seeds.
 
     python benchmarks/ablation.py fer2013.zip --votes ferplus_votes.csv --out runs/ablation
-    python benchmarks/ablation.py benchmarks/ablation.csv --chart ablation.png
+    python benchmarks/ablation.py benchmarks/ablation.csv --chart ablation.svg
 
 A run that is there is not made again; an interrupted one continues. Several small networks train
 side by side: `--jobs 6` on a graphics card, `--jobs 2` on two cores, a thread each, which wait for
@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib import rc_context
 
-from mien.report.figures import colour, new_figure, png, styled
+from mien.report.figures import colour, new_figure, styled
 
 VARIANTS: dict[str, list[str]] = {
     "as it is": [],
@@ -97,7 +98,9 @@ def main() -> None:
     summary = summarise(rows)
     print(markdown(summary), note(rows), sep="\n\n")
     if arguments.chart:
-        arguments.chart.write_bytes(png(chart(summary, noise(rows))))
+        figure = chart(summary, noise(rows))
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "mien"}):  # words stay words
+            figure.savefig(arguments.chart, metadata={"Date": None}, bbox_inches="tight")
 
 
 def measure(arguments: argparse.Namespace) -> pd.DataFrame:
@@ -120,7 +123,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=VARIANTS, help="these variants")
     parser.add_argument("--set", nargs="+", default=[], help="changes to all variants")
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
-    parser.add_argument("--chart", type=Path, help="draw the losses here, as PNG")
+    parser.add_argument("--chart", type=Path, help="draw the losses here, as SVG")
     arguments = parser.parse_args()
     if arguments.data.suffix != ".csv" and not arguments.votes:
         parser.error("--votes is needed to train")
