@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mien.evaluate import Evaluation
@@ -127,6 +128,17 @@ def test_a_network_in_a_row(document: str, head: str, columns: dict[int, str]):
     ]
     assert len(compared) >= 3 * len(columns)
     assert wrong(compared) == []
+
+
+def test_the_mean_of_three_full_networks():
+    names = ("facenet", "mien-m", "face-mobilenet")
+    members = [evaluation(f"{name}/-flip") for name in names]
+    mean = np.mean([member.probabilities for member in members], axis=0)
+    accuracy = f"{100 * (mean.argmax(1) == members[0].truth).mean():.2f}"
+    row = next(
+        cells for cells in table("docs/accuracy.md", "mirrored | that bundle") if "%" in cells[0]
+    )
+    assert row[2].startswith(f"**{accuracy}** [")
 
 
 def table(document: str, head: str) -> Iterator[list[str]]:
