@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 
+from mien.report.history import read_history
 from mien.train.module import Fit
 from mien.train.run import run
 from tests.train.runs import changed, history, interrupt, largest_difference, results
@@ -28,6 +29,7 @@ data, recipe_file, full, killed = map(Path, sys.argv[1:])
 
 from mien.recipe import load_recipe
 from mien.train.callbacks import WholeCheckpoints
+from mien.report.history import read_history
 from mien.train.module import Fit
 from mien.train.run import run
 
@@ -154,3 +156,22 @@ def test_an_interrupted_run_says_so_and_is_not_done(drawn, tiny_recipe, tmp_path
     with pytest.raises(KeyboardInterrupt):
         run(tiny_recipe, drawn, tmp_path / "run")
     assert not (tmp_path / "run" / "done.json").exists()
+
+
+def test_of_equally_accurate_epochs_the_one_of_least_loss_is_kept(
+    drawn, tiny_recipe, tmp_path, monkeypatch
+):
+    def as_told(self: Fit, *_: object) -> None:
+        loss = [0.9, 0.7, 0.8, 0.6][self.current_epoch]
+        self.log_dict({"val_accuracy": 0.5 if self.current_epoch < 3 else 0.4, "val_loss": loss})
+
+    monkeypatch.setattr(Fit, "validation_step", as_told)
+    recipe = changed(tiny_recipe, tmp_path, "training.epochs=4")
+    with monkeypatch.context() as patch:
+        interrupt(patch, 2, RuntimeError("power cut"))
+        with pytest.raises(RuntimeError, match="power cut"):
+            run(recipe, drawn, tmp_path / "run")
+    run(recipe, drawn, tmp_path / "run", resume=True)
+    best = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    assert torch.load(best, map_location="cpu", weights_only=True)["epoch"] == 1
+    assert read_history(tmp_path / "run").best == 1

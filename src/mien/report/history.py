@@ -25,8 +25,10 @@ class History:
 
     @property
     def best(self) -> int:
-        """Position of the epoch with the best validation accuracy: the one that was kept."""
-        return int(np.argmax(self.columns["val_accuracy"]))
+        """Position of the epoch that was kept: of the best validation accuracy, of equals the one
+        of the least loss."""
+        scores = [(a, -b) for a, b in zip(self["val_accuracy"], self["val_loss"], strict=True)]
+        return scores.index(max(scores))
 
     @property
     def seconds_per_epoch(self) -> float:

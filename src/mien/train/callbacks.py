@@ -109,8 +109,9 @@ class History(L.Callback):
 
     @property
     def best(self) -> int:
-        """Position of the epoch with the best validation accuracy, the first of equals."""
-        return max(range(len(self.rows)), key=lambda i: self.rows[i]["val_accuracy"])
+        """Position of the epoch with the best validation accuracy; of equals, of the least loss."""
+        scores = [(row["val_accuracy"], -row["val_loss"]) for row in self.rows]
+        return scores.index(max(scores))
 
     def follow(self, path: Path) -> None:
         """Begin with the rows of another history, that of an earlier stage."""
@@ -149,6 +150,18 @@ class History(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the rows of the run that was interrupted."""
         self.rows = list(state_dict["rows"])
+
+
+class Best(Checkpoint):
+    """The checkpoint of the epoch that `history` calls the best, which must hear of it first."""
+
+    def __init__(self, folder: Path, history: History, **options: Any) -> None:
+        super().__init__(folder, "best", monitor="val_accuracy", mode="max", **options)
+        self.history = history
+
+    def check_monitor_top_k(self, *_: Any, **__: Any) -> bool:
+        """Whether the epoch that has just ended is the best so far."""
+        return self.history.best == len(self.history.rows) - 1
 
 
 class Bar(L.Callback):

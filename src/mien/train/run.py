@@ -24,7 +24,7 @@ from mien.files import home, replacing, write_json
 from mien.models import build
 from mien.recipe import Recipe
 from mien.train.batches import ordered_batches, training_batches
-from mien.train.callbacks import Bar, Checkpoint, History, WholeCheckpoints, averaging
+from mien.train.callbacks import Bar, Best, Checkpoint, History, WholeCheckpoints, averaging
 from mien.train.memory import keep_freed
 from mien.train.module import Fit
 from mien.train.precision import in_bf16, keep_depthwise_in_fp32
@@ -254,11 +254,9 @@ def _trainer(recipe: Recipe, out: Path, history: History) -> L.Trainer:
         *averaging(recipe.training),
         history,
         Bar(Console(stderr=True)),
-        Checkpoint(
+        Best(
             checkpoints,
-            "best",
-            monitor="val_accuracy",
-            mode="max",
+            history,
             # Lightning writes averaged weights into whole checkpoints only.
             save_weights_only=recipe.training.averaging.name == "none",
             save_on_train_epoch_end=True,
