@@ -163,7 +163,8 @@ class Distil(Part):
     (Hinton et al. 2015)."""
 
     teachers: tuple[str, ...] = ()
-    """Bundles, by folder or name; with several, the mean of their probabilities counts."""
+    """Bundles, by folder or name, or run folders; with several, the mean of their probabilities
+    counts."""
     weight: Fraction = 0.5
     """Share of the target that is the teachers'."""
     temperature: float = Field(1, gt=0)

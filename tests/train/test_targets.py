@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 
 from mien.bundle import Classifier
+from mien.data import open_dataset
 from mien.data.dataset import Split
 from mien.data.ferplus import join_votes
 from mien.errors import BundleError, RecipeError
+from mien.export import export, proof_images
 from mien.labels import FER2013, FERPLUS
 from mien.recipe import Recipe
+from mien.train.run import run
 from mien.train.targets import (
+    Trained,
     ask,
     distil,
     one_hot,
@@ -141,6 +145,19 @@ def test_the_answer_is_the_mean_of_teachers_and_mirror_images(tmp_path):
     expected += [Classifier(two).probabilities(v)[:, order] for v in views]
     assert np.allclose(found, np.mean(expected, 0))
     assert np.allclose(found.sum(1), 1)
+
+
+def test_a_run_answers_as_its_bundle_does(drawn, tiny_recipe, tmp_path):
+    folder = run(tiny_recipe, drawn, tmp_path / "run")
+    data = open_dataset(drawn)
+    exported, _ = export(folder, proof_images(data), tmp_path / "bundle")
+    training, _ = data.for_training("train", "auto", 0)
+    teachers = open_teachers([str(folder)], data.labels), [exported]
+    assert isinstance(teachers[0][0], Trained)
+    of_run, of_bundle = (ask(t, training, data.labels, tmp_path / "kept") for t in teachers)
+    assert np.allclose(of_run, of_bundle, atol=1e-6)
+    assert of_run.std(0).min() > 1e-4  # it tells pictures apart
+    assert len(list((tmp_path / "kept").iterdir())) == 2  # neither was given for the other
 
 
 def test_no_teacher_is_asked_twice_the_same(tmp_path, monkeypatch):

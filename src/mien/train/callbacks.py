@@ -60,17 +60,20 @@ class Checkpoint(ModelCheckpoint):
 def averaging(training: Training) -> list[L.Callback]:
     """What keeps the averaged weights that `training` asks for: one callback, or none."""
     chosen = training.averaging
+    # Lightning would ask the network, which is still in main memory then: each step would copy it.
+    device = "cuda" if torch.cuda.is_available() else None
     if chosen.name == "ema":
-        return [WeightAveraging(avg_fn=partial(_moving, decay=chosen.decay))]
-    return [EpochMean(chosen.first(training.epochs))] if chosen.name == "swa" else []
+        moving = partial(_moving, decay=chosen.decay)
+        return [WeightAveraging(device, multi_avg_fn=moving)]
+    return [EpochMean(chosen.first(training.epochs), device)] if chosen.name == "swa" else []
 
 
 class EpochMean(WeightAveraging):
     """The mean of the weights at the ends of the epochs from `first` on (from 0); before it, the
     weights of the last epoch. BatchNorm's statistics are averaged with them."""
 
-    def __init__(self, first: int) -> None:
-        super().__init__(avg_fn=_mean)
+    def __init__(self, first: int, device: str | None) -> None:
+        super().__init__(device, avg_fn=_mean)
         self.first = first
 
     def on_train_batch_end(
@@ -91,12 +94,18 @@ def _mean(average: Tensor, current: Tensor, epochs: Tensor | int) -> Tensor:
     return average.lerp(current, 1 / (1 + int(epochs)))
 
 
-def _moving(average: Tensor, current: Tensor, steps: Tensor | int, *, decay: float) -> Tensor:
-    """Exponential moving average; short at first, when the weights are far from anywhere."""
-    if not average.is_floating_point():
-        return current  # BatchNorm's count of batches
+def _moving(
+    averages: list[Tensor], currents: list[Tensor], steps: Tensor | int, *, decay: float
+) -> None:
+    """Exponential moving average; short at first, when the weights are far from anywhere.
+
+    All tensors of a kind at once: one by one, a graphics card would wait for each.
+    """
+    if not averages[0].is_floating_point():
+        torch._foreach_copy_(averages, currents)  # BatchNorm's count of batches
+        return
     weight = min(decay, (1 + int(steps)) / (10 + int(steps)))
-    return average.lerp(current, 1 - weight)
+    torch._foreach_lerp_(averages, currents, 1 - weight)
 
 
 class History(L.Callback):

@@ -17,7 +17,6 @@ from rich.console import Console
 
 import mien
 from mien.audit import read_exclude, without
-from mien.bundle import Bundle
 from mien.data import Dataset, Split, class_weights, open_dataset
 from mien.errors import DataError, RunError
 from mien.files import home, replacing, write_json
@@ -28,7 +27,15 @@ from mien.train.callbacks import Bar, Best, Checkpoint, History, WholeCheckpoint
 from mien.train.memory import keep_freed
 from mien.train.module import Fit
 from mien.train.precision import in_bf16, keep_depthwise_in_fp32
-from mien.train.targets import Targets, ask, distil, only_labels, open_teachers, soften
+from mien.train.targets import (
+    Targets,
+    Teacher,
+    ask,
+    distil,
+    only_labels,
+    open_teachers,
+    soften,
+)
 
 _PACKAGES = ("torch", "timm", "lightning", "kornia", "numpy", "opencv-python-headless")
 
@@ -142,7 +149,7 @@ def _same_images(out: Path, training: Split, validation: Split) -> None:
             raise RunError(f"{out} was begun on other images ({begun['name']}); give those as data")
 
 
-def _same_teachers(out: Path, teachers: list[Bundle]) -> None:
+def _same_teachers(out: Path, teachers: list[Teacher]) -> None:
     """Refuse to resume with teachers that have changed."""
     if not (out / "data.json").exists():
         return
@@ -151,7 +158,7 @@ def _same_teachers(out: Path, teachers: list[Bundle]) -> None:
         raise RunError(f"{out} was begun with other teachers; put their bundles back")
 
 
-def _named(teachers: list[Bundle]) -> list[dict[str, str]]:
+def _named(teachers: list[Teacher]) -> list[dict[str, str]]:
     return [{"name": t.card.name, "digest": t.card.digest} for t in teachers]
 
 
@@ -160,6 +167,7 @@ def settle(recipe: Recipe) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"lightning\..*")
     warnings.filterwarnings("ignore", message=r".*LeafSpec.*")
+    torch.backends.cudnn.benchmark = True  # pictures have few sizes: the fastest way for each
     if not recipe.training.checkpoint_activations:
         keep_freed()
 
@@ -198,7 +206,7 @@ def _describe(
     recipe: Recipe,
     data: Dataset,
     splits: tuple[Split, Split],
-    teachers: list[Bundle],
+    teachers: list[Teacher],
     source: Path,
 ) -> None:
     """Write what the run stands on, before it starts."""

@@ -14,7 +14,7 @@ from mien.bundle import Bundle, Classifier, open_bundle, temper
 from mien.data import Split
 from mien.data.ferplus import join_votes
 from mien.errors import RecipeError
-from mien.files import replacing
+from mien.files import replacing, sha256
 from mien.recipe import Recipe
 
 Targets = NDArray[np.float32]
@@ -47,9 +47,37 @@ def only_labels(split: Split, targets: Targets) -> bool:
     return np.array_equal(targets, one_hot(split.labels, targets.shape[1]))
 
 
-def open_teachers(names: Sequence[str], labels: tuple[str, ...]) -> list[Bundle]:
-    """The bundles to learn from; RecipeError if one reads other `labels` than the data's."""
-    teachers = [open_bundle(name) for name in names]
+class Trained:
+    """The network of a run folder as a teacher: torch's, so a graphics card answers if there is one.
+
+    What a bundle of the same run would say, but for its temperature: that comes with an evaluation.
+    """
+
+    def __init__(self, run: Path) -> None:
+        from mien.export import load_run
+
+        self.model, facts = load_run(run)
+        self.card = facts.card(self.model, sha256(run / "checkpoints" / "best.ckpt"))
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """(N, labels) float64 of (N, S, S) uint8: the mean of each image's and its mirror image's."""
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        inputs = torch.from_numpy(self.card.preprocess(images)).to(device)
+        with torch.inference_mode():
+            network = self.model.to(device)
+            views = [network(view).softmax(1) for view in (inputs, inputs.flip(3))]
+        return np.asarray(torch.stack(views).mean(0).double().cpu().numpy())
+
+
+Teacher = Bundle | Trained
+
+
+def open_teachers(names: Sequence[str], labels: tuple[str, ...]) -> list[Teacher]:
+    """The bundles and runs to learn from; RecipeError if one reads other `labels` than the data's."""
+    teachers = [
+        Trained(Path(name)) if (Path(name) / "recipe.yaml").is_file() else open_bundle(name)
+        for name in names
+    ]
     for name, teacher in zip(names, teachers, strict=True):
         if set(teacher.card.labels) != set(labels):
             raise RecipeError(
@@ -72,7 +100,7 @@ def distil(
 
 
 def ask(
-    teachers: list[Bundle], split: Split, labels: tuple[str, ...], kept: Path
+    teachers: Sequence[Teacher], split: Split, labels: tuple[str, ...], kept: Path
 ) -> NDArray[np.float64]:
     """(N, len(labels)) float64 in the order of `labels`: the mean of what the teachers say of each
     image and of its mirror image.
@@ -93,9 +121,9 @@ def ask(
     return answers
 
 
-def _asked(teacher: Bundle, split: Split) -> NDArray[np.float64]:
+def _asked(teacher: Teacher, split: Split) -> NDArray[np.float64]:
     """(N, labels of the teacher): its answers to all images, mirror images averaged in."""
-    network = Classifier(teacher, views="flip")
+    network = teacher if isinstance(teacher, Trained) else Classifier(teacher, views="flip")
     starts = range(0, len(split), _BATCH)
     words = f"asking {teacher.card.name}"
     shown = track(starts, words, console=Console(stderr=True), transient=True)
