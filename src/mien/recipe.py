@@ -35,8 +35,17 @@ class Data(Part):
     duplicates: Literal["keep", "drop", "merge"] = "keep"
     """Of training images with the same pixels, keep one: `drop` gives up those whose labels
     differ, `merge` gives the one that is kept the mean of their labels as its target."""
+    fold: tuple[int, int] | None = None
+    """[k, n]: train without the k-th, from 0, of n parts of the training images. As a teacher the
+    network then answers for that part alone: cross-fitting."""
     votes: str | None = None
     """FER+'s votes on the training images, for `training.loss.votes`."""
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "Data":
+        if self.fold and not 0 <= self.fold[0] < self.fold[1] > 1:
+            raise ValueError("fold must be [k, n] with 0 <= k < n and n above 1")
+        return self
 
 
 class Model(Part):

@@ -1,4 +1,6 @@
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from mien.train.targets import (
     Trained,
     ask,
     distil,
+    folds,
     one_hot,
     only_labels,
     open_teachers,
@@ -158,6 +161,46 @@ def test_a_run_answers_as_its_bundle_does(drawn, tiny_recipe, tmp_path):
     assert np.allclose(of_run, of_bundle, atol=1e-6)
     assert of_run.std(0).min() > 1e-4  # it tells pictures apart
     assert len(list((tmp_path / "kept").iterdir())) == 2  # neither was given for the other
+
+
+@pytest.fixture(scope="module")
+def halves(drawn, tiny_recipe, tmp_path_factory) -> list[Path]:
+    """Two runs, each without the half that the other learns from."""
+    out = tmp_path_factory.mktemp("halves")
+    recipes = [changed(tiny_recipe, data={"fold": (k, 2)}) for k in range(2)]
+    return [run(recipe, drawn, out / f"{k}") for k, recipe in enumerate(recipes)]
+
+
+def test_a_fold_s_teacher_answers_for_what_it_has_not_seen(halves, drawn, tmp_path):
+    data = open_dataset(drawn)
+    training, _ = data.for_training("train", "auto", 0)
+    teachers = open_teachers([str(half) for half in halves], data.labels)
+    found = ask(teachers, training, data.labels, tmp_path / "kept")
+    each = [t.probabilities(training.images) for t in teachers if isinstance(t, Trained)]
+    part = folds(training, 2)
+    assert 0.3 < part.mean() < 0.7
+    assert np.allclose(found, np.where(part[:, None] == 0, *each))
+    digests = [json.loads((h / "data.json").read_text())["train"] for h in halves]
+    assert [d["images"] for d in digests] == [(part != k).sum() for k in range(2)]
+    with pytest.raises(RecipeError, match=rf"has seen {(part == 1).sum()} of.*run of every fold"):
+        ask(teachers[:1], training, data.labels, tmp_path / "kept")
+
+
+def test_a_fold_is_counted_by_who_answers_for_it(halves, drawn, tmp_path):
+    data = open_dataset(drawn)
+    training, _ = data.for_training("train", "auto", 0)
+    whole = brightness_bundle(tmp_path / "b", data.labels)
+    [half] = open_teachers([str(halves[0])], data.labels)
+    found = ask([whole, half], training, data.labels, tmp_path / "kept")
+    alone = ask([whole], training, data.labels, tmp_path / "kept")
+    both = (alone + half.probabilities(training.images)) / 2
+    assert np.allclose(found, np.where(folds(training, 2)[:, None] == 0, both, alone))
+
+
+def test_copies_are_in_one_fold():
+    part = folds(COPIES, 3)
+    for grey in (10, 20, 30):
+        assert len(set(part[COPIES.images[:, 0, 0] == grey])) == 1
 
 
 def test_no_teacher_is_asked_twice_the_same(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -32,6 +33,7 @@ from mien.train.targets import (
     Teacher,
     ask,
     distil,
+    folds,
     only_labels,
     open_teachers,
     soften,
@@ -174,6 +176,9 @@ def settle(recipe: Recipe) -> None:
 
 def _splits(data: Dataset, recipe: Recipe) -> tuple[Split, Split]:
     training, validation = data.for_training(recipe.data.train, recipe.data.validation, recipe.seed)
+    if recipe.data.fold is not None:
+        left_out, number = recipe.data.fold
+        training = training.take(np.flatnonzero(folds(training, number) != left_out))
     if (limit := recipe.data.limit) is not None:
         generator = torch.Generator().manual_seed(recipe.seed)
         training, validation = (

@@ -1,5 +1,6 @@
 """What a training image is to be answered with: its label, or probabilities that know more."""
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,19 +49,20 @@ def only_labels(split: Split, targets: Targets) -> bool:
 
 
 class Trained:
-    """The network of a run folder as a teacher: torch's, so a graphics card answers if there is one.
+    """The network of a run folder as a teacher, asked by torch: on a graphics card if there is one.
 
-    What a bundle of the same run would say, but for its temperature: that comes with an evaluation.
+    It says what a bundle of the run would, but for its temperature, which an evaluation brings.
     """
 
     def __init__(self, run: Path) -> None:
         from mien.export import load_run
 
         self.model, facts = load_run(run)
+        self.fold = facts.recipe.data.fold
         self.card = facts.card(self.model, sha256(run / "checkpoints" / "best.ckpt"))
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """(N, labels) float64 of (N, S, S) uint8: the mean of each image's and its mirror image's."""
+        """(N, labels) float64, from (N, S, S) uint8: the mean of the images and their mirrors."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         inputs = torch.from_numpy(self.card.preprocess(images)).to(device)
         with torch.inference_mode():
@@ -73,7 +75,7 @@ Teacher = Bundle | Trained
 
 
 def open_teachers(names: Sequence[str], labels: tuple[str, ...]) -> list[Teacher]:
-    """The bundles and runs to learn from; RecipeError if one reads other `labels` than the data's."""
+    """Bundles and runs to learn from; RecipeError if one reads other `labels` than the data's."""
     teachers = [
         Trained(Path(name)) if (Path(name) / "recipe.yaml").is_file() else open_bundle(name)
         for name in names
@@ -103,12 +105,13 @@ def ask(
     teachers: Sequence[Teacher], split: Split, labels: tuple[str, ...], kept: Path
 ) -> NDArray[np.float64]:
     """(N, len(labels)) float64 in the order of `labels`: the mean of what the teachers say of each
-    image and of its mirror image.
+    image and of its mirror image. A teacher that left out a fold answers for that fold alone, so it
+    can't answer with what it has learnt by heart; RecipeError if nobody answers for an image.
 
     They see the picture as it is, the student an augmented one. Each teacher is asked once: its
     answers to these images stay in the folder `kept`, for other seeds and other students.
     """
-    answers = np.zeros((len(split), len(labels)))
+    answers, asked = np.zeros((len(split), len(labels))), np.zeros((len(split), 1))
     for teacher in teachers:
         card = teacher.card
         told = f"{split.digest[:16]}-{card.digest[:16]}-{card.temperature:g}.npy"
@@ -117,8 +120,29 @@ def ask(
             with replacing(kept / told) as file:
                 np.save(file, _asked(teacher, split))
         order = [card.labels.index(label) for label in labels]
-        answers += np.load(kept / told)[:, order] / len(teachers)
-    return answers
+        counts = _answers_for(teacher, split)[:, None]
+        answers += np.load(kept / told)[:, order] * counts
+        asked += counts
+    if not asked.all():
+        raise RecipeError(
+            f"each teacher has seen {int((asked == 0).sum())} of the images, and answers for the "
+            "fold it left out; set training.distil.teachers to a run of every fold"
+        )
+    return answers / asked
+
+
+def _answers_for(teacher: Teacher, split: Split) -> NDArray[np.bool_]:
+    """(N,) whether the teacher's answer to each image counts."""
+    if isinstance(teacher, Trained) and teacher.fold is not None:
+        left_out, number = teacher.fold
+        return np.asarray(folds(split, number) == left_out)
+    return np.ones(len(split), bool)
+
+
+def folds(split: Split, number: int) -> NDArray[np.int64]:
+    """(N,) the part, from 0, of `number` that each image is in; images of the same pixels are in
+    the same."""
+    return np.array([zlib.crc32(image.tobytes()) % number for image in split.images])
 
 
 def _asked(teacher: Teacher, split: Split) -> NDArray[np.float64]:
