@@ -2,11 +2,12 @@ import copy
 
 import pytest
 import torch
+from timm.optim.muon import Muon
 from torch import Tensor, nn
 
 from mien.models import build
 from mien.recipe import Optimizer
-from mien.train.optimizers import optimizer_of
+from mien.train.optimizers import GroupedMuon, optimizer_of
 
 RATE = 0.01
 
@@ -34,6 +35,29 @@ def test_muon_steps_alike_in_all_directions_and_as_far_as_adamw():
         assert others.max() / others.min() > 2, name
         # 0.2 is what AdamW's steps measure as a rule (Liu et al. 2025, section 2.2).
         assert matrix.square().mean().sqrt() == pytest.approx(0.2 * RATE, rel=0.1)
+
+
+def test_muon_in_groups_is_timm_s_and_goes_on_from_its_state():
+    chosen = {"lr": RATE, "weight_decay": 0.1, "momentum": 0.9, "nesterov": True}
+    torch.manual_seed(0)
+    start = build("mien-s", classes=7, channels=1, weights="none")
+    one, other = copy.deepcopy(start), copy.deepcopy(start)
+    theirs = Muon(one.parameters(), **chosen)
+    ours = GroupedMuon(other.parameters(), **chosen)
+    for step in range(4):
+        torch.manual_seed(step)
+        for mine, yours in zip(one.parameters(), other.parameters(), strict=True):
+            mine.grad = torch.randn_like(mine)
+            yours.grad = mine.grad.clone()
+        theirs.step()
+        ours.step()
+        if step == 1:
+            ours.load_state_dict(copy.deepcopy(theirs.state_dict()))
+    there = other.state_dict()
+    for name, weight in one.named_parameters():
+        way = (weight - start.state_dict()[name]).norm()
+        assert (there[name] - weight).norm() < 0.01 * way, name
+    assert way > 0
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "muon"])

@@ -169,7 +169,6 @@ def settle(recipe: Recipe) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"lightning\..*")
     warnings.filterwarnings("ignore", message=r".*LeafSpec.*")
-    torch.backends.cudnn.benchmark = True  # pictures have few sizes: the fastest way for each
     if not recipe.training.checkpoint_activations:
         keep_freed()
 
