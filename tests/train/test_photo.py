@@ -38,6 +38,14 @@ def test_each_flaw_changes_each_image_in_its_own_way_and_leaves_a_picture(flaw, 
         assert torch.corrcoef(torch.stack([image.flatten(), images[0].flatten()]))[0, 1] > 0.6
 
 
+@pytest.mark.parametrize(("flaw", "low", "high"), FLAWS[:-1], ids=NAMES[:-1])
+def test_strengths_of_the_cpu_do_for_pictures_elsewhere(flaw, low, high):
+    # The meta device stands for a graphics card: it refuses to compute with tensors of the CPU.
+    images = pictures().to("meta")
+    out = flaw(images, torch.empty(8).uniform_(low, high))
+    assert (out.device.type, out.shape, out.dtype) == ("meta", images.shape, images.dtype)
+
+
 def test_each_flaw_falls_on_its_share_of_the_images_and_the_others_stay():
     images = pictures(400)
     before = images.clone()

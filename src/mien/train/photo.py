@@ -15,7 +15,10 @@ from torch.nn.functional import conv2d, interpolate, pad
 
 
 class Photo(nn.Module):
-    """(N, 1, S, S) float32 in 0-1 → the same: each of `FLAWS` on each image with `probability`."""
+    """(N, 1, S, S) float32 in 0-1 → the same: each of `FLAWS` on each image with `probability`.
+
+    What is drawn is drawn on the CPU: a graphics card need not be waited for to know it.
+    """
 
     def __init__(self, probability: float) -> None:
         super().__init__()
@@ -25,10 +28,10 @@ class Photo(nn.Module):
         """Only the images that a flaw falls on are computed."""
         images = images.clone()
         for flaw, low, high in FLAWS:
-            drawn = torch.rand(len(images), device=images.device) < self.probability
-            rows = drawn.nonzero().flatten()
-            strength = torch.empty(len(rows), device=images.device).uniform_(low, high)
+            rows = (torch.rand(len(images)) < self.probability).nonzero().flatten()
+            strength = torch.empty(len(rows)).uniform_(low, high)
             if len(rows):
+                rows = rows.to(images.device)
                 images[rows] = flaw(images[rows], strength).clamp(0, 1)
         return images
 
@@ -36,14 +39,14 @@ class Photo(nn.Module):
 def uneven_light(images: Tensor, strength: Tensor) -> Tensor:
     """Light that rises across the face, from 1 - strength to 1 + strength."""
     x, y = _directions(strength)
-    line = torch.linspace(-1, 1, images.shape[-1], device=images.device)
+    line = torch.linspace(-1, 1, images.shape[-1])
     ramp = (x * line + y * line[:, None]) / (x.abs() + y.abs())
-    return images * (1 + _each(strength) * ramp)
+    return images * (1 + _each(strength) * ramp).to(images)
 
 
 def gamma(images: Tensor, octaves: Tensor) -> Tensor:
     """Intensities to the power 2^octaves."""
-    return images ** _each(2**octaves)
+    return images ** _each(2**octaves).to(images)
 
 
 def defocus(images: Tensor, sigma: Tensor) -> Tensor:
@@ -66,7 +69,7 @@ def few_pixels(images: Tensor, fraction: Tensor) -> Tensor:
 
 def noise(images: Tensor, deviation: Tensor) -> Tensor:
     """Gaussian noise of that standard deviation."""
-    return images + torch.randn_like(images) * _each(deviation)
+    return images + torch.randn_like(images) * _each(deviation).to(images)
 
 
 def jpeg(images: Tensor, quality: Tensor) -> Tensor:
@@ -102,11 +105,11 @@ def _blur(images: Tensor, along: Tensor, across: Tensor) -> Tensor:
     """Each image by a Gaussian of its own, `along` and `across` a random direction."""
     side = images.shape[-1]
     radius = math.ceil(2.5 * side * float(along.max()))
-    line = torch.arange(-radius, radius + 1, device=images.device) / side
+    line = torch.arange(-radius, radius + 1) / side
     x, y = _directions(along)
     u, v = x * line + y * line[:, None], y * line - x * line[:, None]
     kernels = torch.exp(-((u / _each(along)) ** 2 + (v / _each(across)) ** 2) / 2)
-    kernels = kernels / kernels.sum((2, 3), keepdim=True)
+    kernels = (kernels / kernels.sum((2, 3), keepdim=True)).to(images)
     padded = pad(images, [radius] * 4, mode="replicate")
     return conv2d(padded.transpose(0, 1), kernels, groups=len(images)).transpose(0, 1)
 
