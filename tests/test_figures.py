@@ -1,14 +1,18 @@
 """The figures in these documents are those of the saved predictions, computed again."""
 
+import csv
 import functools
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mien.evaluate import Evaluation
 from mien.evaluate.evaluation import load
+from mien.evaluate.intervals import Figure
 from mien.evaluate.metrics import Metrics
 
 ROOT = Path(__file__).parents[1]
@@ -145,6 +149,47 @@ def test_a_mean_of_full_networks(head: str, row: str, column: int, names: str):
     accuracy = f"{100 * (mean.argmax(1) == members[0].truth).mean():.2f}"
     cells = next(cells for cells in table("docs/accuracy.md", head) if cells[0] == row)
     assert cells[column].replace("*", "").startswith(f"{accuracy} [")
+
+
+def test_networks_of_the_graphics_card():
+    rows = list(table("docs/accuracy.md", "| mirrored, % | seed 0 | seed 1"))[1:]
+    for kind, row in zip(("mien-m", "mien-s-wide"), rows, strict=True):
+        found = [kept_metrics(f"{kind}-h100-{seed}") for seed in range(3)]
+        assert row[0].startswith(f"`{kind}`")
+        accuracies = [Figure(**metrics["accuracy"]) for metrics in found]
+        assert row[1:4] == [accuracy.percent() for accuracy in accuracies]
+        values = [100 * accuracy.value for accuracy in accuracies]
+        assert row[4] == f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
+        assert row[5] == ", ".join(f"{metrics['loss']['value']:.3f}" for metrics in found)
+
+
+def test_what_cross_fitted_teachers_know():
+    with (ROOT / "results/folds/folds.csv").open(newline="") as file:
+        counts = list(csv.DictReader(file))
+    for name, *cells in list(table("docs/accuracy.md", "| five networks | of the four"))[1:]:
+        of = [c for c in counts if c["network"].startswith(name.split("`")[1] + "-fold")]
+        mean = next(c for c in counts if c["network"] == f"{name.split('`')[1]}, mean of the five")
+        assert len(of) == 5
+        wanted = [
+            proportion(of, "seen_right", "seen")[:4],
+            proportion(of, "left_out_right", "left_out"),
+            f"{100 * int(mean['public_right_mirrored']) / int(mean['public']):.2f}",
+        ]
+        assert [*cells[:2], cells[2].split()[0]] == wanted
+
+
+def proportion(rows: list[dict[str, str]], right: str, images: str) -> str:
+    """Per cent and Wald's interval, one digit."""
+    n = sum(int(row[images]) for row in rows)
+    p = sum(int(row[right]) for row in rows) / n
+    half = 1.96 * (p * (1 - p) / n) ** 0.5
+    return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * x for x in (p, p - half, p + half)))
+
+
+def kept_metrics(name: str) -> dict[str, Any]:
+    """The mirrored figures of a network whose predictions are not kept."""
+    found = json.loads((ROOT / "results" / name / "public-flip.json").read_text())
+    return dict(found["metrics"])
 
 
 def table(document: str, head: str) -> Iterator[list[str]]:
