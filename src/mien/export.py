@@ -106,6 +106,7 @@ class _Facts:
                 "epochs": self.recipe.training.all_epochs,
                 "data": self.data["name"],
                 "train": self.data["train"],
+                **({"fold": list(fold)} if (fold := self.recipe.data.fold) else {}),
                 "validation": self.data["validation"],
                 "votes": self.recipe.training.loss.votes,
                 "teachers": (teachers := self.data.get("teachers", [])),

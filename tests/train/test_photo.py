@@ -39,11 +39,22 @@ def test_each_flaw_changes_each_image_in_its_own_way_and_leaves_a_picture(flaw, 
 
 
 @pytest.mark.parametrize(("flaw", "low", "high"), FLAWS[:-1], ids=NAMES[:-1])
-def test_strengths_of_the_cpu_do_for_pictures_elsewhere(flaw, low, high):
-    # The meta device stands for a graphics card: it refuses to compute with tensors of the CPU.
+def test_strengths_of_the_cpu_do_for_pictures_elsewhere(flaw, low, high, monkeypatch):
+    # The meta device stands for a graphics card: it refuses to compute with tensors of the CPU,
+    # but in convolutions.
+    def conv2d(images, kernels, **options):
+        assert kernels.device == images.device
+        return torch.nn.functional.conv2d(images, kernels, **options)
+
+    monkeypatch.setattr("mien.train.photo.conv2d", conv2d)
     images = pictures().to("meta")
     out = flaw(images, torch.empty(8).uniform_(low, high))
     assert (out.device.type, out.shape, out.dtype) == ("meta", images.shape, images.dtype)
+
+
+def test_pictures_stay_where_they_are(monkeypatch):
+    monkeypatch.setattr("mien.train.photo.FLAWS", FLAWS[:-1])  # JPEG is computed on the CPU
+    assert Photo(0.5)(pictures().to("meta")).device.type == "meta"
 
 
 def test_each_flaw_falls_on_its_share_of_the_images_and_the_others_stay():

@@ -100,8 +100,10 @@ def _sources(told: dict[str, Any]) -> list[str]:
 
 def _split(told: dict[str, Any], role: str) -> str:
     split = told[role]
+    left_out = ", without part {} (from 0) of {}".format(*told["fold"]) if "fold" in told else ""
     return (
         f"{split['images']:,} of {split['split']} of {told['data']} (digest {split['digest'][:12]})"
+        + (left_out if role == "train" else "")
     )
 
 

@@ -41,10 +41,11 @@ def optimizer_of(model: nn.Module, chosen: Optimizer) -> torch.optim.Optimizer:
 
 
 class GroupedMuon(Muon):
-    """timm's Muon in its default form, all matrices of one shape at a time.
+    """timm's Muon with Nesterov's momentum, all matrices of one shape at a time.
 
-    Same steps, fewer operations: a graphics card spent most of its time waiting for them, 25 a
-    matrix (docs/decisions.md). The state is timm's, so either goes on where the other stopped.
+    Same steps, fewer operations: a graphics card spent most of its time waiting for them
+    (docs/decisions.md). The state is timm's, so either goes on where the other stopped. Of its
+    settings those that `optimizer_of` makes are heeded.
     """
 
     @torch.no_grad()

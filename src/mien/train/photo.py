@@ -17,7 +17,7 @@ from torch.nn.functional import conv2d, interpolate, pad
 class Photo(nn.Module):
     """(N, 1, S, S) float32 in 0-1 → the same: each of `FLAWS` on each image with `probability`.
 
-    What is drawn is drawn on the CPU: a graphics card need not be waited for to know it.
+    Which images, and how strongly, is drawn on the CPU: only JPEG waits for a graphics card.
     """
 
     def __init__(self, probability: float) -> None:
@@ -31,7 +31,7 @@ class Photo(nn.Module):
             rows = (torch.rand(len(images)) < self.probability).nonzero().flatten()
             strength = torch.empty(len(rows)).uniform_(low, high)
             if len(rows):
-                rows = rows.to(images.device)
+                rows = rows.to(images.device, non_blocking=True)
                 images[rows] = flaw(images[rows], strength).clamp(0, 1)
         return images
 
@@ -41,12 +41,12 @@ def uneven_light(images: Tensor, strength: Tensor) -> Tensor:
     x, y = _directions(strength)
     line = torch.linspace(-1, 1, images.shape[-1])
     ramp = (x * line + y * line[:, None]) / (x.abs() + y.abs())
-    return images * (1 + _each(strength) * ramp).to(images)
+    return images * (1 + _each(strength) * ramp).to(images, non_blocking=True)
 
 
 def gamma(images: Tensor, octaves: Tensor) -> Tensor:
     """Intensities to the power 2^octaves."""
-    return images ** _each(2**octaves).to(images)
+    return images ** _each(2**octaves).to(images, non_blocking=True)
 
 
 def defocus(images: Tensor, sigma: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ def few_pixels(images: Tensor, fraction: Tensor) -> Tensor:
 
 def noise(images: Tensor, deviation: Tensor) -> Tensor:
     """Gaussian noise of that standard deviation."""
-    return images + torch.randn_like(images) * _each(deviation).to(images)
+    return images + torch.randn_like(images) * _each(deviation).to(images, non_blocking=True)
 
 
 def jpeg(images: Tensor, quality: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ def _blur(images: Tensor, along: Tensor, across: Tensor) -> Tensor:
     x, y = _directions(along)
     u, v = x * line + y * line[:, None], y * line - x * line[:, None]
     kernels = torch.exp(-((u / _each(along)) ** 2 + (v / _each(across)) ** 2) / 2)
-    kernels = (kernels / kernels.sum((2, 3), keepdim=True)).to(images)
+    kernels = (kernels / kernels.sum((2, 3), keepdim=True)).to(images, non_blocking=True)
     padded = pad(images, [radius] * 4, mode="replicate")
     return conv2d(padded.transpose(0, 1), kernels, groups=len(images)).transpose(0, 1)
 

@@ -91,6 +91,7 @@ def _fit(
         answers = ask(teachers, training, data.labels, home() / "teachers")
         wanted = recipe.training.distil
         targets = distil(targets, answers, wanted.weight, wanted.temperature)
+        del teachers  # and their memory, of a graphics card perhaps
     batches = training_batches(
         training,
         preprocess,
@@ -157,7 +158,7 @@ def _same_teachers(out: Path, teachers: list[Teacher]) -> None:
         return
     begun = json.loads((out / "data.json").read_text()).get("teachers", [])
     if begun != _named(teachers):
-        raise RunError(f"{out} was begun with other teachers; put their bundles back")
+        raise RunError(f"{out} was begun with other teachers; put those back")
 
 
 def _named(teachers: list[Teacher]) -> list[dict[str, str]]:

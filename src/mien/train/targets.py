@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import track
 from torch.nn.functional import cross_entropy
 
-from mien.bundle import Bundle, Classifier, open_bundle, temper
+from mien.bundle import Bundle, Classifier, bundle_names, open_bundle, temper
 from mien.data import Split
 from mien.data.ferplus import join_votes
-from mien.errors import RecipeError
+from mien.errors import RecipeError, RunError
 from mien.files import replacing, sha256
 from mien.recipe import Recipe
 
@@ -57,8 +57,11 @@ class Trained:
     def __init__(self, run: Path) -> None:
         from mien.export import load_run
 
+        if not (run / "done.json").exists():
+            raise RunError(
+                f"teacher {run} is not trained to its end; continue it with mien train --resume"
+            )
         self.model, facts = load_run(run)
-        self.fold = facts.recipe.data.fold
         self.card = facts.card(self.model, sha256(run / "checkpoints" / "best.ckpt"))
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -76,10 +79,7 @@ Teacher = Bundle | Trained
 
 def open_teachers(names: Sequence[str], labels: tuple[str, ...]) -> list[Teacher]:
     """Bundles and runs to learn from; RecipeError if one reads other `labels` than the data's."""
-    teachers = [
-        Trained(Path(name)) if (Path(name) / "recipe.yaml").is_file() else open_bundle(name)
-        for name in names
-    ]
+    teachers = [Trained(Path(name)) if _is_run(name) else open_bundle(name) for name in names]
     for name, teacher in zip(names, teachers, strict=True):
         if set(teacher.card.labels) != set(labels):
             raise RecipeError(
@@ -87,6 +87,10 @@ def open_teachers(names: Sequence[str], labels: tuple[str, ...]) -> list[Teacher
                 f"{', '.join(labels)}; set training.distil.teachers to bundles of the data's labels"
             )
     return teachers
+
+
+def _is_run(name: str) -> bool:
+    return name not in bundle_names() and (Path(name) / "recipe.yaml").is_file()
 
 
 def distil(
@@ -105,8 +109,8 @@ def ask(
     teachers: Sequence[Teacher], split: Split, labels: tuple[str, ...], kept: Path
 ) -> NDArray[np.float64]:
     """(N, len(labels)) float64 in the order of `labels`: the mean of what the teachers say of each
-    image and of its mirror image. A teacher that left out a fold answers for that fold alone, so it
-    can't answer with what it has learnt by heart; RecipeError if nobody answers for an image.
+    image and of its mirror image. A teacher that left out a fold is asked about that fold alone, so
+    it can't answer with what it has learnt by heart; RecipeError if nobody answers for an image.
 
     They see the picture as it is, the student an augmented one. Each teacher is asked once: its
     answers to these images stay in the folder `kept`, for other seeds and other students.
@@ -114,29 +118,30 @@ def ask(
     answers, asked = np.zeros((len(split), len(labels))), np.zeros((len(split), 1))
     for teacher in teachers:
         card = teacher.card
-        told = f"{split.digest[:16]}-{card.digest[:16]}-{card.temperature:g}.npy"
+        rows = _asked_about(teacher, split)
+        part = split.take(rows) if len(rows) < len(split) else split
+        told = f"{part.digest[:16]}-{card.digest[:16]}-{card.temperature:g}.npy"
         if not (kept / told).exists():
             kept.mkdir(parents=True, exist_ok=True)
             with replacing(kept / told) as file:
-                np.save(file, _asked(teacher, split))
+                np.save(file, _asked(teacher, part))
         order = [card.labels.index(label) for label in labels]
-        counts = _answers_for(teacher, split)[:, None]
-        answers += np.load(kept / told)[:, order] * counts
-        asked += counts
+        answers[rows] += np.load(kept / told)[:, order]
+        asked[rows] += 1
     if not asked.all():
         raise RecipeError(
-            f"each teacher has seen {int((asked == 0).sum())} of the images, and answers for the "
-            "fold it left out; set training.distil.teachers to a run of every fold"
+            f"{int((asked == 0).sum())} of the images were seen by every teacher, so nobody "
+            "answers for them; set training.distil.teachers to a run of every fold"
         )
     return answers / asked
 
 
-def _answers_for(teacher: Teacher, split: Split) -> NDArray[np.bool_]:
-    """(N,) whether the teacher's answer to each image counts."""
-    if isinstance(teacher, Trained) and teacher.fold is not None:
-        left_out, number = teacher.fold
-        return np.asarray(folds(split, number) == left_out)
-    return np.ones(len(split), bool)
+def _asked_about(teacher: Teacher, split: Split) -> NDArray[np.int64]:
+    """Rows of the images that the teacher is asked about."""
+    if (fold := teacher.card.training.get("fold")) is None:
+        return np.arange(len(split))
+    left_out, number = fold
+    return np.flatnonzero(folds(split, number) == left_out)
 
 
 def folds(split: Split, number: int) -> NDArray[np.int64]:
