@@ -140,7 +140,14 @@ def test_a_network_in_a_row(document: str, head: str, columns: dict[int, str]):
         ("mirrored | that bundle", "accuracy, %", 2, "facenet mien-m face-mobilenet"),
         ("mirrored, %", "of three, with seed 0", 1, "facenet mien-m face-mobilenet"),
         ("mirrored, %", "of three, with seed 1", 1, "facenet-1 mien-m face-mobilenet"),
-        ("mirrored, %", "of four", 1, "facenet facenet-1 mien-m face-mobilenet"),
+        ("mirrored, %", "of three, with seed 2", 1, "facenet-2 mien-m face-mobilenet"),
+        ("mirrored, %", "seeds 0 and 1", 1, "facenet facenet-1 mien-m face-mobilenet"),
+        (
+            "mirrored, %",
+            "all three seeds",
+            1,
+            "facenet facenet-1 facenet-2 mien-m face-mobilenet",
+        ),
     ],
 )
 def test_a_mean_of_full_networks(head: str, row: str, column: int, names: str):
