@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from mien import export as exporting
+from mien import trained
 from mien.bundle import Classifier, bundle_names, open_bundle
 from mien.errors import BundleError, RunError
-from mien.export import export, load_run, proof_images
+from mien.export import export, proof_images
 from mien.labels import FER2013
 from mien.models import build, names
 from mien.recipe import Recipe
+from mien.trained import load_run
 
 OPTIONS = {"attention": {"widths": [8, 16], "blocks": 1, "hidden": 16}}
 
@@ -78,14 +79,14 @@ def test_half_the_bits_half_the_size_nearly_the_same_answer(tmp_path: Path):
 
 def test_without_parity_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run = untrained_run(tmp_path, "attention")
-    really = exporting._macs
+    really = trained.count_macs
 
     def disturb(model, preprocess):
         with torch.no_grad():
             model.head[-1].bias += 1.0 * torch.arange(7)
         return really(model, preprocess)
 
-    monkeypatch.setattr(exporting, "_macs", disturb)  # after the ONNX file, before the proof
+    monkeypatch.setattr(trained, "count_macs", disturb)  # after the ONNX file, before the proof
     with pytest.raises(BundleError, match="differs from torch by"):
         export(run, proof_images(None), tmp_path / "b")
     assert not (tmp_path / "b").exists()

@@ -10,8 +10,8 @@ import torch
 
 from mien.errors import InputError
 from mien.explain.network import COARSEST_PX, GradCAM, SpatialAttention, _last_fine
-from mien.export import load_run
 from mien.preprocess import Preprocess
+from mien.trained import load_run
 from tests.explain.conftest import TINY
 
 Make = Callable[[str], Path]

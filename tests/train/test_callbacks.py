@@ -10,10 +10,10 @@ from PIL import Image
 from torch.nn.functional import cross_entropy
 
 from mien.data import open_dataset
-from mien.export import load_run
 from mien.recipe import Recipe
 from mien.train.module import Fit
 from mien.train.run import run
+from mien.trained import load_run
 
 EPOCHS, STEPS = 4, 4
 State = dict[str, torch.Tensor]

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from mien.errors import InputError, RecipeError, RunError
-from mien.export import load_run
 from mien.recipe import Recipe
 from mien.report.history import read_history
 from mien.train.run import run
+from mien.trained import load_run
 from tests.train.runs import changed, history, interrupt, largest_difference, results, weights
 
 BEGINNING = [

@@ -192,7 +192,7 @@ def _network(run: Path) -> tuple[Any, Any]:
     """Torch's network of a run, and how it wants its pictures."""
     need_train()
     with busy("loading torch"):
-        from mien.export import load_run
+        from mien.trained import load_run
 
         network, facts = load_run(run)
     return network, facts.preprocess

@@ -21,7 +21,7 @@ class GradCAM:
 
     def __init__(self, run: Path) -> None:
         captum = need("captum.attr", extra="explain")
-        from mien.export import load_run
+        from mien.trained import load_run
 
         network, facts = load_run(run)
         self._preprocess = facts.preprocess
@@ -40,8 +40,8 @@ class SpatialAttention:
 
     def __init__(self, run: Path) -> None:
         installed("torch", extra="train")
-        from mien.export import load_run
         from mien.models.cbam import SpatialAttention as Gate
+        from mien.trained import load_run
 
         self._network, facts = load_run(run)
         self._preprocess = facts.preprocess

@@ -17,6 +17,7 @@ from mien.data.ferplus import join_votes
 from mien.errors import RecipeError, RunError
 from mien.files import replacing, sha256
 from mien.recipe import Recipe
+from mien.trained import load_run
 
 Targets = NDArray[np.float32]
 
@@ -55,8 +56,6 @@ class Trained:
     """
 
     def __init__(self, run: Path) -> None:
-        from mien.export import load_run
-
         if not (run / "done.json").exists():
             raise RunError(
                 f"teacher {run} is not trained to its end; continue it with mien train --resume"
