@@ -37,9 +37,10 @@ def test_the_card_says_what_the_bundle_is_and_how_it_was_measured(tmp_path: Path
         assert told in text, told
 
 
-def test_the_card_names_voters_and_teachers(tmp_path: Path):
+def test_the_card_names_voters_teachers_and_what_was_left_out(tmp_path: Path):
     bundle = brightness_bundle(tmp_path / "b")
     more = {"votes": 0.4, "teachers": [{"name": "big", "digest": "f" * 64}], "distil": 0.5}
+    more["fold"] = [2, 5]
     card = dataclasses.replace(bundle.card, training=TRAINED | more)
     taught = dataclasses.replace(bundle, card=card)
     text = write_model_card(taught, evaluate(taught, greys(), "public")).read_text()
@@ -47,6 +48,7 @@ def test_the_card_names_voters_and_teachers(tmp_path: Path):
         "learned from: the labels; what FER+'s voters say of them (0.4 of that target); "
         "the answers of big (sha256 ffffffffffff) (0.5 of the whole)\n"
     ) in text
+    assert text.count(", without part 2 (from 0) of 5") == 1
 
 
 def test_an_ensemble_tells_how_its_members_were_trained(tmp_path: Path):
