@@ -10,6 +10,8 @@ import pytest
 from mien.data import cache, folder, open_dataset
 from mien.data.records import Record
 from mien.errors import DataError
+from mien.labels import FER2013
+from tests.conftest import FER2013_FILES
 
 
 @pytest.fixture
@@ -81,27 +83,121 @@ def test_the_stored_digest_is_that_of_the_pixels(kaggle):
     assert split.take(np.arange(len(split))).digest == split.digest
 
 
+def stored(*pictures: np.ndarray, key: str) -> np.ndarray:
+    """What the cache keeps of them."""
+    records = [Record("train", "happy", str(n), pixels) for n, pixels in enumerate(pictures)]
+    return cache.store(key, "mine", records).split("train").images
+
+
+@pytest.mark.parametrize("side_px", [1, 48, 256])
+def test_square_pictures_of_one_size_are_kept_as_they_are(side_px):
+    pictures = np.random.default_rng(0).integers(0, 256, (2, side_px, side_px), np.uint8)
+    assert (stored(*pictures, key=f"square-{side_px}") == pictures).all()
+
+
 @pytest.mark.parametrize(
-    ("sizes", "side_px"), [((48, 48), 48), ((64, 64), 64), ((48, 64), 96), ((300, 300), 96)]
+    "shapes",
+    [((48, 48), (64, 64)), ((257, 257),), ((48, 64),), ((64, 48),), ((200, 96), (96, 96))],
+    ids=str,
 )
-def test_pictures_of_one_size_keep_it_and_others_share_one(tmp_path, picture, sizes, side_px):
-    (tmp_path / "cat").mkdir()
-    for seed, size in enumerate(sizes):
-        (tmp_path / "cat" / f"{seed}.png").write_bytes(picture(seed, size))
-    assert open_dataset(tmp_path).split("train").images.shape == (2, side_px, side_px)
+def test_other_pictures_are_brought_to_96_pixels(shapes):
+    """Dark above, bright below: what was above must stay above."""
+    pictures = [np.repeat([[30], [220]], [h // 2, h - h // 2], 0) for h, _ in shapes]
+    pictures = [
+        np.repeat(p, w, 1).astype(np.uint8) for p, (_, w) in zip(pictures, shapes, strict=True)
+    ]
+    images = stored(*pictures, key=f"other-{shapes}")
+    assert images.shape == (len(shapes), 96, 96)
+    assert (images[:, :46] == 30).all()
+    assert (images[:, 50:] == 220).all()
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "data.tar"])
+def test_splits_come_in_one_order_and_hold_what_the_reader_gave():
+    places = [("test", "sad"), ("private", "fear"), ("val", "sad"), ("train", "sad")]
+    places += [("public", "happy"), ("train", "fear")]
+    records = [
+        Record(split, label, f"n{n}", np.full((2, 2), n, np.uint8))
+        for n, (split, label) in enumerate(places)
+    ]
+    data = cache.store("order", "mine", iter(records))
+    for found in (data, cache.load("order", "mine")):
+        assert found.name == "mine"
+        assert found.labels == FER2013
+        told = {
+            name: (split.name, split.names.tolist(), split.labels.tolist())
+            for name, split in found.splits.items()
+        }
+        assert list(told.items()) == [
+            ("train", ("train", ["n3", "n5"], [5, 2])),
+            ("val", ("val", ["n2"], [5])),
+            ("public", ("public", ["n4"], [3])),
+            ("private", ("private", ["n1"], [2])),
+            ("test", ("test", ["n0"], [5])),
+        ]
+        assert found.split("train").images[:, 0, 0].tolist() == [3, 5]
+        assert found.split("train").labels.dtype == np.int64
+
+
+def test_a_name_of_the_data_is_that_of_its_folder_whatever_the_cache_was_called(kaggle):
+    assert open_dataset(kaggle).name == "kaggle"
+    assert cache.load(cache.key_of(kaggle), "another").name == "another"
+    assert open_dataset(str(kaggle)).name == "kaggle"
+
+
+def test_what_was_never_stored_is_not_there():
+    assert cache.load("never", "mine") is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "train/angry").rename(folder / "train/sad"),
+        lambda folder: (folder / "test/angry/PublicTest_4.png").unlink(),
+        lambda folder: rewrite(folder / "train/angry/Training_1.png", b"longer", later_ns=0),
+        lambda folder: rewrite(folder / "train/angry/Training_1.png", b"", later_ns=1_000_000),
+    ],
+    ids=["renamed", "removed", "another size", "another time"],
+)
+def test_the_key_of_a_folder_knows_names_sizes_and_times(kaggle, change):
+    before = cache.key_of(kaggle)
+    assert cache.key_of(kaggle) == before
+    (kaggle / ".hidden").write_text("litter")
+    assert cache.key_of(kaggle) == before
+    change(kaggle)
+    assert cache.key_of(kaggle) != before
+
+
+def rewrite(file: Path, more: bytes, later_ns: int) -> None:
+    old = file.stat()
+    file.write_bytes(file.read_bytes() + more)
+    os.utime(file, ns=(old.st_atime_ns, old.st_mtime_ns + later_ns))
+
+
+def test_a_copy_of_a_folder_elsewhere_has_its_key(kaggle, tmp_path):
+    shutil.copytree(kaggle, tmp_path / "elsewhere")  # with its times
+    assert cache.key_of(tmp_path / "elsewhere") == cache.key_of(kaggle)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "data.tar", "fer2013"])
 def test_a_file_of_another_kind_is_told(tmp_path, name):
     (tmp_path / name).write_text("x")
     with pytest.raises(DataError, match=r"is not a data set; expected a folder, a \.zip or a"):
         open_dataset(tmp_path / name)
 
 
-def test_a_damaged_cache_is_decoded_again(kaggle, decoded):
+@pytest.mark.parametrize("damaged", ["images.npy", "labels.npy", "names.npy", "splits.json"])
+def test_a_damaged_cache_is_decoded_again(kaggle, decoded, damaged):
     images = Path(open_dataset(kaggle).split("train").images.filename)
-    images.write_bytes(images.read_bytes()[:100])
-    assert len(open_dataset(kaggle).split("train")) == 3
+    file = images.parent / damaged
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100] if damaged == "images.npy" else whole[:20])
+    again = open_dataset(kaggle)
+    assert again.split("train").names.tolist() == sorted(
+        name for name in FER2013_FILES if name.startswith("train")
+    )
+    assert len(decoded) == 10
+    assert file.read_bytes() == whole
+    open_dataset(kaggle)
     assert len(decoded) == 10
 
 

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mien.data import Dataset, Split, class_weights, open_dataset
 from mien.errors import DataError, InputError, ShapeError
@@ -21,6 +23,8 @@ def dataset(**splits: Split) -> Dataset:
     [
         (np.zeros((2, 8, 8), np.float32), [0, 1], ["a", "b"], "uint8 images"),
         (np.zeros((2, 8), np.uint8), [0, 1], ["a", "b"], "uint8 images"),
+        (np.zeros((2, 8, 8, 1), np.uint8), [0, 1], ["a", "b"], r"got \(2, 8, 8, 1\)"),
+        (np.zeros((2, 8, 8), np.uint8), [0, 1, 2], ["a", "b", "c"], r"\(2\), got 3 and 3"),
         (np.zeros((2, 8, 8), np.uint8), [0], ["a", "b"], r"\(2\), got 1 and 2"),
         (np.zeros((2, 8, 8), np.uint8), [0, 1], ["a"], r"\(2\), got 2 and 1"),
     ],
@@ -39,19 +43,56 @@ def test_the_digest_tells_pixels_labels_and_order_apart_but_not_names():
     assert len({base.digest, *(s.digest for s in others)}) == 4
 
 
+def test_the_digest_tells_sizes_apart_but_not_how_arrays_lie_in_memory():
+    base = split("train", [0, 1, 2])
+    flat = Split("train", base.images.reshape(3, 4, 16), base.labels, base.names)
+    assert flat.digest != base.digest
+    turned = np.asfortranarray(base.images)
+    narrow = Split("train", turned, base.labels.astype(np.int32), base.names)
+    assert narrow.digest == base.digest
+
+
+@pytest.mark.parametrize("rows", [[], [2], [3, 0, 0]])
+def test_what_is_taken_comes_in_the_order_asked_for(rows):
+    base = split("train", [4, 5, 6, 4])
+    taken = base.take(np.array(rows, np.int64))
+    assert (taken.name, len(taken)) == ("train", len(rows))
+    assert taken.names.tolist() == [f"train/{row}" for row in rows]
+    assert taken.labels.tolist() == [[4, 5, 6, 4][row] for row in rows]
+    assert (taken.images == base.images[rows]).all()
+
+
+def test_counts_are_of_all_classes():
+    found = split("train", [4, 1, 4]).counts(7)
+    assert (found.tolist(), found.dtype) == ([0, 1, 0, 0, 2, 0, 0], np.int64)
+
+
 def test_test_joins_public_and_private_and_lone_parts():
     public, private = split("public", [0, 1]), split("private", [2], seed=1)
     joined = dataset(public=public, private=private).split("test")
     assert joined.labels.tolist() == [0, 1, 2]
     assert joined.names.tolist() == ["public/0", "public/1", "private/0"]
     assert (joined.images[2] == private.images[0]).all()
+    assert joined.name == "test"
     assert dataset(private=private).split("test").digest == private.digest
+    own = split("test", [3, 3, 3])
+    assert dataset(public=public, private=private, test=own).split("test") is own
+    assert dataset(public=public, private=private).split("private") is private
 
 
 @pytest.mark.parametrize("name", ["test", "public", "nonsense"])
 def test_a_missing_split_is_told_with_those_there(name):
     with pytest.raises(DataError, match=f"mine has no split '{name}'; it has: train"):
         dataset(train=split("train", [0])).split(name)
+
+
+def test_a_missing_split_is_told_what_test_would_join():
+    both = dataset(public=split("public", [0]), private=split("private", [0]))
+    message = r"it has: public, private; `test` joins public and private$"
+    with pytest.raises(DataError, match=message):
+        both.split("train")
+    with pytest.raises(DataError, match="it has: train$"):
+        dataset(train=split("train", [0])).split("test")
 
 
 @pytest.mark.parametrize(
@@ -66,17 +107,54 @@ def test_a_missing_split_is_told_with_those_there(name):
 def test_validation_is_chosen_but_never_by_itself_the_final_test(present, validation, expected):
     splits = {name: split(name, [0, 1]) for name in present}
     data = dataset(train=split("train", [0, 1] * 10), **splits)
-    assert data.for_training("train", validation, 0)[1].name == expected
+    training, found = data.for_training("train", validation, 0)
+    assert found.name == expected
+    assert training.name == "train"
+    if expected != "held-out":
+        assert training is data.splits["train"]
+        assert found is data.splits[expected]
 
 
-def test_a_held_out_tenth_is_stratified_disjoint_and_repeatable():
-    data = dataset(train=split("train", [0] * 100 + [1] * 20 + [2] * 3))
-    training, validation = data.for_training("train", "auto", 5)
-    assert validation.counts(7).tolist() == [10, 2, 1, 0, 0, 0, 0]
-    assert training.counts(7).tolist() == [90, 18, 2, 0, 0, 0, 0]
-    assert not set(training.names) & set(validation.names)
-    assert data.for_training("train", "auto", 5)[1].digest == validation.digest
-    assert data.for_training("train", "auto", 6)[1].digest != validation.digest
+def test_any_split_can_train():
+    data = dataset(
+        train=split("train", [0]), val=split("val", [1] * 9), public=split("public", [2])
+    )
+    training, validation = data.for_training("val", "auto", 0)
+    assert (training.name, validation.name) == ("val", "public")
+    with pytest.raises(DataError, match="no split 'private'"):
+        data.for_training("train", "private", 0)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(
+    st.lists(st.integers(0, 6), min_size=8, max_size=120).filter(
+        lambda labels: min(np.unique(labels, return_counts=True)[1]) > 1
+    ),
+    st.integers(0, 2**32),
+)
+def test_the_held_out_tenth_is_stratified_disjoint_and_in_order(labels, seed):
+    data = dataset(train=split("train", labels))
+    training, validation = data.for_training("train", "auto", seed)
+    for label in range(7):
+        number = labels.count(label)
+        held = max(1, number // 10) if number else 0
+        assert validation.counts(7)[label] == held
+        assert training.counts(7)[label] == number - held
+    places = [[int(name.partition("/")[2]) for name in s.names] for s in (training, validation)]
+    assert sorted(places[0] + places[1]) == list(range(len(labels)))
+    for place, part in zip(places, (training, validation), strict=True):
+        assert place == sorted(place)
+        assert part.labels.tolist() == [labels[i] for i in place]
+        assert (part.images == data.split("train").images[place]).all()
+    again = data.for_training("train", "auto", seed)[1]
+    assert again.names.tolist() == validation.names.tolist()
+
+
+def test_the_seed_draws_the_held_out_tenth_from_everywhere():
+    data = dataset(train=split("train", [0] * 100))
+    drawn = [data.for_training("train", "auto", seed)[1].names.tolist() for seed in range(40)]
+    assert len({tuple(names) for names in drawn}) == 40
+    assert len({name for names in drawn for name in names}) > 90
 
 
 def test_class_weights_are_scikit_learn_s_balanced():
@@ -86,8 +164,18 @@ def test_class_weights_are_scikit_learn_s_balanced():
     assert class_weights(np.bincount(labels)) == pytest.approx(expected)
 
 
-def test_a_class_without_images_weighs_nothing():
-    assert class_weights(np.array([2, 0, 2])).tolist() == [1, 0, 1]
+@pytest.mark.parametrize(
+    ("counts", "weights"),
+    [
+        ([2, 0, 2], [1, 0, 1]),
+        ([1, 0, 3], [2, 0, 2 / 3]),
+        ([5], [1]),
+        ([0, 7, 0], [0, 1, 0]),
+        ([1, 2, 5], [8 / 3, 4 / 3, 8 / 15]),
+    ],
+)
+def test_a_rare_class_weighs_more_and_one_without_images_nothing(counts, weights):
+    assert class_weights(np.array(counts)) == pytest.approx(weights)
 
 
 def test_a_missing_path_is_told(tmp_path):

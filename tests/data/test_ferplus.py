@@ -86,6 +86,17 @@ def test_the_official_table_joins_by_row(tmp_path, name, rows, expected):
         (BY_PATH, split("a/b/c.png"), "not one picture of train"),
         (OFFICIAL, split(*NAMES), r"joins by the row of fer2013\.csv, but .*'train/angry"),
         (OFFICIAL, split("row 9"), "ends at row 3, before row 9"),
+        (OFFICIAL, split("row 3", "row 4", name="private"), "ends at row 3, before row 4 of the"),
+        (OFFICIAL, split("line 1"), r"joins by the row of fer2013\.csv, but .*'line 1'"),
+        (OFFICIAL, split("row one"), r"joins by the row of fer2013\.csv, but .*'row one'"),
+        (OFFICIAL, split("row"), r"joins by the row of fer2013\.csv, but .*'row'"),
+        (OFFICIAL, split("row 0", "row 2"), r"has 'PublicTest' where the data has row 2 of train"),
+        (OFFICIAL, split("row 3", name="public"), "has 'PrivateTest' where the data has row 3"),
+        (OFFICIAL, split("row 2", name="private"), "has 'PublicTest' where the data has row 2"),
+        (OFFICIAL, split("row 0", name="test"), "has 'Training' where the data has row 0 of test"),
+        (OFFICIAL.replace("4,0,0,6", "4,0,x,6"), split("row 0"), "line 2: expected ten whole"),
+        (OFFICIAL.replace("10,0,0", "10,0,"), split("row 3", name="private"), "line 5: expected"),
+        (OFFICIAL, split("row 1"), r"not one picture of train \(such as 'row 1'\) is in"),
         (OFFICIAL, split("row 0", name="public"), "has 'Training' where the data has row 0"),
         (f"path,{HEADER}\na,1,2,x,0,0,0,0,0,0,0\n", split("a"), "line 2: expected ten whole"),
         (f"path,{HEADER}\na,1,2\n", split("a"), "line 2: expected ten whole"),
@@ -96,6 +107,39 @@ def test_a_table_that_does_not_fit_is_told(tmp_path, content, data, message):
     with pytest.raises(DataError, match=message) as caught:
         join_votes(data, tmp_path / "votes.csv")
     assert "votes.csv" in str(caught.value)
+
+
+def test_a_table_from_a_spreadsheet_is_read(tmp_path):
+    """A mark of UTF-8 at its start, spaces about names, other cases, and Windows' line ends."""
+    table = tmp_path / "votes.csv"
+    text = OFFICIAL.replace("Usage,Image name", "USAGE, Image Name ").replace(
+        "Training,", " training ,"
+    )
+    table.write_bytes(("\ufeff" + text.replace("\n", "\r\n")).encode())
+    assert join_votes(split("row 0"), table).tolist() == [votes(neutral=4, sad=6)]
+
+
+def test_paths_may_have_backslashes_and_the_last_row_of_a_picture_counts(tmp_path):
+    table = tmp_path / "votes.csv"
+    first, again = (
+        f"{NAMES[0]},{row(sad=3)}",
+        f" C:\\x\\train\\angry\\Training_1.png ,{row(fear=2)}",
+    )
+    table.write_text(f"path,{HEADER}\n{first}\n{again}\n,{row()}\n")
+    assert join_votes(split(*NAMES[:2]), table).tolist() == [votes(fear=2), DROPPED]
+
+
+def test_pictures_of_the_same_name_in_other_folders_are_others(tmp_path):
+    table = tmp_path / "votes.csv"
+    table.write_text(f"path,{HEADER}\ntrain/sad/1.png,{row(sad=3)}\ntest/sad/1.png,{row(fear=2)}\n")
+    data = split("test/sad/1.png", "train/sad/1.png", "train/fear/1.png")
+    assert join_votes(data, table).tolist() == [votes(fear=2), votes(sad=3), DROPPED]
+
+
+@pytest.mark.parametrize("content", [BY_PATH, OFFICIAL])
+def test_no_pictures_have_no_votes(tmp_path, content):
+    (tmp_path / "votes.csv").write_text(content)
+    assert join_votes(split(), tmp_path / "votes.csv").shape == (0, 10)
 
 
 def test_a_missing_table_is_told(tmp_path):

@@ -2,9 +2,12 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mien.data import open_dataset
+from mien.data.folder import read_folder, read_zip, record, wanted
 from mien.errors import DataError
 from mien.labels import FER2013
 
@@ -45,12 +48,84 @@ def test_kaggle_s_layout_opens_alike_in_every_form(kaggle, form):
         assert data.split(name).digest == same.split(name).digest
 
 
-@pytest.mark.parametrize("split", ["train", "Training", "valid", "Validation", "test"])
-def test_split_folders_have_several_spellings(tmp_path, picture, split):
-    (tmp_path / split / "cat").mkdir(parents=True)
-    (tmp_path / split / "cat" / "a.jpg").write_bytes(picture(format="JPEG"))
-    names = {"Training": "train", "valid": "val", "Validation": "val"}
-    assert list(open_dataset(tmp_path).splits) == [names.get(split, split)]
+@pytest.mark.parametrize(
+    ("name", "split", "label"),
+    [
+        ("train/sad/a.png", "train", "sad"),
+        ("Training/sad/a.png", "train", "sad"),
+        ("val/sad/a.png", "val", "sad"),
+        ("valid/sad/a.png", "val", "sad"),
+        ("Validation/sad/a.png", "val", "sad"),
+        ("test/sad/a.png", "test", "sad"),
+        ("public/sad/a.png", "public", "sad"),
+        ("PublicTest/sad/a.png", "public", "sad"),
+        ("private/sad/a.png", "private", "sad"),
+        ("PrivateTest/sad/a.png", "private", "sad"),
+        ("test/sad/PublicTest_1.png", "public", "sad"),
+        ("test/sad/PrivateTest_1.png", "private", "sad"),
+        ("test/sad/Training_1.png", "test", "sad"),
+        ("train/sad/PublicTest_1.png", "train", "sad"),
+        ("val/sad/PrivateTest_1.png", "val", "sad"),
+        ("my data/fer/test/Anger/a.png", "test", "angry"),
+        ("train/test/a.png", "train", "test"),
+        ("sad/a.png", "train", "sad"),
+        ("my data/Happiness/PublicTest_1.png", "train", "happy"),
+        ("train/bored/a.png", "train", "bored"),
+    ],
+)
+def test_a_path_tells_split_and_label(picture, name, split, label):
+    found = record(name, picture(), "mine")
+    assert (found.split, found.label, found.name) == (split, label, name)
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "BMP", "WEBP"])
+def test_pixels_are_those_of_the_file(tmp_path, form, format):
+    """Compared with Pillow, grey as ITU-R 601 has it."""
+    rng = np.random.default_rng(1)
+    colours = np.repeat(np.repeat(rng.integers(0, 256, (4, 6, 3), np.uint8), 8, 0), 8, 1)
+    file = tmp_path / "data" / "train" / "sad" / f"a.{format.lower()}"
+    file.parent.mkdir(parents=True)
+    Image.fromarray(colours).save(file)
+    root = tmp_path / "data"
+    read = read_folder(root) if form == "folder" else read_zip(zipped(root, tmp_path / "a.zip"))
+    [found] = read
+    expected = np.asarray(Image.open(file).convert("L"), np.int64)
+    assert (found.pixels.shape, found.pixels.dtype) == ((32, 48), np.uint8)
+    assert np.abs(found.pixels - expected).mean() < 1
+    assert (found.split, found.label, found.name) == ("train", "sad", f"train/sad/{file.name}")
+
+
+def test_pictures_come_in_the_order_of_their_paths(tmp_path, picture):
+    names = ["train/sad/b.png", "test/sad/a.png", "train/fear/c.png", "train/sad/a.png"]
+    for name in names:
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_bytes(picture())
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in names:
+            archive.write(tmp_path / "data" / name, name)
+    for found in (read_folder(tmp_path / "data"), read_zip(tmp_path / "a.zip")):
+        assert [r.name for r in found] == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.png", True),
+        ("train/sad/a.png", True),
+        ("a/", False),
+        ("train/", False),
+        (".git/a.png", False),
+        ("train/.a.png", False),
+        ("Thumbs.db", False),
+        ("train/DESKTOP.INI", False),
+        ("__MACOSX/a.png", False),
+        ("my__macosx/a.png", True),
+        ("a.b/c.png", True),
+    ],
+)
+def test_which_files_are_wanted(name, expected):
+    assert wanted(name) == expected
 
 
 @pytest.mark.parametrize("top", ["", "my pictures/"])
@@ -98,6 +173,18 @@ DAMAGES = {
     "truncated picture": (truncate, r"train/angry/Training_1\.png is truncated"),
     "no class folder": (put("train/a.png", b"x"), r"train/a\.png has no class folder; expected"),
     "folder too deep": (put("train/a/b/c.png", b"x"), r"train/a/b/c\.png has no class folder"),
+    "no folder at all": (
+        put("a.png", b"x"),
+        r": a\.png has no class folder; expected train/<class",
+    ),
+    "unknown public label": (
+        put("train/bored/PublicTest_9.png", b"x"),
+        r"train/bored/PublicTest_9\.png: unknown label 'bored'; expected angry, disgust",
+    ),
+    "unknown private label": (
+        put("test/bored/PrivateTest_9.png", b"x"),
+        r"test/bored/PrivateTest_9\.png: unknown label 'bored'; expected angry, disgust",
+    ),
     "unknown label": (
         put("train/bored/Training_9.png", b"x"),
         r"train/bored/Training_9\.png: unknown label 'bored'; expected angry, disgust",

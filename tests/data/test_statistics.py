@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -7,9 +9,9 @@ from mien.data.statistics import describe
 
 
 def split(name: str, tones: list[int], labels: list[int]) -> Split:
-    """One 2 x 2 image per tone, its last pixel black."""
-    images = np.repeat(np.array(tones, np.uint8), 4).reshape(-1, 2, 2)
-    images[:, 1, 1] = 0
+    """One image of 2 x 3 per tone, its last pixel black."""
+    images = np.repeat(np.array(tones, np.uint8), 6).reshape(-1, 2, 3)
+    images[:, 1, 2] = 0
     names = np.array([f"{name}/{number}.png" for number in range(len(tones))])
     return Split(name, images, np.array(labels, np.int64), names)
 
@@ -18,7 +20,7 @@ def split(name: str, tones: list[int], labels: list[int]) -> Split:
 def small() -> Dataset:
     train = split("train", [10, 10, 20, 30, 30, 40], [0, 0, 0, 0, 1, 1])
     private = split("private", [10, 50, 0], [0, 1, 1])
-    return Dataset("small", ("no", "yes", "maybe"), {"train": train, "private": private})
+    return Dataset("small", ("no", "yes", "maybe"), {"private": private, "train": train})
 
 
 def test_counts_weights_and_imbalance(small: Dataset) -> None:
@@ -31,6 +33,7 @@ def test_counts_weights_and_imbalance(small: Dataset) -> None:
     assert s.weights == pytest.approx([6 / 8, 6 / 4, 0])
     assert s.imbalance == {"train": 2.0, "private": 2.0}
     assert s.images == 9
+    assert s.size_px == (2, 3)
 
 
 def test_intensities_are_those_of_the_pixels(small: Dataset) -> None:
@@ -40,9 +43,87 @@ def test_intensities_are_those_of_the_pixels(small: Dataset) -> None:
         assert s.mean[name] == pytest.approx(pixels.mean())
         assert s.std[name] == pytest.approx(pixels.std())
         assert s.histograms[name].sum() == part.images.size
-    assert s.histograms["train"][0, [0, 10, 20, 30]].tolist() == [4, 6, 3, 3]
-    assert s.mean_faces[:, 0, 0] == pytest.approx([17.5, 35, 0])
+    assert s.histograms["train"].shape == (3, 256)
+    counted = [{level: int(n) for level, n in enumerate(row) if n} for row in s.histograms["train"]]
+    assert counted == [{0: 4, 10: 10, 20: 5, 30: 5}, {0: 2, 30: 5, 40: 5}, {}]
+    assert s.mean_faces == pytest.approx(
+        np.array([[[17.5] * 3, [17.5] * 2 + [0]], [[35] * 3, [35] * 2 + [0]], [[0] * 3] * 2])
+    )
     assert s.blank == {"train": 0, "private": 1}
+
+
+def test_many_images_are_counted_in_pieces(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = describe(small)
+    for images in (1, 2, 3, 4):
+        monkeypatch.setattr("mien.data.statistics._CHUNK", images)
+        pieces = describe(small)
+        assert pieces.blank == whole.blank
+        for name in small.splits:
+            assert (pieces.histograms[name] == whole.histograms[name]).all()
+
+
+def test_what_is_told_as_json(small: Dataset) -> None:
+    alone = {"images": 0, "share": 0.0, "groups": 0, "conflicting": 0}
+    twins = {"images": 4, "share": 4 / 6, "groups": 2, "conflicting": 1}
+    told = json.loads(json.dumps(describe(small).to_json()))
+    for part in told["splits"].values():
+        assert (part.pop("intensity_mean"), part.pop("intensity_std")) > (0, 0)
+    assert told == {
+        "name": "small",
+        "labels": ["no", "yes", "maybe"],
+        "images": 9,
+        "height_px": 2,
+        "width_px": 3,
+        "splits": {
+            "private": {
+                "images": 3,
+                "counts": {"no": 1, "yes": 2, "maybe": 0},
+                "imbalance": 2.0,
+                "blank_images": 1,
+                "duplicates": alone,
+            },
+            "train": {
+                "images": 6,
+                "counts": {"no": 4, "yes": 2, "maybe": 0},
+                "imbalance": 2.0,
+                "blank_images": 0,
+                "duplicates": twins,
+            },
+        },
+        "class_weights": {"split": "train", "weights": {"no": 0.75, "yes": 1.5, "maybe": 0.0}},
+        "duplicates": {"images": 5, "share": 5 / 9, "groups": 2, "conflicting": 1},
+        "overlaps": [
+            {"split": "private", "other": "train", "images": 1, "share": 1 / 3},
+            {"split": "train", "other": "private", "images": 2, "share": 1 / 3},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("tones", "labels", "expected"),
+    [
+        ([1, 2, 3], [0, 1, 2], (0, 0, 0)),
+        ([1, 1, 1], [0, 0, 0], (3, 1, 0)),
+        ([1, 1, 1], [0, 1, 2], (3, 1, 1)),
+        ([1, 2, 1, 2], [0, 1, 1, 1], (4, 2, 1)),
+        ([1, 2, 1, 2, 3], [0, 1, 1, 0, 0], (4, 2, 2)),
+    ],
+)
+def test_twins_and_those_that_differ_in_their_label(
+    tones: list[int], labels: list[int], expected: tuple[int, int, int]
+) -> None:
+    data = Dataset("twins", ("a", "b", "c"), {"train": split("train", tones, labels)})
+    found = describe(data).duplicates
+    assert (found.images, found.groups, found.conflicting) == expected
+    assert found.share == pytest.approx(expected[0] / len(tones))
+
+
+@pytest.mark.parametrize(
+    ("labels", "imbalance"), [([0, 0, 0, 2], 3), ([1, 1], 1), ([0, 0, 0, 1, 1], 1.5)]
+)
+def test_imbalance_leaves_empty_classes_out(labels: list[int], imbalance: float) -> None:
+    part = split("val", list(range(len(labels))), labels)
+    assert describe(Dataset("d", ("a", "b", "c"), {"val": part})).imbalance == {"val": imbalance}
 
 
 def test_finds_twins_their_conflicts_and_leaks(small: Dataset) -> None:
@@ -52,10 +133,6 @@ def test_finds_twins_their_conflicts_and_leaks(small: Dataset) -> None:
     assert train.share == pytest.approx(4 / 6)
     assert s.duplicates_within["private"].images == 0
     assert (s.duplicates.images, s.duplicates.groups, s.duplicates.conflicting) == (5, 2, 1)
-    assert [(o.split, o.other, o.images) for o in s.overlaps] == [
-        ("train", "private", 2),
-        ("private", "train", 1),
-    ]
 
 
 def test_a_single_split_without_train() -> None:

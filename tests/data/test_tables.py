@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mien.data import open_dataset
+from mien.data.tables import read_table
 from mien.errors import DataError
 
 FACES = np.random.default_rng(0).integers(0, 256, (6, 48, 48), np.uint8)
@@ -63,9 +64,81 @@ def test_kaggle_s_pair_opens_with_or_without_labelled_tests(tmp_path, test_csv, 
     assert data.split("train").labels.tolist() == [0, 4]
 
 
-def test_labels_may_be_words(tmp_path):
-    (tmp_path / "a.csv").write_text(f"emotion,pixels\nHappiness,{TEXTS[0]}\nsad,{TEXTS[1]}\n")
-    assert open_dataset(tmp_path / "a.csv").split("train").labels.tolist() == [3, 5]
+@pytest.mark.parametrize(
+    ("emotion", "label"),
+    [
+        ("0", "angry"),
+        ("1", "disgust"),
+        ("2", "fear"),
+        ("3", "happy"),
+        ("4", "sad"),
+        ("5", "surprise"),
+        ("6", "neutral"),
+        (" 6 ", "neutral"),
+        ("06", "neutral"),
+        ("Happiness", "happy"),
+        ("sad", "sad"),
+    ],
+)
+def test_labels_are_numbers_in_fer2013_s_order_or_words(tmp_path, emotion, label):
+    (tmp_path / "a.csv").write_text(f"emotion,pixels\n{emotion},{TEXTS[0]}\n")
+    assert [r.label for r in read_table(tmp_path / "a.csv")] == [label]
+
+
+@pytest.mark.parametrize(
+    ("usage", "split"),
+    [
+        ("Training", "train"),
+        ("PublicTest", "public"),
+        ("PrivateTest", "private"),
+        (" publictest ", "public"),
+        ("", "val"),
+        ("  ", "val"),
+    ],
+)
+def test_usage_tells_the_split_and_where_it_is_empty_the_default_does(tmp_path, usage, split):
+    (tmp_path / "a.csv").write_text(f"emotion,pixels,Usage\n0,{TEXTS[0]},{usage}\n")
+    assert [r.split for r in read_table(tmp_path / "a.csv", "val")] == [split]
+
+
+def test_rows_without_a_label_are_passed_over_but_counted(tmp_path):
+    rows = [f",{TEXTS[0]}", f"3,{TEXTS[1]}", f"  ,{TEXTS[2]}", f"4,{TEXTS[3]}"]
+    (tmp_path / "a.csv").write_text("\n".join(["emotion,pixels", *rows]))
+    found = list(read_table(tmp_path / "a.csv"))
+    assert [(r.split, r.label, r.name) for r in found] == [
+        ("train", "happy", "row 1"),
+        ("train", "sad", "row 3"),
+    ]
+    assert (found[1].pixels == FACES[3]).all()
+    assert found[1].pixels.dtype == np.uint8
+
+
+def test_pixels_may_be_black_and_white(tmp_path):
+    (tmp_path / "a.CSV").write_text("emotion,pixels\n0," + "0 255 " * 1152)
+    images = open_dataset(tmp_path / "a.CSV").split("train").images
+    assert (images == np.tile(np.array([0, 255], np.uint8), 1152).reshape(1, 48, 48)).all()
+
+
+@pytest.mark.parametrize(
+    ("there", "read"),
+    [
+        (("fer2013.csv", "icml_face_data.csv", "train.csv", "test.csv"), "fer2013.csv"),
+        (("icml_face_data.csv", "train.csv", "train/sad/a.png"), "icml_face_data.csv"),
+        (("train.csv", "train/sad/a.png"), "train.csv"),
+    ],
+)
+def test_of_several_tables_in_a_folder_one_is_read(tmp_path, there, read):
+    """Each holds a picture of its own label."""
+    for number, name in enumerate(("fer2013.csv", "icml_face_data.csv", "train.csv", "test.csv")):
+        if name in there:
+            (tmp_path / name).write_text(f"emotion,pixels\n{number},{TEXTS[number]}\n")
+    if "train/sad/a.png" in there:
+        (tmp_path / "train" / "sad").mkdir(parents=True)
+        (tmp_path / "train" / "sad" / "a.png").write_bytes(b"no picture")
+    label = {"fer2013.csv": 0, "icml_face_data.csv": 1, "train.csv": 2}[read]
+    data = open_dataset(tmp_path)
+    assert data.split("train").labels.tolist() == [label]
+    assert list(data.splits) == ["train"]
 
 
 @pytest.mark.parametrize(
@@ -80,6 +153,10 @@ def test_labels_may_be_words(tmp_path):
         (f"emotion,pixels\n0,{TEXTS[0]}\n1,{TEXTS[0]} 7\n", "line 3: .* got 2305"),
         ("emotion,pixels\n0," + "256 " * 2304, "line 2: expected pixels from 0 to 255"),
         ("emotion,pixels\n0," + "-1 " * 2304, "line 2: expected pixels from 0 to 255"),
+        ("emotion,pixels\n0,256" + " 1" * 2303, "line 2: expected pixels from 0 to 255"),
+        ("emotion,pixels\n0,-1" + " 255" * 2303, "line 2: expected pixels from 0 to 255"),
+        ("emotion,pixels\n0," + "1 " * 2303, "line 2: expected 2304 pixels .* got 2303"),
+        ("emotion,pixels\n0," + "1.5 " * 2304, "line 2: pixels are not all whole numbers"),
         ("emotion,pixels\n0," + "x " * 2304, "line 2: pixels are not all whole numbers"),
         ("emotion,pixels\n0," + "9" * 40 + " 1" * 2303, "line 2: (pixels are|expected pixels)"),
         (f"emotion,pixels\n7,{TEXTS[0]}\n", "line 2: unknown label '7'; expected one of angry"),
