@@ -91,7 +91,7 @@ def test_a_missing_split_is_told_what_test_would_join():
     message = r"it has: public, private; `test` joins public and private$"
     with pytest.raises(DataError, match=message):
         both.split("train")
-    with pytest.raises(DataError, match="it has: train$"):
+    with pytest.raises(DataError, match=r"it has: train$"):
         dataset(train=split("train", [0])).split("test")
 
 
