@@ -1,0 +1,304 @@
+"""The step that Lightning repeats, without Lightning: what goes in, what is counted, the rate."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from mien.preprocess import Preprocess
+from mien.recipe import Recipe
+from mien.train.module import Fit
+
+GREY = Preprocess(16, (0.5,), (0.25,), 16)
+COLOUR = Preprocess(16, (0.1, 0.2, 0.3), (1.0, 2.0, 4.0), 16)
+EVERYTHING = {
+    "rotation_deg": 40,
+    "zoom": (0.5, 0.8),
+    "flip": True,
+    "brightness": (0.3, 0.5),
+    "erase": 1,
+    "photo": 1,
+}
+
+
+@pytest.fixture
+def fit(tiny_recipe, monkeypatch):
+    """`fit(epoch, preprocess=..., weights=..., augment=..., training=...)`, in training mode."""
+
+    def make(epoch=0, preprocess=GREY, weights=None, steps=4, seed=3, augment=(), training=()):
+        raw = tiny_recipe.model_dump() | {"seed": seed}
+        raw["augment"] |= dict(augment)
+        raw["training"] |= dict(training)
+        monkeypatch.setattr(Fit, "current_epoch", epoch)
+        made = Fit(Recipe.model_validate(raw), Answers(), preprocess, weights, steps)
+        return made.train()
+
+    return make
+
+
+class Answers(nn.Module):
+    """Answers with what it is given, (N, C) logits in place of images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.scale
+
+
+def batch(n: int = 6, side: int = 16) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (n, side, side), dtype=torch.uint8, generator=generator)
+    labels = torch.arange(n) % 7
+    return [images, labels, labels]
+
+
+def test_randomness_depends_on_the_seed_and_the_epoch_alone(fit):
+    def drawn(seed: int, epoch: int) -> tuple[float, ...]:
+        fit(epoch, seed=seed).on_train_epoch_start()
+        return tuple(torch.rand(4).tolist())
+
+    keys = [(seed, epoch) for seed in range(3) for epoch in range(4)]
+    first = {key: drawn(*key) for key in keys}
+    torch.rand(7)  # whatever was drawn before
+    assert {key: drawn(*key) for key in reversed(keys)} == first
+    assert len(set(first.values())) == len(keys)
+
+
+def test_augmentation_differs_from_epoch_to_epoch(fit):
+    shown = []
+    for epoch in (0, 1, 0):
+        some = fit(epoch, augment=EVERYTHING)
+        some.on_train_epoch_start()
+        shown.append(some.on_after_batch_transfer(batch(), 0)[0])
+    assert torch.equal(shown[0], shown[2])
+    assert not torch.equal(shown[0], shown[1])
+
+
+@pytest.mark.parametrize("preprocess", [GREY, COLOUR])
+def test_images_are_standardised_as_for_recognition(fit, preprocess):
+    images, targets, labels = batch()
+    values, told, kept = fit(preprocess=preprocess).on_after_batch_transfer(batch(), 0)
+    expected = preprocess.standardise(images.numpy())
+    assert torch.allclose(values, torch.from_numpy(expected), atol=1e-6)
+    assert values.dtype == torch.float32
+    assert values.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(told, targets)
+    assert torch.equal(kept, labels)
+
+
+def test_validation_sees_pictures_as_they_are_and_full_size(fit):
+    """Nothing is augmented, mixed or shrunk, whatever the recipe does to training images."""
+    training = {"progressive": {"from_px": 8, "until": 1}, "mix": {"mixup": 1}, "epochs": 4}
+    trained = fit(0, augment=EVERYTHING, training=training)
+    images, labels, _ = batch()
+    targets = torch.eye(7)[labels]
+    shown = [images, targets, labels]
+    assert trained.on_after_batch_transfer(shown, 0)[0].shape == (6, 1, 8, 8)
+    values, told, kept = trained.eval().on_after_batch_transfer(shown, 0)
+    assert torch.allclose(values, torch.from_numpy(GREY.standardise(images.numpy())), atol=1e-6)
+    assert torch.equal(told, targets)
+    assert torch.equal(kept, labels)
+
+
+@pytest.mark.parametrize(("epoch", "side"), [(0, 24), (1, 24), (2, 32), (3, 40), (5, 40)])
+def test_training_pictures_grow_as_pillow_would_resize_them(fit, epoch, side):
+    preprocess = Preprocess(40, (0.0,), (1.0,), 40)
+    training = {"epochs": 6, "progressive": {"from_px": 24, "until": 0.5}}
+    images = batch(2, 40)
+    values = fit(epoch, preprocess, training=training).on_after_batch_transfer(images, 0)[0]
+    assert values.shape == (2, 1, side, side)
+    for value, image in zip(values[:, 0], images[0], strict=True):
+        picture = Image.fromarray(image.float().numpy() / 255)
+        expected = np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR))
+        assert value.numpy() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("flip", [True, False])
+@pytest.mark.parametrize(("epoch", "changed"), [(0, True), (2, True), (3, False), (4, False)])
+def test_the_last_epochs_mirror_at_the_most(fit, epoch, changed, flip):
+    augment = {**EVERYTHING, "flip": flip, "until": 0.6}
+    torch.manual_seed(1)
+    some = fit(epoch, augment=augment, training={"epochs": 5})
+    values = some.on_after_batch_transfer(batch(16), 0)[0]
+    plain = torch.from_numpy(GREY.standardise(batch(16)[0].numpy()))
+    same = torch.isclose(values, plain, atol=1e-6).flatten(1).all(1)
+    mirrored = torch.isclose(values, plain.flip(3), atol=1e-6).flatten(1).all(1)
+    if changed:
+        assert not (same | mirrored).any()
+    else:
+        assert (same | mirrored).all()
+        assert 2 < int(mirrored.sum()) < 14 if flip else not mirrored.any()
+
+
+def test_of_two_mixed_pictures_the_one_of_the_larger_share_gives_the_label(fit):
+    torch.manual_seed(0)
+    images, labels, _ = batch(7)
+    targets = torch.eye(7)[labels]
+    mixed = fit(training={"mix": {"mixup": 1.0}})
+    for _ in range(5):
+        values, told, kept = mixed.on_after_batch_transfer([images, targets, labels], 0)
+        share = float(told.max(1).values[0])
+        assert torch.equal(kept, told.argmax(1))
+        assert torch.equal(kept, labels if share == told[0, 0] else labels.roll(1))
+        plain = torch.from_numpy(GREY.standardise(images.numpy()))
+        own = told[0, 0]
+        expected = own * plain + (1 - own) * plain.roll(1, 0)
+        assert torch.allclose(values, expected, atol=1e-4)
+
+
+LOGITS = torch.tensor([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0], [2.0, 0.0, 0.0]])
+LABELS = torch.tensor([0, 1, 0, 2])
+
+
+@pytest.fixture
+def logged(monkeypatch):
+    """What is logged: name → (value, how)."""
+    found: dict[str, tuple[float, dict]] = {}
+    monkeypatch.setattr(
+        Fit, "log", lambda _, name, value, **how: found.update({name: (value.item(), how)})
+    )
+    return found
+
+
+PER_EPOCH = {"on_step": False, "on_epoch": True, "batch_size": 4}
+RIGHT, WRONG = -np.log(np.e**2 / (np.e**2 + 2)), -np.log(1 / (np.e**2 + 2))
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        (None, (2 * RIGHT + 2 * WRONG) / 4),
+        ((1.0, 3.0, 5.0), (RIGHT + 3 * RIGHT + WRONG + 5 * WRONG) / 10),
+    ],
+)
+def test_a_training_step_weighs_each_class_and_counts_what_is_right(fit, logged, weights, expected):
+    tensor = None if weights is None else torch.tensor(weights)
+    some = fit(weights=tensor)
+    loss = some.training_step([LOGITS, LABELS, LABELS], 0)
+    assert loss.item() == pytest.approx(expected)
+    loss.backward()
+    assert some.model.scale.grad is not None
+    assert logged == {
+        "train_loss": (pytest.approx(expected), PER_EPOCH),
+        "train_accuracy": (0.5, PER_EPOCH),
+    }
+
+
+def test_validation_loss_is_the_plain_cross_entropy_whatever_is_trained_for(fit, logged):
+    loss = {"class_weights": "balanced", "focal": 2, "label_smoothing": 0.3}
+    some = fit(weights=torch.tensor([9.0, 1.0, 1.0]), training={"loss": loss})
+    some.validation_step([LOGITS.bfloat16(), LABELS, LABELS], 0)
+    assert logged == {
+        "val_loss": (pytest.approx((RIGHT + WRONG) / 2), PER_EPOCH),
+        "val_accuracy": (0.5, PER_EPOCH),
+    }
+
+
+def test_training_minimises_what_the_recipe_asks_for(fit, logged):
+    smoothed = fit(training={"loss": {"label_smoothing": 0.3}})
+    answers = 0.7 * torch.eye(3)[LABELS] + 0.1
+    expected = -(answers * LOGITS.log_softmax(1)).sum(1).mean()
+    loss = smoothed.training_step([LOGITS, LABELS, LABELS], 0)
+    assert loss.item() == pytest.approx(float(expected))
+
+
+def rates(some: Fit, steps: int) -> list[float]:
+    """The learning rate of each step."""
+    made = some.configure_optimizers()
+    assert made["lr_scheduler"]["interval"] == "step"
+    found = []
+    for _ in range(steps):
+        found.append(made["optimizer"].param_groups[0]["lr"])
+        made["optimizer"].step()
+        made["lr_scheduler"]["scheduler"].step()
+    return found
+
+
+COSINE = [0.9619398, 0.6913417, 0.3086583, 0.0380602]  # (1 + cos(pi x)) / 2 at 1/8, 3/8, 5/8, 7/8
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ({"name": "constant"}, [1.0] * 8),
+        ({"name": "cosine", "warmup_epochs": 1}, [0.125, 0.375, 0.625, 0.875, *COSINE]),
+        ({"name": "exponential", "hold_epochs": 1, "rate": np.log(2)}, [1.0] * 4 + [0.5] * 4),
+    ],
+    ids=lambda value: value.get("name") if isinstance(value, dict) else None,
+)
+def test_the_rate_of_a_step_is_that_of_its_middle(fit, schedule, expected):
+    """Two epochs of four steps; the last one has not yet come to nothing."""
+    training = {"epochs": 2, "schedule": schedule, "optimizer": {"lr": 3.0}}
+    found = rates(fit(steps=4, training=training), 8)
+    assert found == pytest.approx([3 * value for value in expected], rel=1e-5)
+
+
+def test_the_rate_is_never_quite_nothing(fit):
+    training = {"epochs": 2, "schedule": {"name": "cosine"}, "optimizer": {"lr": 3.0}}
+    assert rates(fit(steps=1, training=training), 5)[-1] == pytest.approx(3e-8)
+
+
+def plateau(fit, losses: list[float], **schedule: float) -> list[float]:
+    """The rate after each epoch of such a validation loss."""
+    some = fit(training={"schedule": {"name": "plateau", **schedule}, "optimizer": {"lr": 1.0}})
+    optimizer = some.configure_optimizers()
+    return [after(some, optimizer, loss) for loss in losses]
+
+
+def after(some: Fit, optimizer: torch.optim.Optimizer, loss: float) -> float:
+    with pytest.MonkeyPatch.context() as patch:
+        metrics = {"val_loss": torch.tensor(loss), "train_loss": torch.tensor(0.0)}
+        patch.setattr(Fit, "trainer", SimpleNamespace(callback_metrics=metrics))
+        some.on_train_epoch_end()
+    return optimizer.param_groups[0]["lr"]
+
+
+@pytest.mark.parametrize(
+    ("patience", "losses", "expected"),
+    [
+        (1, [1, 1], [1, 0.5]),
+        (1, [1, 2, 1, 0.9, 1], [1, 0.5, 0.25, 0.25, 0.125]),
+        (2, [1, 1, 1], [1, 1, 0.5]),
+        (2, [1, 1, 0.9, 1, 0.95], [1, 1, 1, 1, 0.5]),
+        (2, [1, 1, 1, 1, 1], [1, 1, 0.5, 0.5, 0.25]),
+        (3, [1, 2, 1.5, 1.2, 1.1], [1, 1, 1, 0.5, 0.5]),
+        (2, [1, 0.9999, 0.9999, 0.9998, 0.9998], [1, 1, 1, 1, 1]),
+        (3, [5, 4, 3, 2, 1], [1, 1, 1, 1, 1]),
+    ],
+)
+def test_plateau_acts_after_as_many_epochs_without_a_fall_as_keras(fit, patience, losses, expected):
+    assert plateau(fit, losses, patience=patience, factor=0.5) == expected
+
+
+def test_plateau_s_factor_is_the_recipe_s(fit):
+    assert plateau(fit, [1, 1, 1], patience=1, factor=0.1) == pytest.approx([1, 0.1, 0.01])
+
+
+def test_plateau_goes_on_counting_from_a_checkpoint(fit):
+    schedule = {"name": "plateau", "patience": 2, "factor": 0.5}
+    training = {"schedule": schedule, "optimizer": {"lr": 1.0}}
+    first, second = fit(training=training), fit(training=training)
+    optimizer = first.configure_optimizers()
+    assert [after(first, optimizer, loss) for loss in (1.0, 2.0)] == [1, 1]
+    checkpoint: dict = {}
+    first.on_save_checkpoint(checkpoint)
+    second.on_load_checkpoint(checkpoint)
+    assert after(second, second.configure_optimizers(), 1.5) == 0.5
+
+
+def test_other_schedules_leave_nothing_in_a_checkpoint(fit):
+    some, checkpoint = fit(), {}
+    some.configure_optimizers()
+    some.on_train_epoch_end()
+    some.on_save_checkpoint(checkpoint)
+    some.on_load_checkpoint(checkpoint)
+    assert checkpoint == {}
+
+
+def test_class_weights_do_not_travel_in_checkpoints(fit):
+    assert list(fit(weights=torch.ones(7)).state_dict()) == ["model.scale"]
