@@ -38,8 +38,9 @@ def test_settings_are_the_reports(name: str, lr: float, epochs: int, schedule: s
 
 @pytest.mark.parametrize("name", ["report/resnet50", "report/attention", "report/mobilenetv2"])
 def test_a_batch_of_each_runs(name: str, drawn: Path, tmp_path: Path):
-    """ImageNet's weights cannot be had here: a file of the same shape stands in for them."""
-    changes = ["training.epochs=1", "data.limit=32"]
+    """ImageNet's weights cannot be had here: a file of the same shape stands in for them. A small
+    batch of small pictures, for speed."""
+    changes = ["training.epochs=1", "training.batch=4", "data.limit=4", "input.size_px=96"]
     if name in TIMM:
         state = timm.create_model(TIMM[name], pretrained=False).state_dict()
         torch.save(state, tmp_path / "weights.pth")
