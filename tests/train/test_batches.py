@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mien.data.dataset import Split
 from mien.preprocess import Preprocess
-from mien.train.batches import ordered_batches, training_batches
+from mien.train.batches import InOrder, Shuffled, ordered_batches, training_batches
 
 PREPROCESS = Preprocess(12, (0.5,), (0.5,), source_px=8)
 
@@ -51,6 +53,54 @@ def test_the_order_depends_on_seed_and_epoch_alone():
 
     assert epoch(0, 3) == epoch(0, 3)
     assert len({tuple(epoch(*key)) for key in [(0, 0), (0, 1), (1, 0), (1, 1)]}) == 4
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.integers(1, 200), st.integers(1, 60), st.integers(0, 2**31), st.integers(0, 99))
+def test_every_batch_of_an_epoch_is_full_and_no_image_comes_twice(size, batch, seed, number):
+    sampler = Shuffled(size, batch, seed)
+    sampler.set_epoch(number)
+    batches = [rows.tolist() for rows in sampler]
+    assert len(batches) == len(sampler) == max(1, size // batch)
+    assert {len(rows) for rows in batches} == {min(batch, size)}
+    shown = sum(batches, [])
+    assert len(set(shown)) == len(shown)
+    assert set(shown) <= set(range(size))
+    assert [rows.tolist() for rows in sampler] == batches
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.integers(0, 200), st.integers(1, 60))
+def test_batches_in_order_are_full_but_for_the_last(size, batch):
+    sampler = InOrder(size, batch)
+    batches = [rows.tolist() for rows in sampler]
+    assert sum(batches, []) == list(range(size))
+    assert len(batches) == len(sampler)
+    assert {len(rows) for rows in batches[:-1]} <= {batch}
+
+
+def test_a_sampler_begins_with_its_first_epoch():
+    begun, chosen = Shuffled(20, 5, 7), Shuffled(20, 5, 7)
+    chosen.set_epoch(0)
+    assert [rows.tolist() for rows in begun] == [rows.tolist() for rows in chosen]
+
+
+def test_loaders_take_no_number_from_the_randomness_that_augments():
+    """A resumed run starts other loaders than an unbroken one."""
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    for batches in (
+        training_batches(split(8), PREPROCESS, 4, 0),
+        ordered_batches(split(8), PREPROCESS),
+    ):
+        list(batches)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_ordered_batches_hold_256_images_unless_asked():
+    assert len(ordered_batches(split(256), PREPROCESS)) == 1
+    assert len(ordered_batches(split(257), PREPROCESS)) == 2
 
 
 @pytest.mark.parametrize("size", [1, 9, 10, 11])

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
@@ -31,6 +33,30 @@ def test_the_focal_loss_is_that_of_its_paper():
     of_the_label = logits().softmax(1)[torch.arange(6), LABELS]
     expected = -((1 - of_the_label) ** 2 * of_the_label.log()).mean()
     assert loss_of(logits(), LABELS, Loss(focal=2)).item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_classes_are_weighed_and_labels_smoothed_in_the_focal_loss_too(weights, smoothing):
+    """Summed image by image; weighed labels are averaged by their weights, as in torch."""
+    total, by = 0.0, 0.0
+    for row, label in zip(logits().softmax(1).tolist(), LABELS.tolist(), strict=True):
+        by += 1 if weights is None else float(weights[label])
+        for c, p in enumerate(row):
+            target = (1 - smoothing) * (c == label) + smoothing / 3
+            weight = 1 if weights is None else float(weights[c])
+            total -= weight * target * (1 - p) ** 2 * math.log(p)
+    wanted = Loss(focal=2, label_smoothing=smoothing)
+    assert loss_of(logits(), LABELS, wanted, weights).item() == pytest.approx(total / by)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_probabilities_are_averaged_by_the_number_of_images(weights):
+    shares = votes()
+    p = logits().softmax(1)
+    parts = shares * (1 - p) ** 0.5 * p.log() * (1 if weights is None else weights)
+    found = loss_of(logits(), shares, Loss(focal=0.5), weights)
+    assert found.item() == pytest.approx(-parts.sum().item() / 6)
 
 
 def test_what_is_already_right_weighs_less_the_more_focus():

@@ -35,6 +35,39 @@ def test_depthwise_convolutions_leave_bf16_and_nothing_else_changes(name: str):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in changed.parameters())
 
 
-def test_a_recipe_that_names_a_precision_gets_it():
-    assert in_bf16("bf16")
-    assert not in_bf16("fp32")
+@pytest.mark.parametrize("there", [True, False])
+def test_a_recipe_that_names_a_precision_gets_it(there, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: there)
+    assert in_bf16("bf16") is True
+    assert in_bf16("fp32") is False
+
+
+@pytest.mark.parametrize(
+    ("cuda", "avx512", "amx", "expected"),
+    [
+        (None, False, False, False),
+        (None, True, False, True),
+        (None, False, True, True),
+        (False, True, True, False),
+        (True, False, False, True),
+    ],
+)
+def test_auto_asks_the_device_for_native_bf16(cuda, avx512, amx, expected, monkeypatch):
+    """`cuda`: None without a card, else whether the card computes it without emulation."""
+
+    def supported(including_emulation: bool = True) -> bool:
+        return True if including_emulation else bool(cuda)
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda is not None)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    assert in_bf16("auto") is expected
+
+
+def test_a_torch_that_cannot_tell_is_taken_for_one_without(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.delattr(torch.cpu, name, raising=False)
+    assert in_bf16("auto") is False

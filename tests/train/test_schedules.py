@@ -1,6 +1,8 @@
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mien.recipe import Schedule
 from mien.train.schedules import factor_of
@@ -34,6 +36,36 @@ DROP = math.exp(-0.1)
 )
 def test_the_factor_after_some_epochs_of_twenty(schedule, done, expected):
     assert factor_of(Schedule(**schedule), 20)(done) == pytest.approx(expected, abs=1e-9)
+
+
+EPOCHS = st.integers(1, 200)
+DONE = st.floats(0, 250)
+LAWS = settings(max_examples=50, deadline=None, derandomize=True)
+
+
+@LAWS
+@given(EPOCHS, st.floats(0, 50), DONE)
+def test_cosine_stays_between_nothing_and_all_and_is_even_about_its_middle(epochs, warmup, done):
+    factor = factor_of(Schedule(name="cosine", warmup_epochs=warmup), epochs)
+    assert 0 <= factor(done) <= 1
+    if warmup < epochs - 0.01:
+        before, after = (warmup + epochs) / 2 - done, (warmup + epochs) / 2 + done
+        if before > warmup:
+            assert factor(before) + factor(after) == pytest.approx(1)
+
+
+@LAWS
+@given(EPOCHS, st.integers(0, 30), st.floats(0.01, 2), DONE)
+def test_exponential_falls_by_its_rate_with_each_epoch_after_those_it_holds(
+    epochs, hold, rate, done
+):
+    factor = factor_of(Schedule(name="exponential", hold_epochs=hold, rate=rate), epochs)
+    assert 0 <= factor(done) <= 1
+    assert factor(math.floor(done)) == factor(done)
+    if done < hold:
+        assert factor(done) == 1
+    else:
+        assert factor(done + 1) == pytest.approx(factor(done) * math.exp(-rate))
 
 
 @pytest.mark.parametrize("warmup", [0, 1, 2.5])
