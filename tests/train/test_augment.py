@@ -110,6 +110,84 @@ def test_shift_stays_in_its_range():
         assert 5 < moved <= 10.5
 
 
+def bars(n: int = 64, side: int = 49) -> torch.Tensor:
+    """An upright bar through the middle, long enough to tell its angle."""
+    images = torch.zeros(n, 1, side, side)
+    images[..., side // 4 : 3 * side // 4 + 1, side // 2 - 1 : side // 2 + 2] = 1
+    return images
+
+
+def slopes(images: torch.Tensor, *, rows: bool = True) -> torch.Tensor:
+    """How far the bar moves sideways with each row down."""
+    side = images.shape[-1]
+    place = torch.arange(float(side)) - side // 2
+    y, x = torch.meshgrid(place, place, indexing="ij")
+    return (images[:, 0] * x * y).sum((1, 2)) / (images[:, 0] * y * y).sum((1, 2))
+
+
+def test_rotation_stays_in_its_range_and_goes_both_ways():
+    degrees = torch.rad2deg(slopes(augmented(bars(), rotation_deg=20)).atan())
+    assert 17 < degrees.max() < 21
+    assert -21 < degrees.min() < -17
+    assert slopes(augmented(bars(), shift=0.01)).abs().max() < 0.02
+
+
+def test_shear_leans_to_both_sides_within_its_range():
+    out = augmented(bars(), shear_deg=20)
+    degrees = torch.rad2deg(slopes(out).atan())
+    assert 17 < degrees.max() < 22
+    assert -22 < degrees.min() < -17
+    # Rows stay where they are: the bar is no shorter, as it would be when turned.
+    tall = (out.amax(3) > 0.5).sum((1, 2))
+    assert (tall - 25).abs().max() <= 1
+
+
+@pytest.mark.parametrize(("name", "expected"), [("zoom", (0.5, 0.8)), ("shift", 0.3)])
+def test_each_change_is_made_where_it_alone_is_asked_for(name, expected):
+    assert not torch.equal(augmented(noise(), **{name: expected}), noise())
+
+
+def test_zooms_of_both_axes_fill_their_range():
+    images = torch.zeros(200, 1, 48, 48)
+    images[..., 12:36, 12:36] = 1
+    for axes in ("both", "each"):
+        out = augmented(images, zoom=(0.5, 1.5), zoom_axes=axes) > 0.5
+        for axis in (2, 3):
+            sides = out.any(axis).sum((1, 2)) / 24
+            assert 0.45 < sides.min() < 0.6
+            assert 1.4 < sides.max() < 1.55
+
+
+def test_brightness_and_contrast_fill_their_ranges_and_are_drawn_apart():
+    images = torch.full((400, 1, 4, 4), 0.3)
+    images[..., :2] = 0.5
+    out = augmented(images, brightness=(0.5, 1.5), contrast=(0.2, 0.8))
+    gain = out.mean((1, 2, 3)) / 0.4
+    spread = (out[:, 0, 0, 0] - out[:, 0, 0, 3]) / 0.2 / gain
+    for values, low, high in ((gain, 0.5, 1.5), (spread, 0.2, 0.8)):
+        assert low <= values.min() + 1e-5 < low + 0.02
+        assert high - 0.02 < values.max() - 1e-5 <= high
+        assert values.mean().item() == pytest.approx((low + high) / 2, abs=0.05)
+    assert abs(torch.corrcoef(torch.stack([gain, spread]))[0, 1]) < 0.15
+
+
+@pytest.mark.parametrize(
+    ("ranges", "bright", "dark"),
+    [
+        ({"brightness": (2, 2)}, 1.0, 0.8),
+        ({"contrast": (3, 3)}, 1.0, 0.15),
+        ({"contrast": (9, 9)}, 1.0, 0.0),
+        ({"contrast": (3, 3), "brightness": (0.5, 0.5)}, 0.825, 0.075),
+    ],
+)
+def test_light_stays_between_black_and_white(ranges, bright, dark):
+    """About a mean of 0.525: contrast first, then brightness, and then the limits."""
+    images = torch.full((1, 1, 4, 4), 0.4)
+    images[..., 0] = 0.9
+    out = augmented(images, **ranges)[0, 0, 0]
+    assert out.tolist() == pytest.approx([bright, dark, dark, dark], abs=1e-6)
+
+
 @pytest.mark.parametrize("factor", [0.5, 1.0, 1.5])
 def test_brightness_multiplies_intensities(factor):
     images = noise() / 2
@@ -124,11 +202,17 @@ def test_contrast_keeps_the_mean():
     assert torch.allclose(out.std((1, 2, 3)), images.std((1, 2, 3)) / 2, atol=1e-5)
 
 
-def test_erasing_blanks_a_part_of_some_images():
-    images = noise(200)
-    changed = (augmented(images, erase=0.5) != images).float().mean((1, 2, 3))
-    assert 60 < int((changed > 0).sum()) < 140
-    assert changed.max() < 0.3
+def test_erasing_blanks_a_rectangle_of_grey_in_its_share_of_the_images():
+    images = torch.rand(400, 1, 64, 64)
+    out = augmented(images, erase=0.3)
+    changed = out != images
+    assert (out[changed] == 0.5).all()
+    part = changed.float().mean((1, 2, 3))
+    assert (part > 0).float().mean().item() == pytest.approx(0.3, abs=0.07)
+    assert 0.01 < part[part > 0].min() < 0.04
+    assert 0.18 < part.max() < 0.27
+    high, wide = changed.any(3).sum((1, 2)), changed.any(2).sum((1, 2))
+    assert torch.equal(changed.sum((1, 2, 3)), high * wide)
 
 
 def mixed(seed: int = 0, **mix: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -63,7 +63,7 @@ def test_every_batch_of_an_epoch_is_full_and_no_image_comes_twice(size, batch, s
     batches = [rows.tolist() for rows in sampler]
     assert len(batches) == len(sampler) == max(1, size // batch)
     assert {len(rows) for rows in batches} == {min(batch, size)}
-    shown = sum(batches, [])
+    shown = [row for rows in batches for row in rows]
     assert len(set(shown)) == len(shown)
     assert set(shown) <= set(range(size))
     assert [rows.tolist() for rows in sampler] == batches
@@ -74,7 +74,7 @@ def test_every_batch_of_an_epoch_is_full_and_no_image_comes_twice(size, batch, s
 def test_batches_in_order_are_full_but_for_the_last(size, batch):
     sampler = InOrder(size, batch)
     batches = [rows.tolist() for rows in sampler]
-    assert sum(batches, []) == list(range(size))
+    assert [row for rows in batches for row in rows] == list(range(size))
     assert len(batches) == len(sampler)
     assert {len(rows) for rows in batches[:-1]} <= {batch}
 

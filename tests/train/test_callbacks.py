@@ -1,16 +1,22 @@
-"""Averaged weights: what they are, and that they are what is validated, kept and exported."""
+"""Averaged weights: what they are, and that they are what is validated, kept and exported; the
+history and the progress bar."""
 
 import csv
+import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 from torch.nn.functional import cross_entropy
 
 from mien.data import open_dataset
 from mien.recipe import Recipe
+from mien.train import callbacks
+from mien.train.callbacks import Bar, Best, History, averaging
 from mien.train.module import Fit
 from mien.train.run import run
 from mien.trained import load_run
@@ -156,3 +162,107 @@ def test_before_its_start_swa_keeps_the_weights_themselves(drawn, tiny_recipe, t
 def test_the_first_epoch_that_swa_averages(tiny_recipe, start, epochs, first):
     averaging = averaged(tiny_recipe, name="swa", start=start).training.averaging
     assert averaging.first(epochs) == first
+
+
+def test_without_averaging_nothing_is_averaged(tiny_recipe):
+    assert averaging(tiny_recipe.training) == []
+
+
+@pytest.mark.parametrize(
+    ("decay", "steps", "kept_share"),
+    [(0.5, 0, 0.1), (0.998, 0, 0.1), (0.998, 8, 0.5), (0.4, 8, 0.4), (0.9, 10**6, 0.9)],
+)
+def test_the_moving_average_keeps_more_of_itself_with_each_step(
+    tiny_recipe, decay, steps, kept_share
+):
+    [moving] = averaging(averaged(tiny_recipe, name="ema", decay=decay).training)
+    averages, currents = [torch.tensor([2.0]), torch.zeros(1)], [torch.zeros(1), torch.ones(1)]
+    update = moving._kwargs["multi_avg_fn"]
+    update(averages, currents, steps)
+    assert [a.item() for a in averages] == pytest.approx([2 * kept_share, 1 - kept_share])
+    counts = [torch.tensor(3)]
+    update(counts, [torch.tensor(9)], steps)
+    assert counts[0].item() == 9
+
+
+def ended(lr: float = 0.1, **metrics: float) -> SimpleNamespace:
+    """A trainer at the end of an epoch."""
+    return SimpleNamespace(
+        callback_metrics={name: torch.tensor(value) for name, value in metrics.items()},
+        optimizers=[SimpleNamespace(param_groups=[{"lr": lr}, {"lr": 9.0}])],
+        current_epoch=1,
+        max_epochs=3,
+        num_training_batches=4,
+    )
+
+
+def measured(accuracy: float, loss: float) -> dict[str, float]:
+    return {"train_loss": 1.5, "train_accuracy": 0.25, "val_loss": loss, "val_accuracy": accuracy}
+
+
+def test_the_history_is_written_with_each_epoch_to_six_digits(tmp_path, monkeypatch):
+    clock = iter([10.0, 12.3456, 20.0, 20.5])
+    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(clock))
+    kept_rows = History(tmp_path / "history.csv")
+    kept_rows.on_train_epoch_start()
+    kept_rows.on_train_epoch_end(ended(0.12345678, other=7.0, **measured(0.5, 1234567.8)))
+    lines = (tmp_path / "history.csv").read_text().splitlines()
+    assert lines == [
+        "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds",
+        "1,0.123457,1.5,0.25,1.23457e+06,0.5,2.35",
+    ]
+    again = History(tmp_path / "history.csv")
+    again.load_state_dict(kept_rows.state_dict())
+    again.on_train_epoch_start()
+    again.on_train_epoch_end(ended(0.05, **measured(0.75, 2.0)))
+    assert (tmp_path / "history.csv").read_text().splitlines() == [
+        *lines,
+        "2,0.05,1.5,0.25,2,0.75,0.5",
+    ]
+    assert len(kept_rows.rows) == 1
+    later = History(tmp_path / "later.csv")
+    later.follow(tmp_path / "history.csv")
+    assert later.rows == again.rows
+
+
+@pytest.mark.parametrize(
+    ("epochs", "best"),
+    [
+        ([(0.5, 1.0)], 0),
+        ([(0.5, 1.0), (0.6, 2.0), (0.4, 0.1)], 1),
+        ([(0.5, 1.0), (0.5, 0.9), (0.5, 1.1)], 1),
+        ([(0.5, 1.0), (0.5, 1.0)], 0),
+    ],
+)
+def test_the_best_epoch_is_the_most_accurate_of_equals_the_one_of_least_loss(
+    tmp_path, epochs, best
+):
+    kept_rows = History(tmp_path / "history.csv")
+    checkpoint = Best(tmp_path, kept_rows)
+    saved = []
+    for accuracy, loss in epochs:
+        kept_rows.on_train_epoch_end(ended(**measured(accuracy, loss)))
+        saved.append(checkpoint.check_monitor_top_k())
+    assert kept_rows.best == best
+    assert max(n for n, save in enumerate(saved) if save) == best
+
+
+def test_the_bar_tells_epoch_loss_and_accuracy():
+    said = io.StringIO()
+    bar = Bar(Console(file=said, width=200))
+    bar.teardown()  # before there is one
+    bar.on_train_start(ended())
+    [task] = bar._progress.tasks
+    assert (task.completed, task.total) == (4, 12)
+    bar.on_train_batch_end(ended(), None, {"loss": torch.tensor(0.51239)}, None, 0)
+    assert (task.completed, task.fields["epoch"]) == (5, "2/3")
+    assert task.fields["words"] == "loss 0.512  starting"
+    bar.on_train_epoch_end(ended(**measured(0.61239, 1.25)))
+    bar.on_train_batch_end(ended(), None, {"loss": torch.tensor(0.5)}, None, 0)
+    assert task.fields["words"] == "loss 0.500  validation accuracy 0.6124"
+    bar.teardown()
+    assert bar._progress.finished or not bar._progress.live.is_started
+    assert (
+        "epoch   2/3  train loss 1.5000 accuracy 0.2500  validation loss 1.2500 accuracy 0.6124"
+        in said.getvalue()
+    )

@@ -1,9 +1,23 @@
+import io
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mien.recipe import Augment
 from mien.train.augment import Augmentation
-from mien.train.photo import FLAWS, Photo, defocus, few_pixels, jpeg, noise, shake, uneven_light
+from mien.train.photo import (
+    FLAWS,
+    Photo,
+    defocus,
+    few_pixels,
+    gamma,
+    jpeg,
+    noise,
+    shake,
+    uneven_light,
+)
 
 NAMES = [flaw.__name__ for flaw, _, _ in FLAWS]
 
@@ -84,25 +98,16 @@ def test_blur_takes_detail_keeps_the_mean_and_does_not_darken_the_border(blur):
     assert torch.allclose(blur(white, torch.full((8,), 0.04)), white, atol=1e-5)
 
 
-def test_shake_blurs_in_one_direction():
-    dot = torch.zeros(32, 1, 49, 49)
-    dot[..., 24, 24] = 1
-    torch.manual_seed(0)
-    out = shake(dot, torch.full((32,), 0.05))[:, 0]
-    place = torch.arange(49.0) - 24
-    y, x = torch.meshgrid(place, place, indexing="ij")
-    spread = torch.stack(
-        [torch.stack([(out * a * b).sum((1, 2)) for b in (x, y)], 1) for a in (x, y)], 1
-    )
-    short, long = torch.linalg.eigvalsh(spread).unbind(1)
-    assert (long > 4 * short).all()
-
-
 def test_few_pixels_leave_no_more_detail_than_they_can_hold():
     fine = torch.rand(4, 1, 48, 48, generator=torch.Generator().manual_seed(0))
     out = few_pixels(fine, torch.full((4,), 1 / 3))
     known = torch.nn.functional.interpolate(fine, 16, mode="area")
     assert torch.allclose(torch.nn.functional.interpolate(known, 48, mode="bilinear"), out)
+    each = few_pixels(fine, torch.tensor([1 / 3, 0.51, 1, 2 / 3]))
+    assert torch.allclose(each[0], out[0])
+    assert torch.allclose(each[2], fine[2])
+    half = torch.nn.functional.interpolate(fine[1:2], 24, mode="area")  # 24.48 pixels
+    assert torch.allclose(torch.nn.functional.interpolate(half, 48, mode="bilinear")[0], each[1])
 
 
 def test_noise_has_the_deviation_asked_for():
@@ -119,6 +124,94 @@ def test_uneven_light_is_a_ramp_of_the_strength_asked_for():
     assert torch.allclose(out.amax((1, 2, 3)), torch.full((64,), 0.7), atol=1e-5)
     brighter_right = (out[..., -1].mean((1, 2)) > out[..., 0].mean((1, 2))).float().mean()
     assert 0.2 < float(brighter_right) < 0.8
+
+
+@pytest.mark.parametrize(("octaves", "grey"), [(1.0, 0.0625), (0.0, 0.25), (-1.0, 0.5)])
+def test_gamma_is_in_octaves(octaves, grey):
+    out = gamma(torch.full((2, 1, 8, 8), 0.25), torch.tensor([octaves, 0.0]))
+    assert out[0].unique().tolist() == pytest.approx([grey])
+    assert out[1].unique().tolist() == pytest.approx([0.25])
+
+
+def spreads(images: torch.Tensor) -> torch.Tensor:
+    """(N, 2): standard deviations, the short and the long one, of spots of light, in sides."""
+    side = images.shape[-1]
+    place = (torch.arange(float(side)) - side // 2) / side
+    y, x = torch.meshgrid(place, place, indexing="ij")
+    found = [torch.stack([(images[:, 0] * a * b).sum((1, 2)) for b in (x, y)], 1) for a in (x, y)]
+    return torch.linalg.eigvalsh(torch.stack(found, 1)).sqrt()
+
+
+@pytest.mark.parametrize("side", [49, 97])
+def test_blurs_are_as_wide_as_asked_whatever_the_size(side):
+    torch.manual_seed(0)
+    spot = torch.zeros(8, 1, side, side)
+    spot[..., side // 2, side // 2] = 1
+    sigma = torch.tensor([0.03, 0.06] * 4)
+    for row, (short, long) in zip(sigma, spreads(defocus(spot, sigma)), strict=True):
+        assert short.item() == pytest.approx(row.item(), rel=0.08)
+        assert long.item() == pytest.approx(row.item(), rel=0.08)
+
+
+def test_shake_is_as_long_as_asked_and_an_eighth_as_wide():
+    torch.manual_seed(0)
+    spot = torch.zeros(8, 1, 193, 193)
+    spot[..., 96, 96] = 1
+    sigma = torch.tensor([0.03, 0.06] * 4)
+    for row, (short, long) in zip(sigma, spreads(shake(spot, sigma)), strict=True):
+        assert long.item() == pytest.approx(row.item(), rel=0.08)
+        assert short.item() == pytest.approx(row.item() / 8, rel=0.15)
+
+
+def test_uneven_light_and_shake_come_from_every_side():
+    torch.manual_seed(0)
+    lit = uneven_light(torch.full((400, 1, 16, 16), 0.5), torch.full((400,), 0.5))[:, 0]
+    right = lit[:, :, -1].mean(1) > lit[:, :, 0].mean(1)
+    below = lit[:, -1].mean(1) > lit[:, 0].mean(1)
+    for quarter in (right & below, right & ~below, ~right & below, ~right & ~below):
+        assert quarter.float().mean().item() == pytest.approx(0.25, abs=0.08)
+
+
+@pytest.mark.parametrize("quality", [15, 40, 60])
+def test_jpeg_is_that_of_pillow_at_its_quality(quality):
+    images = pictures(2)
+    out = jpeg(images, torch.full((2,), quality + 0.3))
+    for image, found in zip(images[:, 0], out[:, 0], strict=True):
+        file = io.BytesIO()
+        pixels = (image * 255).round().byte().numpy()
+        Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+        expected = np.asarray(Image.open(file), np.float32) / 255
+        assert np.abs(found.numpy() - expected).mean() < 0.004
+
+
+CHANGES = {
+    uneven_light: (0.039, 0.118),
+    gamma: (0.139, 0.149),
+    defocus: (0.0048, 0.043),
+    shake: (0.0067, 0.044),
+    few_pixels: (0.045, 0.022),
+    noise: (0.008, 0.048),
+    jpeg: (0.027, 0.011),
+}
+"""Mean change of intensity at the lowest and the highest strength."""
+
+
+@pytest.mark.parametrize(("flaw", "low", "high"), FLAWS, ids=NAMES)
+def test_flaws_are_seen_and_faces_still_read(flaw, low, high):
+    images = pictures(16)
+    for strength, change in zip((low, high), CHANGES[flaw], strict=True):
+        torch.manual_seed(0)
+        out = flaw(images, torch.full((16,), strength))
+        assert (out - images).abs().mean().item() == pytest.approx(change, rel=0.15)
+
+
+def test_flaws_come_in_the_order_of_light_lens_sensor_and_file():
+    assert NAMES == ["uneven_light", "gamma", "defocus", "shake", "few_pixels", "noise", "jpeg"]
+
+
+def test_where_no_flaw_falls_nothing_changes():
+    torch.manual_seed(0)
+    assert torch.equal(Photo(0)(pictures()), pictures())
 
 
 def test_jpeg_of_lower_quality_is_further_from_the_picture():

@@ -1,6 +1,7 @@
 """Runs that are killed, interrupted, moved or out of disk go on as if nothing had been."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -112,7 +113,14 @@ def test_plateau_survives_an_interruption(drawn, tiny_recipe, tmp_path, monkeypa
             run(recipe, drawn, tmp_path / "broken")
     run(recipe, drawn, tmp_path / "broken", resume=True)
     assert results(tmp_path / "broken") == results(unbroken)
-    assert len({row["lr"] for row in results(unbroken)}) > 1
+    rates = [float(row["lr"]) for row in results(unbroken)]
+    losses = [float(row["val_loss"]) for row in results(unbroken)]
+    expected, least = [1.5], math.inf
+    for loss in losses[:-1]:  # with a patience of 1 each epoch without a fall halves the rate
+        expected.append(expected[-1] * (1 if loss < least else 0.5))
+        least = min(least, loss)
+    assert rates == pytest.approx(expected)
+    assert len(set(rates)) > 1
 
 
 def test_a_run_stops_early_and_its_resume_does_not_go_on(drawn, tiny_recipe, tmp_path):
@@ -125,7 +133,9 @@ def test_a_run_stops_early_and_its_resume_does_not_go_on(drawn, tiny_recipe, tmp
     )
     out = run(recipe, drawn, tmp_path / "run")
     rows = history(out)
-    assert 1 < len(rows) < 30
+    losses = [float(row["val_loss"]) for row in rows]
+    falls = [loss < min(losses[:n], default=math.inf) for n, loss in enumerate(losses)]
+    assert falls.index(False) == len(rows) - 1  # the first epoch without a fall is the last
     assert json.loads((out / "done.json").read_text()) == {"epochs": len(rows)}
     run(recipe, drawn, out, resume=True)
     assert history(out) == rows

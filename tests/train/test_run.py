@@ -1,15 +1,26 @@
 import json
 import math
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+import mien
+from mien.data import open_dataset
 from mien.errors import DataError, RecipeError, RunError
+from mien.labels import FER2013
+from mien.preprocess import Preprocess
 from mien.recipe import load_recipe
 from mien.report.history import read_history
-from mien.train.run import run
+from mien.train import run as module
+from mien.train.run import environment, run
 from tests.train.runs import changed, history, largest_difference, weights
 
 
@@ -18,14 +29,24 @@ def finished(drawn, tiny_recipe, tmp_path_factory) -> Path:
     return run(tiny_recipe, drawn, tmp_path_factory.mktemp("runs") / "tiny")
 
 
-def test_a_run_folder_holds_what_later_steps_need(finished, tiny_recipe):
+def test_a_run_folder_holds_what_later_steps_need(finished, drawn, tiny_recipe):
     assert load_recipe(finished / "recipe.yaml") == tiny_recipe
-    data = json.loads((finished / "data.json").read_text())
-    assert len(data["labels"]) == 7
-    assert data["train"]["images"] > data["validation"]["images"] > 0
-    assert len(data["train"]["digest"]) == 64
+    data = open_dataset(drawn)
+    assert json.loads((finished / "data.json").read_text()) == {
+        "name": "faces",
+        "source": str(drawn.resolve()),
+        "labels": list(FER2013),
+        "side_px": 48,
+        "train": {"split": "train", "images": 168, "digest": data.split("train").digest},
+        "validation": {"split": "public", "images": 21, "digest": data.split("public").digest},
+        "teachers": [],
+    }
     environment = json.loads((finished / "environment.json").read_text())
     assert environment["torch"] == torch.__version__.split("+")[0]
+    assert environment["numpy"] == np.__version__
+    assert environment["mien"] == mien.__version__
+    assert environment["threads"] == torch.get_num_threads()
+    assert environment["python"] == ".".join(map(str, sys.version_info[:3]))
     assert json.loads((finished / "done.json").read_text()) == {"epochs": 2}
     assert {p.name for p in (finished / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     assert list((finished / "tensorboard").glob("events*"))
@@ -103,11 +124,11 @@ def test_resume_with_another_recipe_is_refused(finished, drawn, tiny_recipe, tmp
     assert load_recipe(finished / "recipe.yaml") == tiny_recipe
 
 
-def test_resume_on_other_data_is_refused(finished, tiny_recipe, tmp_path):
-    from mien.data.drawn import draw_dataset
-
-    draw_dataset(tmp_path / "others", images=210, seed=9)
-    with pytest.raises(RunError, match="other images"):
+@pytest.mark.parametrize("lacking", ["train/happy/Training_*", "test/happy/PublicTest_*"])
+def test_resume_on_other_data_is_refused(finished, drawn, tiny_recipe, tmp_path, lacking):
+    shutil.copytree(drawn, tmp_path / "others")
+    next((tmp_path / "others").glob(lacking)).unlink()
+    with pytest.raises(RunError, match=r"begun on other images \(faces\); give those as data"):
         run(tiny_recipe, tmp_path / "others", finished, resume=True)
 
 
@@ -150,3 +171,155 @@ def test_a_checkpoint_is_a_file_of_weights_to_start_from(finished, drawn, tiny_r
         (t, weights(out)[n]) for n, t in weights(finished, "best").items() if "running" not in n
     ]
     assert max(float((a - b).abs().max()) for a, b in pairs if a.is_floating_point()) < 1e-6
+
+
+def test_a_run_notes_the_commit_of_a_checkout_and_none_without_git(monkeypatch):
+    root = Path(module.__file__).parents[3]
+    if shutil.which("git") and (root / ".git").exists():
+        command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+        expected = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert environment()["commit"] == expected.strip()
+    monkeypatch.setattr(module.shutil, "which", lambda _: None)
+    assert environment()["commit"] is None
+
+
+class Begun(Exception):
+    """Raised where the training would begin."""
+
+
+@pytest.fixture(scope="module")
+def ten(tmp_path_factory) -> Path:
+    """Ten training images, of three classes: 6, 3 and 1; three to validate on."""
+    folder, rng = tmp_path_factory.mktemp("ten"), np.random.default_rng(0)
+    for split, counts in (
+        ("train", {"angry": 6, "happy": 3, "sad": 1}),
+        ("val", {"angry": 1, "happy": 1, "sad": 1}),
+    ):
+        for label, number in counts.items():
+            (folder / split / label).mkdir(parents=True)
+            for i in range(number):
+                pixels = rng.integers(0, 256, (20, 20), np.uint8)
+                Image.fromarray(pixels).save(folder / split / label / f"{i}.png")
+    return folder
+
+
+@pytest.fixture
+def begin(tiny_recipe, ten, tmp_path):
+    """`begin(*overrides)`: what a run would train with."""
+    batches, make = module.training_batches, module._trainer
+
+    def beginning(*overrides: str) -> SimpleNamespace:
+        found = SimpleNamespace()
+
+        def training_batches(split, preprocess, batch, seed, targets, *, balanced):
+            made = batches(split, preprocess, batch, seed, targets, balanced=balanced)
+            vars(found).update(split=split, batches=made, targets=targets, batch=batch)
+            return made
+
+        def fit(recipe, model, preprocess, weights, steps):
+            vars(found).update(model=model, preprocess=preprocess, weights=weights, steps=steps)
+            fitted = torch.nn.Identity()
+            fitted.recipe = recipe
+            return fitted
+
+        def trainer(recipe, out, history):
+            made = make(recipe, out, history)
+            vars(found).update(trainer=made, history=history)
+            return SimpleNamespace(fit=stop)
+
+        def stop(fitted, training, validation, ckpt_path):
+            vars(found).update(validation=validation, resumed=ckpt_path)
+            raise Begun
+
+        with pytest.MonkeyPatch.context() as patch:
+            for name, part in {
+                "training_batches": training_batches,
+                "Fit": fit,
+                "_trainer": trainer,
+            }.items():
+                patch.setattr(module, name, part)
+            place = tmp_path / str(len(list(tmp_path.iterdir())))
+            place.mkdir()
+            recipe = changed(tiny_recipe, place, "training.batch=2", *overrides)
+            with pytest.raises(Begun):
+                run(recipe, ten, place / "run")
+        return found
+
+    return beginning
+
+
+def test_classes_are_weighed_by_their_training_images(begin):
+    assert begin().weights is None
+    found = begin("training.loss.class_weights=balanced").weights
+    assert found.tolist() == pytest.approx([10 / 18, 0, 0, 10 / 9, 0, 10 / 3, 0])
+    assert found.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("accumulate", "steps"), [(1, 5), (2, 3), (3, 2), (5, 1), (9, 1)])
+def test_steps_of_an_epoch_take_several_batches_each(begin, accumulate, steps):
+    found = begin(f"training.accumulate={accumulate}")
+    assert found.steps == steps
+    assert found.trainer.accumulate_grad_batches == accumulate
+
+
+def test_a_run_takes_its_data_at_their_size(begin):
+    found = begin("input={size_px: 32, mean: [0.4], std: [0.2]}")
+    assert found.preprocess == Preprocess(32, (0.4,), (0.2,), 20)
+    assert len(found.split) == 10
+    assert [len(labels) for _, _, labels in found.validation] == [3]
+    assert found.resumed is None
+    assert found.trainer.max_epochs == 2
+
+
+def test_balanced_sampling_shows_rare_classes_as_often(begin):
+    assert begin().batches.sampler.chances is None
+    chances = begin("training.sampling=balanced").batches.sampler.chances
+    assert chances == pytest.approx([1 / 18] * 6 + [1 / 9] * 3 + [1 / 3])
+
+
+def test_targets_are_given_where_labels_do_not_suffice(begin):
+    assert begin().targets is None
+    assert begin("training.mix.mixup=0.2").targets.argmax(1).tolist() == [0] * 6 + [3] * 3 + [5]
+
+
+def test_the_seed_decides_the_first_weights_the_order_and_what_a_limit_leaves(begin):
+    def told(seed: int) -> list[object]:
+        found = begin(f"seed={seed}", "data.limit=6")
+        order = [labels.tolist() for _, _, labels in found.batches]
+        first = next(found.model.parameters()).flatten()[:4].tolist()
+        validated = [labels.tolist() for _, _, labels in found.validation]
+        assert (len(found.split), len(validated[0])) == (6, 3)
+        return [sorted(found.split.names), order, first]
+
+    once, again, other = told(1), told(1), told(2)
+    assert once == again
+    assert all(a != b for a, b in zip(once, other, strict=True))
+
+
+def test_a_batch_may_be_all_images_but_no_more(begin, ten, tiny_recipe, tmp_path):
+    assert begin("training.batch=10").steps == 1
+    recipe = changed(tiny_recipe, tmp_path, "training.batch=11")
+    with pytest.raises(DataError, match=r"10 training images.*of 11; add --set training.batch=2"):
+        run(recipe, ten, tmp_path / "run")
+    few = changed(tiny_recipe, tmp_path, "training.batch=11", "data.limit=2")
+    with pytest.raises(DataError, match=r"2 training images.*add --set training.batch=1"):
+        run(few, ten, tmp_path / "run")
+
+
+@pytest.mark.parametrize(("precision", "native"), [("bf16", False), ("fp32", True)])
+def test_depthwise_convolutions_are_kept_in_fp32_where_a_cpu_computes_in_bf16(
+    begin, monkeypatch, precision, native
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    model = begin("model={name: mobilenetv2}", f"training.precision={precision}").model
+    depthwise = [m for m in model.modules() if getattr(m, "groups", 1) > 1]
+    assert ["forward" in vars(m) for m in depthwise] == [not native] * 17
+
+
+def test_freed_memory_is_kept_unless_the_recipe_saves_it(tiny_recipe, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "keep_freed", lambda: asked.append(True))
+    module.settle(changed(tiny_recipe, tmp_path, "training.checkpoint_activations=true"))
+    assert asked == []
+    module.settle(tiny_recipe)
+    assert asked == [True]

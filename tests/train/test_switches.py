@@ -63,16 +63,24 @@ def test_each_switch_changes_a_run_and_survives_an_interruption_and_a_move(
 
 
 def test_pictures_grow_while_a_run_goes_on(drawn, tiny_recipe, tmp_path, monkeypatch):
-    seen: dict[int, set[int]] = {}
-    step = Fit.training_step
+    seen: dict[tuple[str, int], set[int]] = {}
 
-    def noting(self: Fit, batch: list[torch.Tensor], index: int) -> torch.Tensor:
-        seen.setdefault(self.current_epoch, set()).add(batch[0].shape[-1])
-        return step(self, batch, index)
+    def noting(name: str) -> None:
+        step = getattr(Fit, name)
 
-    monkeypatch.setattr(Fit, "training_step", noting)
+        def noted(self: Fit, batch: list[torch.Tensor], index: int) -> torch.Tensor:
+            seen.setdefault((name, self.current_epoch), set()).add(batch[0].shape[-1])
+            return step(self, batch, index)
+
+        monkeypatch.setattr(Fit, name, noted)
+
+    noting("training_step")
+    noting("validation_step")
     run(small(tiny_recipe, tmp_path, *SWITCHES["progressive"]), drawn, tmp_path / "run")
-    assert seen == {0: {32}, 1: {40}, 2: {48}}
+    assert seen == {
+        **{("training_step", epoch): {side} for epoch, side in enumerate((32, 40, 48))},
+        **{("validation_step", epoch): {48} for epoch in range(3)},
+    }
 
 
 def test_the_last_epochs_see_pictures_as_they_are(drawn, tiny_recipe, tmp_path, monkeypatch):
