@@ -3,9 +3,14 @@
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from mien.data.drawn import draw_face
+from mien.files import write_json
+from mien.labels import FER2013
+from mien.models import build
 from mien.recipe import Recipe, load_recipe
 from mien.train.module import Fit
 
@@ -44,3 +49,32 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, epoch: int, error: BaseException)
         return step(self, batch, index)
 
     monkeypatch.setattr(Fit, "training_step", breaking)
+
+
+def untrained(recipe: Recipe, folder: Path, labels: tuple[str, ...] = FER2013) -> Path:
+    """A run folder as a training leaves it, in no time: its network has random weights, and
+    answers that differ widely from picture to picture."""
+    torch.manual_seed(0)
+    preprocess = recipe.input.preprocess()
+    model = build(
+        recipe.model.name,
+        classes=len(labels),
+        channels=preprocess.channels,
+        **recipe.model.options,
+    ).eval()
+    with torch.no_grad():
+        faces = [draw_face(label, np.random.default_rng(n)) for label in FER2013 for n in range(3)]
+        logits = model(torch.from_numpy(preprocess(faces)))
+        last, spread = model.head[-1], logits.std(0)
+        last.weight /= spread[:, None]
+        last.bias.copy_((last.bias - logits.mean(0)) / spread)
+    recipe.save(folder / "recipe.yaml")
+    part = {"split": "train", "images": 168, "digest": "d" * 64}
+    told = {"name": "faces", "labels": labels, "side_px": 48, "train": part}
+    told["validation"] = part | {"split": "public", "images": 21}
+    write_json(folder / "data.json", told)
+    write_json(folder / "done.json", {"epochs": recipe.training.all_epochs})
+    state = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    (folder / "checkpoints").mkdir()
+    torch.save({"state_dict": state}, folder / "checkpoints" / "best.ckpt")
+    return folder
