@@ -1,7 +1,11 @@
+import re
+
 import pytest
+import yaml
 
 from mien.errors import RecipeError
-from mien.recipe import Progressive, Recipe, load_recipe, recipe_names
+from mien.preprocess import Preprocess
+from mien.recipe import Augment, Finish, Input, Progressive, Recipe, load_recipe, recipe_names
 
 REPORT = ("report/attention", "report/mobilenetv2", "report/resnet50")
 
@@ -145,3 +149,236 @@ def test_progressive_sizes(given, sizes):
 def test_pictures_that_do_not_grow_are_refused():
     with pytest.raises(RecipeError, match=r"below input.size_px \(48\), got 48"):
         load_recipe("mien-s", ["training.progressive.from_px=48"])
+
+
+FRACTION = ([0, 0.5, 1], [-0.01, 1.01])
+RANGE = ([[1, 1], [0.01, 3]], [[0, 1], [-1, 1], [1.2, 1.1], [1], [1, 2, 3], 1])
+LIMITS = {
+    "seed": ([0, 7], [-1, 0.5]),
+    "data.limit": ([1, None], [0]),
+    "input.size_px": ([8, 1024], [7, 1025]),
+    "augment.rotation_deg": ([0, 180], [-1, 181]),
+    "augment.shift": FRACTION,
+    "augment.shear_deg": ([0, 60], [-1, 61]),
+    "augment.zoom": RANGE,
+    "augment.zoom_axes": (["both", "each"], ["x"]),
+    "augment.brightness": RANGE,
+    "augment.contrast": RANGE,
+    "augment.erase": FRACTION,
+    "augment.fill": (["nearest", "zeros", "reflect"], ["black"]),
+    "augment.photo": FRACTION,
+    "augment.until": FRACTION,
+    "training.epochs": ([1], [0, 1.5]),
+    "training.batch": ([1], [0]),
+    "training.sampling": (["natural", "balanced"], ["even"]),
+    "training.optimizer.name": (["sgd", "adam", "adamw", "muon"], ["lion"]),
+    "training.optimizer.lr": ([1e-9, 10], [0, -1]),
+    "training.optimizer.weight_decay": ([0, 5], [-0.1]),
+    "training.optimizer.momentum": ([0, 0.999], [-0.1, 1]),
+    "training.schedule.name": (["constant", "exponential", "plateau", "cosine"], ["linear"]),
+    "training.schedule.hold_epochs": ([0], [-1]),
+    "training.schedule.rate": ([0.01, 3], [0]),
+    "training.schedule.factor": ([0.01, 0.99], [0, 1]),
+    "training.schedule.patience": ([1], [0]),
+    "training.schedule.warmup_epochs": ([0, 0.5], [-0.1]),
+    "training.loss.class_weights": (["none", "balanced"], ["all"]),
+    "training.loss.focal": ([0, 5], [-0.1]),
+    "training.loss.label_smoothing": FRACTION,
+    "training.loss.votes": FRACTION,
+    "training.mix.mixup": ([0, 2], [-0.1]),
+    "training.distil.weight": FRACTION,
+    "training.averaging.name": (["none", "ema"], ["mean"]),
+    "training.averaging.decay": ([0.01, 0.9999], [0, 1]),
+    "training.progressive.from_px": ([None, 8, 47], [7, 48, 49]),
+    "training.progressive.until": FRACTION,
+    "training.early_stopping": ([None, 1], [0]),
+    "training.precision": (["auto", "fp32", "bf16"], ["fp16"]),
+    "training.accumulate": ([1], [0]),
+    "training.finish": (
+        [None, {"epochs": 1, "lr": 1e-9, "warmup_epochs": 0}],
+        [
+            {"epochs": 0, "lr": 1},
+            {"epochs": 1, "lr": 0},
+            {"epochs": 1, "lr": 1, "warmup_epochs": -0.1},
+            {"lr": 1},
+        ],
+    ),
+}
+
+
+def told(key: str, value: object) -> str:
+    return f"{key}={yaml.safe_dump(value, default_flow_style=True).removesuffix('...').strip()}"
+
+
+@pytest.mark.parametrize("key", LIMITS)
+def test_each_key_has_its_limits(key, tiny_recipe, tmp_path):
+    tiny_recipe.save(tmp_path / "tiny.yaml")
+    accepted, refused = LIMITS[key]
+    for value in accepted:
+        read: object = load_recipe(tmp_path / "tiny.yaml", [told(key, value)])
+        for part in key.split("."):
+            read = getattr(read, part)
+        expected = tuple(value) if isinstance(value, list) else value
+        assert read == (Finish(**value) if isinstance(value, dict) else expected)
+    for value in refused:
+        with pytest.raises(RecipeError, match=re.escape(key.rpartition(".")[2])) as caught:
+            load_recipe(tmp_path / "tiny.yaml", [told(key, value)])
+        assert "tiny.yaml: " in str(caught.value)
+
+
+DEFAULTS = """
+about: ''
+seed: 0
+data: {train: train, validation: auto, limit: null, exclude: null, votes: null}
+model: {weights: none, options: {}}
+input: {size_px: 48, mean: [0.5], std: [0.5]}
+augment: {rotation_deg: 0, shift: 0, shear_deg: 0, zoom: [1, 1], zoom_axes: both, flip: false,
+  brightness: [1, 1], contrast: [1, 1], erase: 0, fill: nearest, photo: 0, until: 1}
+training:
+  batch: 64
+  sampling: natural
+  optimizer: {name: sgd, weight_decay: 0, momentum: 0.9}
+  schedule: {name: constant, hold_epochs: 10, rate: 0.1, factor: 0.5, patience: 3,
+    warmup_epochs: 1}
+  loss: {class_weights: none, focal: 0, label_smoothing: 0, votes: 0}
+  mix: {mixup: 0}
+  distil: {teachers: [], weight: 0.5}
+  averaging: {name: none, decay: 0.998}
+  progressive: {from_px: null, until: 0.67}
+  early_stopping: null
+  precision: auto
+  checkpoint_activations: false
+  accumulate: 1
+  finish: null
+"""
+
+
+def test_what_a_recipe_leaves_out_is_as_documented_and_written_down(tmp_path):
+    """A run saves every default spelled out, so that a later version does not change it."""
+    least = "name: a\nmodel: {name: mien-s}\ntraining: {epochs: 1, optimizer: {lr: 1}}\n"
+    (tmp_path / "least.yaml").write_text(least)
+    load_recipe(tmp_path / "least.yaml").save(tmp_path / "all.yaml")
+    written = yaml.safe_load((tmp_path / "all.yaml").read_text())
+    assert holds(written, yaml.safe_load(DEFAULTS))
+    assert list(written)[:4] == ["name", "about", "seed", "data"]
+    assert Finish(epochs=1, lr=1).warmup_epochs == 0.25
+
+
+def holds(found: dict, expected: dict) -> bool:
+    """Whether every key is there with its value."""
+    return all(
+        holds(found[key], value) if isinstance(value, dict) else found[key] == value
+        for key, value in expected.items()
+    )
+
+
+def test_the_two_stages_of_a_finish(tiny_recipe, tmp_path):
+    tiny_recipe.save(tmp_path / "tiny.yaml")
+    recipe = load_recipe(
+        tmp_path / "tiny.yaml",
+        [
+            "augment={flip: true, shift: 0.1, until: 0.9}",
+            "training.epochs=7",
+            "training.progressive={from_px: 32, until: 0.5}",
+            "training.schedule={name: cosine, warmup_epochs: 2}",
+            "training.optimizer={name: adamw, lr: 0.5, weight_decay: 0.1}",
+            "training.finish={epochs: 3, lr: 0.01, warmup_epochs: 0.5}",
+        ],
+    )
+    assert recipe.training.all_epochs == 10
+    first, second = recipe.stages()
+    assert first.model_dump() == {
+        **recipe.model_dump(),
+        "training": {**recipe.training.model_dump(), "finish": None},
+    }
+    assert second.training.finish is None
+    assert (second.training.epochs, second.training.optimizer.lr) == (3, 0.01)
+    assert (second.training.schedule.name, second.training.schedule.warmup_epochs) == (
+        "cosine",
+        0.5,
+    )
+    assert (second.training.optimizer.name, second.training.optimizer.weight_decay) == (
+        "adamw",
+        0.1,
+    )
+    assert second.training.progressive.from_px is None
+    assert (second.augment.until, second.augment.flip, second.augment.shift) == (0, True, 0.1)
+    assert second.stages() == (second,)
+    for stage in (first, second):
+        assert (stage.name, stage.seed, stage.model) == (recipe.name, recipe.seed, recipe.model)
+
+
+@pytest.mark.parametrize(
+    ("until", "epochs", "with_all"), [(1, 4, 4), (0.5, 4, 2), (0, 4, 0), (0.9, 10, 9), (0.6, 3, 2)]
+)
+def test_augmentation_lasts_for_its_part_of_the_epochs(until, epochs, with_all):
+    chosen = Augment(until=until)
+    lasting = [chosen.lasts(epoch, epochs) for epoch in range(epochs)]
+    assert lasting == [True] * with_all + [False] * (epochs - with_all)
+
+
+def test_the_input_is_the_card_s_preprocessing():
+    chosen = Input(size_px=64, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    assert chosen.preprocess(40) == Preprocess(64, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 40)
+    assert chosen.preprocess().source_px == 48
+
+
+@pytest.mark.parametrize(
+    ("overrides", "read", "expected"),
+    [
+        (["training.finish.epochs=2", "training.finish.lr=0.1"], "training.finish.epochs", 2),
+        (["seed=1", "seed=2"], "seed", 2),
+        (["about=a=b"], "about", "a=b"),
+        (["data.limit="], "data.limit", None),
+        (["model={name: resnet50}", "model.options.cbam=true"], "model.options", {"cbam": True}),
+    ],
+)
+def test_overrides_apply_one_after_the_other_and_make_sections(overrides, read, expected):
+    found: object = load_recipe("attention", overrides)
+    for part in read.split("."):
+        found = getattr(found, part)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "training.schedule.warmup=1",
+            r"unknown key 'training\.schedule\.warmup'; did you mean 'w",
+        ),
+        ("model.options=3", r"model\.options: .*\(got 3\)"),
+        ("input.mean=[x]", r"input\.mean\.0: .*\(got 'x'\)"),
+        ("training.optimizer.lr.x=1", "lr is a value, not a section"),
+        ("name.first=a", "name is a value, not a section"),
+        ("noequals", "expected --set key=value, got 'noequals'"),
+    ],
+)
+def test_a_wrong_override_is_told_with_its_place(override, message):
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("attention", [override])
+
+
+def test_a_mistyped_key_is_told_before_the_one_it_leaves_missing(tmp_path):
+    text = "name: a\nmodel: {name: mien-s}\ntraining: {epoch: 1, optimizer: {lr: 1}}\n"
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(RecipeError, match=r"unknown key 'training\.epoch'; did you mean 'epochs'"):
+        load_recipe(tmp_path / "mine.yaml")
+
+
+def test_a_file_comes_before_a_recipe_of_its_name(tmp_path, monkeypatch, tiny_recipe):
+    monkeypatch.chdir(tmp_path)
+    tiny_recipe.save(tmp_path / "attention")
+    assert load_recipe("attention").name == "tiny"
+
+
+def test_names_of_recipes_are_sorted_and_told_by_folder():
+    names = recipe_names()
+    assert list(names) == sorted(names)
+    assert set(REPORT) < set(names)
+    assert "mien-s" in names
+
+
+def test_pictures_may_begin_small_only_where_they_grow(tiny_recipe):
+    assert Progressive().size_px(0, 10, 48) == 48
+    assert Progressive(from_px=8).size_px(0, 10, 1024) == 8
