@@ -152,7 +152,7 @@ def test_of_two_mixed_pictures_the_one_of_the_larger_share_gives_the_label(fit):
 
 
 LOGITS = torch.tensor([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0], [2.0, 0.0, 0.0]])
-LABELS = torch.tensor([0, 1, 0, 2])
+LABELS = torch.tensor([0, 1, 2, 2])  # three are right
 
 
 @pytest.fixture
@@ -172,8 +172,8 @@ RIGHT, WRONG = -np.log(np.e**2 / (np.e**2 + 2)), -np.log(1 / (np.e**2 + 2))
 @pytest.mark.parametrize(
     ("weights", "expected"),
     [
-        (None, (2 * RIGHT + 2 * WRONG) / 4),
-        ((1.0, 3.0, 5.0), (RIGHT + 3 * RIGHT + WRONG + 5 * WRONG) / 10),
+        (None, (3 * RIGHT + WRONG) / 4),
+        ((1.0, 3.0, 5.0), ((1 + 3 + 5) * RIGHT + 5 * WRONG) / 14),
     ],
 )
 def test_a_training_step_weighs_each_class_and_counts_what_is_right(fit, logged, weights, expected):
@@ -185,7 +185,7 @@ def test_a_training_step_weighs_each_class_and_counts_what_is_right(fit, logged,
     assert some.model.scale.grad is not None
     assert logged == {
         "train_loss": (pytest.approx(expected), PER_EPOCH),
-        "train_accuracy": (0.5, PER_EPOCH),
+        "train_accuracy": (0.75, PER_EPOCH),
     }
 
 
@@ -194,8 +194,8 @@ def test_validation_loss_is_the_plain_cross_entropy_whatever_is_trained_for(fit,
     some = fit(weights=torch.tensor([9.0, 1.0, 1.0]), training={"loss": loss})
     some.validation_step([LOGITS.bfloat16(), LABELS, LABELS], 0)
     assert logged == {
-        "val_loss": (pytest.approx((RIGHT + WRONG) / 2), PER_EPOCH),
-        "val_accuracy": (0.5, PER_EPOCH),
+        "val_loss": (pytest.approx((3 * RIGHT + WRONG) / 4), PER_EPOCH),
+        "val_accuracy": (0.75, PER_EPOCH),
     }
 
 
@@ -302,3 +302,11 @@ def test_other_schedules_leave_nothing_in_a_checkpoint(fit):
 
 def test_class_weights_do_not_travel_in_checkpoints(fit):
     assert list(fit(weights=torch.ones(7)).state_dict()) == ["model.scale"]
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_memory_is_saved_where_the_recipe_asks_for_it(fit, monkeypatch, saved):
+    asked: list[nn.Module] = []
+    monkeypatch.setattr("mien.train.module.checkpoint_activations", asked.append)
+    some = fit(training={"checkpoint_activations": saved})
+    assert asked == [some.model] * saved
