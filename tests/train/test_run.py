@@ -285,7 +285,7 @@ def test_targets_are_given_where_labels_do_not_suffice(begin):
 def test_the_seed_decides_the_first_weights_the_order_and_what_a_limit_leaves(begin):
     def told(seed: int) -> list[object]:
         found = begin(f"seed={seed}", "data.limit=6")
-        order = [labels.tolist() for _, _, labels in found.batches]
+        order = [rows.tolist() for rows in found.batches.sampler]
         first = next(found.model.parameters()).flatten()[:4].tolist()
         validated = [labels.tolist() for _, _, labels in found.validation]
         assert (len(found.split), len(validated[0])) == (6, 3)
