@@ -110,28 +110,6 @@ def test_a_recipe_cannot_be_changed(tiny_recipe: Recipe):
 
 
 @pytest.mark.parametrize(
-    ("name", "optimizer", "epochs"),
-    [
-        ("report/resnet50", ("adam", 1e-3), 20),
-        ("report/attention", ("adam", 1e-5), 30),
-        ("report/mobilenetv2", ("adam", 1e-5), 30),
-    ],
-)
-def test_report_recipes_state_the_report_s_settings(name, optimizer, epochs):
-    recipe = load_recipe(name)
-    training, augment = recipe.training, recipe.augment
-    assert (training.optimizer.name, training.optimizer.lr) == optimizer
-    assert (training.epochs, training.batch) == (epochs, 32)
-    assert (recipe.input.size_px, set(recipe.input.mean), set(recipe.input.std)) == (224, {0}, {1})
-    assert (augment.rotation_deg, augment.shift, augment.zoom) == (30, 0.2, (0.8, 1.2))
-    assert (augment.flip, augment.fill, training.loss.class_weights) == (
-        True,
-        "nearest",
-        "balanced",
-    )
-
-
-@pytest.mark.parametrize(
     ("given", "sizes"),
     [
         ({}, [48] * 6),
