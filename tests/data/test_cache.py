@@ -205,7 +205,7 @@ def test_a_data_set_that_many_decode_at_once_is_whole_for_each(mien_home, monkey
     records = [Record("train", "happy", str(n), np.zeros((48, 48), np.uint8)) for n in range(99)]
     together = threading.Barrier(8)
     write = cache.write_json
-    monkeypatch.setattr(cache, "write_json", lambda *what: (write(*what), together.wait(10)))
+    monkeypatch.setattr(cache, "write_json", lambda *what: (write(*what), together.wait(60)))
     for turn in range(5):
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda key: cache.store(key, "k", records), [f"race-{turn}"] * 8))
