@@ -1,4 +1,3 @@
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -303,13 +302,9 @@ def test_a_wrong_weights_file_is_told(tmp_path, kind, name, suffix):
 
 
 @pytest.mark.parametrize("name", names())
-def test_imagenet_weights_without_a_network_are_an_answer_within_seconds(
-    name, tmp_path, monkeypatch
-):
+def test_imagenet_weights_without_a_network_are_told(name, tmp_path, monkeypatch):
     huggingface = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(huggingface, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("mien.models.pretrained.find_spec", lambda package: None)
-    started = time.perf_counter()
     with pytest.raises(WeightsError, match=r"model\.weights"):
         built(name, weights="imagenet")
-    assert time.perf_counter() - started < 30  # 2 s when idle; the hub's own retries take 47 s
