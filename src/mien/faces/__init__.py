@@ -148,8 +148,10 @@ def _turned(picture: NDArray[np.uint8], frame: Box, roll_deg: float) -> NDArray[
     import cv2
 
     near = frame.square(1.5)  # what the turn needs: OpenCV turns no picture of 32,767 px and more
-    top, left = max(0, near.y), max(0, near.x)
-    part = picture[top : near.y + near.height, left : near.x + near.width]
+    height, width = picture.shape[:2]
+    # A box may lie beyond the picture: at least its nearest row and column are kept.
+    top, left = min(max(0, near.y), height - 1), min(max(0, near.x), width - 1)
+    part = picture[top : max(1, near.y + near.height), left : max(1, near.x + near.width)]
     x, y = frame.centre
     to_upright = cv2.getRotationMatrix2D((x - left, y - top), roll_deg, 1)
     to_upright[:, 2] -= (frame.x - left, frame.y - top)
