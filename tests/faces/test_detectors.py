@@ -12,7 +12,7 @@ from mien.faces.haar import Haar
 from mien.faces.weights import YUNET, locate
 from mien.faces.yunet import YuNet
 from mien.sources import read_picture
-from mien.types import Box, Face
+from mien.types import Box
 
 FACE_OF_THE_PORTRAIT = (224, 117)  # its centre in pixels, read off the picture
 
@@ -128,20 +128,3 @@ def test_a_place_that_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.Monk
     gone = dataclasses.replace(YUNET, url=(tmp_path / "gone").as_uri())
     with pytest.raises(WeightsError, match="cannot be downloaded"):
         locate(gone)
-
-
-@pytest.mark.parametrize(
-    ("box", "shape"),
-    [(Box(5, 5, 10, 10), 10), (Box(-20, -20, 30, 20), 30), (Box(35, 35, 40, 40), 40)],
-)
-def test_a_crop_is_square_and_repeats_the_edge_beyond_the_picture(box: Box, shape: int):
-    class Exact:
-        name, margin = "exact", 1.0
-
-        def detect(self, picture):
-            return []
-
-    picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
-    cut = crop(picture, Face(box), Exact())
-    assert cut.shape == (shape, shape, 3)
-    assert np.isin(cut.reshape(-1, 3), picture.reshape(-1, 3)).all()
