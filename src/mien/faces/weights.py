@@ -58,7 +58,8 @@ def _download(weights: Weights, path: Path) -> None:
         with replacing(path) as file:
             file.write(data)
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
+        # A server that speaks no HTTP is quoted: it may have sent anything.
+        reason = " ".join(str(getattr(error, "reason", error)).split())[:100]
         raise WeightsError(
             f"{weights.name} is not in {path.parent} and cannot be downloaded ({reason})."
         ) from error
