@@ -1,20 +1,23 @@
+"""Detectors by name, by object and by function."""
+
 import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-from mien.demo import PORTRAIT
-from mien.errors import InputError, WeightsError
-from mien.faces import crop, open_detector, weights
+from mien.errors import InputError
+from mien.faces import DETECTORS, Detector, FromFunction, WholePicture, as_detector, open_detector
+from mien.faces import weights as told_once
 from mien.faces.haar import Haar
-from mien.faces.weights import YUNET, locate
+from mien.faces.weights import YUNET
 from mien.faces.yunet import YuNet
-from mien.sources import read_picture
-from mien.types import Box
+from mien.types import Box, Face
 
-FACE_OF_THE_PORTRAIT = (224, 117)  # its centre in pixels, read off the picture
+PICTURE = np.zeros((30, 20, 3), np.uint8)
 
 
 @pytest.fixture
@@ -24,30 +27,58 @@ def yunet_home(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return tmp_path
 
 
-def holds(box: Box, point: tuple[int, int]) -> bool:
-    return box.x < point[0] < box.x + box.width and box.y < point[1] < box.y + box.height
+@pytest.mark.parametrize(
+    ("name", "kind", "margin"),
+    [
+        ("auto", YuNet, 1.0),
+        ("yunet", YuNet, 1.0),
+        ("haar", Haar, 1.03),
+        ("none", WholePicture, 1.0),
+    ],
+)
+def test_each_name_opens_its_detector(yunet_home: Path, name: str, kind: type, margin: float):
+    detector = open_detector(name)
+    assert type(detector) is kind
+    assert isinstance(detector, Detector)
+    assert detector.name == ("yunet" if name == "auto" else name)
+    assert detector.margin == margin
+    assert type(as_detector(name)) is kind
 
 
-def test_haar_finds_the_portrait():
-    faces = Haar().detect(read_picture(PORTRAIT))
-    assert len(faces) == 1
-    assert holds(faces[0].box, FACE_OF_THE_PORTRAIT)
-    assert faces[0].score is None
+def test_the_names_are_those_of_the_command_line():
+    assert DETECTORS == ("auto", "yunet", "haar", "none")
 
 
-def test_yunet_finds_the_portrait_with_a_score(yunet_home: Path):
-    faces = YuNet().detect(read_picture(PORTRAIT))
-    assert len(faces) == 1
-    assert holds(faces[0].box, FACE_OF_THE_PORTRAIT)
-    assert 0.7 <= faces[0].score <= 1
+def test_auto_is_the_default(yunet_home: Path):
+    assert open_detector().name == "yunet"
 
 
-@pytest.mark.parametrize("kind", [Haar, YuNet])
-def test_boxes_of_a_large_picture_are_in_its_own_pixels(kind, yunet_home: Path):
-    picture = cv2.resize(read_picture(PORTRAIT), None, fx=4, fy=4)
-    box = kind().detect(picture)[0].box
-    assert holds(box, (4 * FACE_OF_THE_PORTRAIT[0], 4 * FACE_OF_THE_PORTRAIT[1]))
-    assert 200 < box.width < 900
+@pytest.mark.parametrize("name", ["mtcnn", "", "YuNet"])
+def test_an_unknown_detector_is_named(name: str):
+    with pytest.raises(InputError) as caught:
+        as_detector(name)
+    assert str(caught.value) == f"no detector {name!r}; there are: auto, yunet, haar, none"
+
+
+@pytest.mark.parametrize("wrong", [None, 3, [Haar]])
+def test_what_is_no_detector_is_named(wrong: object):
+    with pytest.raises(InputError) as caught:
+        as_detector(wrong)
+    assert str(caught.value) == (
+        f"expected a detector's name, a detector or a function, got {wrong!r}"
+    )
+
+
+def test_without_weights_auto_falls_back_to_haar_and_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path))
+    monkeypatch.setattr(told_once, "_said", set())
+    assert [open_detector("auto").name for _ in range(3)] == ["haar"] * 3
+    assert capsys.readouterr().err == (
+        f"mien: {YUNET.name} is not in {tmp_path} and MIEN_OFFLINE is set. "
+        "Using OpenCV's Haar cascade instead, which misses more faces.\n"
+    )
 
 
 @pytest.mark.parametrize("kind", [Haar, YuNet])
@@ -56,75 +87,76 @@ def test_a_picture_without_a_face_has_none(kind, shape, yunet_home: Path):
     assert kind().detect(np.full((*shape, 3), 90, np.uint8)) == []
 
 
-def test_the_largest_face_comes_first(yunet_home: Path):
-    portrait = read_picture(PORTRAIT)
-    small = cv2.resize(portrait, (256, 256))
-    both = np.zeros((512, 768, 3), np.uint8)
-    both[:256, :256], both[:, 256:] = small, portrait
-    areas = [f.box.width * f.box.height for f in YuNet().detect(both)]
-    assert len(areas) == 2
-    assert areas[0] > areas[1]
-
-
 def test_none_takes_the_whole_picture():
-    detector = open_detector("none")
-    picture = np.zeros((30, 20, 3), np.uint8)
-    (face,) = detector.detect(picture)
-    assert face.box == Box(0, 0, 20, 30)
-    assert crop(picture, face, detector) is picture
+    (face,) = open_detector("none").detect(PICTURE)
+    assert face == Face(Box(0, 0, 20, 30))
 
 
-def test_an_unknown_detector_is_named():
-    with pytest.raises(InputError, match="there are: auto, yunet, haar, none"):
-        open_detector("mtcnn")
+class Own:
+    """A detector of somebody else: nothing but the protocol."""
+
+    name, margin = "own", 1.2
+
+    def detect(self, picture):
+        return []
 
 
-def test_without_weights_auto_falls_back_to_haar_and_says_so_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.setenv("MIEN_HOME", str(tmp_path))
-    monkeypatch.setattr(weights, "_said", set())
-    assert [open_detector("auto").name for _ in range(3)] == ["haar"] * 3
-    said = capsys.readouterr().err
-    assert said.count("Haar") == 1
-    assert "MIEN_OFFLINE is set" in said
+@pytest.mark.parametrize("detector", [Own(), Haar(), WholePicture(), FromFunction(lambda p: [])])
+def test_a_detector_is_taken_as_it_is(detector: Detector):
+    assert as_detector(detector) is detector
 
 
-def test_auto_is_yunet_where_its_weights_lie(yunet_home: Path):
-    assert open_detector("auto").name == "yunet"
+def test_a_function_becomes_a_detector_framed_like_yunet():
+    detector = as_detector(lambda picture: [])
+    assert (detector.name, detector.margin) == ("function", 1.0)
+    assert detector.detect(PICTURE) == []
 
 
-def test_damaged_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("MIEN_HOME", str(tmp_path))
-    (tmp_path / YUNET.name).write_bytes(b"damaged")
-    with pytest.raises(WeightsError, match="wrong sha256"):
-        open_detector("yunet")
+def test_a_function_s_faces_come_largest_first():
+    small, large = Face(Box(1, 2, 3, 4), 0.5), Face(Box(0, 0, 9, 9), 0.1)
+
+    def find(picture):
+        assert picture is PICTURE
+        yield small
+        yield (5.4, 6.6, 30, 2)
+        yield large
+        yield (1, 1, 4, 30)
+
+    assert as_detector(find).detect(PICTURE) == [
+        Face(Box(1, 1, 4, 30)),
+        large,
+        Face(Box(5, 7, 30, 2)),
+        small,
+    ]
 
 
-@pytest.mark.parametrize("honest", [True, False])
-def test_a_download_is_kept_only_with_the_right_digest(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, honest: bool
-):
-    import dataclasses
+def test_a_function_is_never_called_by_two_threads_at_once():
+    inside, most = [], []
 
-    served = tmp_path / "served.onnx"
-    served.write_bytes((shared / "models" / YUNET.name).read_bytes() if honest else b"another")
-    monkeypatch.setenv("MIEN_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("MIEN_OFFLINE", "0")
-    local = dataclasses.replace(YUNET, url=served.as_uri())
-    if honest:
-        assert locate(local).read_bytes() == served.read_bytes()
-    else:
-        with pytest.raises(WeightsError, match="sent another file"):
-            locate(local)
-        assert not list((tmp_path / "home").glob("*"))
+    def find(picture):
+        inside.append(threading.get_ident())
+        most.append(len(inside))
+        time.sleep(0.002)  # long enough for another thread to come, were it let in
+        inside.pop()
+        return [(0, 0, 2, 2)]
+
+    detector = as_detector(find)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(detector.detect, [PICTURE] * 12))
+    assert found == [[Face(Box(0, 0, 2, 2))]] * 12
+    assert most == [1] * 12
 
 
-def test_a_place_that_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    import dataclasses
+def test_a_function_that_failed_can_be_called_again():
+    answers = iter([ValueError("once"), [(0, 0, 2, 2)]])
 
-    monkeypatch.setenv("MIEN_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("MIEN_OFFLINE", "0")
-    gone = dataclasses.replace(YUNET, url=(tmp_path / "gone").as_uri())
-    with pytest.raises(WeightsError, match="cannot be downloaded"):
-        locate(gone)
+    def find(picture):
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    detector = as_detector(find)
+    with pytest.raises(ValueError, match="once"):
+        detector.detect(PICTURE)
+    assert detector.detect(PICTURE) == [Face(Box(0, 0, 2, 2))]
