@@ -73,7 +73,7 @@ class Segmenter:
             if rising is None or rising.expression != label:
                 rising = _Run(label, time_s, time_s, value, time_s)
             rising.extend(time_s, value)
-            if time_s - rising.from_s >= HOLD_S:
+            if round(time_s - rising.from_s, 6) >= HOLD_S:  # 1.2 - 1.0 is a little less than 0.2
                 settled.to_s = rising.from_s
                 yield settled.segment(key)
                 self._settled[key] = rising
