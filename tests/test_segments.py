@@ -86,16 +86,17 @@ def test_a_face_that_leaves_ends_its_segment_when_it_was_last_seen():
     assert found == [(0, "happy", 0.0, 0.5), (1, "sad", 3.0, 4.0)]
 
 
-@pytest.mark.parametrize(
-    ("back_s", "found"),
-    [
-        (1.5, [(0, "happy", 0.5, 1.5), (1, "sad", 0.5, 1.5)]),
-        (1.51, [(0, "happy", 0.5, 0.5), (0, "happy", 1.51, 1.51), (1, "sad", 0.5, 1.51)]),
-    ],
-)
-def test_a_face_that_was_away_for_more_than_a_second_begins_anew(back_s: float, found: list):
-    others = [reading(t, SAD, 1) for t in (0.5, 1.0, back_s)]
-    assert told(reading(0.5, HAPPY), *others, reading(back_s, HAPPY)) == found
+@pytest.mark.parametrize("left_s", [0.5, 1.2, 3.3, 59.9])
+@pytest.mark.parametrize(("away_s", "same"), [(1.0, True), (1.01, False)])
+def test_a_face_that_was_away_for_more_than_a_second_begins_anew(
+    left_s: float, away_s: float, same: bool
+):
+    back_s = round(left_s + away_s, 6)
+    others = [reading(t, SAD, 1) for t in (left_s, left_s + 0.5, back_s)]
+    found = told(reading(left_s, HAPPY), *others, reading(back_s, HAPPY))
+    one = [(0, "happy", left_s, back_s)]
+    two = [(0, "happy", left_s, left_s), (0, "happy", back_s, back_s)]
+    assert found == [*(one if same else two), (1, "sad", left_s, back_s)]
 
 
 def test_a_flicker_is_forgotten_with_the_face_that_left():

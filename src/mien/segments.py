@@ -89,6 +89,6 @@ class Segmenter:
 
     def _gone(self) -> Iterator[Segment]:
         for key, run in sorted(self._settled.items()):
-            if run.to_s < self._before_s and self._now_s - run.to_s > GAP_S:
+            if run.to_s < self._before_s and round(self._now_s - run.to_s, 6) > GAP_S:
                 self._rising.pop(key, None)
                 yield self._settled.pop(key).segment(key)

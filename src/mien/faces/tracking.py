@@ -58,7 +58,7 @@ class Tracker:
         self._tracks = {
             face_id: track
             for face_id, track in self._tracks.items()
-            if track.seen_s >= self._now_s or time_s - track.seen_s <= GAP_S
+            if track.seen_s >= self._now_s or round(time_s - track.seen_s, 6) <= GAP_S
         }
         self._now_s = time_s
 
