@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mien.demo import PORTRAIT
-from mien.quality import SHARPNESS, SMALL_PX, sharpness, status_of
+from mien.quality import SHARPNESS, sharpness, status_of
 from mien.sources import read_picture
 from mien.types import Box, Scores
 
@@ -12,16 +12,42 @@ SURE, UNSURE = Scores(("a", "b"), (0.9, 0.1)), Scores(("a", "b"), (0.55, 0.45))
 
 
 @pytest.mark.parametrize(
-    ("side", "sharp", "scores", "status"),
+    ("box", "sharp", "scores", "status"),
     [
-        (SMALL_PX, SHARPNESS, SURE, "ok"),
-        (SMALL_PX, SHARPNESS, UNSURE, "unsure"),
-        (SMALL_PX, SHARPNESS / 2, UNSURE, "blurred"),
-        (SMALL_PX - 1, SHARPNESS / 2, UNSURE, "small"),
+        (Box(0, 0, 30, 30), 0.02, SURE, "ok"),
+        (Box(0, 0, 30, 9), 0.02, SURE, "ok"),  # the longer side counts
+        (Box(0, 0, 9, 30), 0.02, SURE, "ok"),
+        (Box(0, 0, 30, 30), 0.02, Scores(("a", "b"), (0.6, 0.4)), "ok"),
+        (Box(0, 0, 30, 30), 0.02, UNSURE, "unsure"),
+        (Box(0, 0, 30, 30), 0.0199, SURE, "blurred"),
+        (Box(0, 0, 30, 30), 0.0199, UNSURE, "blurred"),
+        (Box(0, 0, 29, 29), 0.02, SURE, "small"),
+        (Box(0, 0, 29, 29), 0.0, UNSURE, "small"),
     ],
 )
-def test_the_first_reason_to_doubt_is_told(side, sharp, scores, status):
-    assert status_of(Box(0, 0, side, side), sharp, scores, unsure_below=0.6) == status
+def test_the_first_reason_to_doubt_is_told(box: Box, sharp: float, scores: Scores, status: str):
+    assert status_of(box, sharp, scores, unsure_below=0.6) == status
+
+
+def checkered(light: int, cell_px: int = 1) -> np.ndarray:
+    """48 x 48 cells, every other one of them `light`."""
+    rows, columns = np.indices((48, 48))
+    cells = ((rows + columns) % 2 * light).astype(np.uint8)
+    return cells.repeat(cell_px, 0).repeat(cell_px, 1)
+
+
+@pytest.mark.parametrize(
+    ("light", "variance", "of_edges"),
+    # The Laplacian is four neighbours less four times the middle: +-4 light here.
+    [(255, 127.5**2, 1020.0**2), (2, 1, 64), (100, 2500, 160000)],
+)
+@pytest.mark.parametrize("cell_px", [1, 3])
+def test_sharpness_is_the_variance_of_edges_over_that_of_the_picture(
+    light: int, variance: float, of_edges: float, cell_px: int
+):
+    expected = of_edges / (variance + 1)
+    assert sharpness(checkered(light, cell_px)) == pytest.approx(expected)
+    assert sharpness(np.dstack([checkered(light, cell_px)] * 3)) == pytest.approx(expected)
 
 
 def test_a_real_face_is_sharp_until_it_is_blurred():

@@ -11,20 +11,33 @@ from tests.fakes import brightness_bundle
 FACES = np.random.default_rng(0).integers(0, 256, (3, 48, 48)).astype(np.uint8)
 
 
+def test_plain_is_the_faces_as_they_are():
+    assert VIEWS["plain"](FACES) is FACES
+
+
 def test_flip_gives_the_faces_and_their_mirror_images():
     seen = flip(FACES)
+    assert seen.shape == (6, 48, 48)
     assert (seen[:3] == FACES).all()
     assert (seen[3:] == FACES[:, :, ::-1]).all()
 
 
-def test_ten_crop_looks_at_corners_and_centre_at_full_size():
-    spot = np.zeros((1, 48, 48), np.uint8)
-    spot[0, :3, :3] = 255  # whole in the first crop alone, and out of sight in the fourth
-    seen = ten_crop(spot)
-    assert seen.shape == (10, 48, 48)
-    light = seen.reshape(10, -1).sum(1)
-    assert light[0] == light[:5].max() > light[4] > light[3] == 0
-    assert (seen[5:] == seen[:5, :, ::-1]).all()
+@pytest.mark.parametrize(("size", "side", "step"), [(48, 44, 5), (24, 22, 10), (60, 55, 4)])
+def test_ten_crop_looks_at_corners_and_centre_at_full_size(size: int, side: int, step: int):
+    """Brightness rises by `step` a pixel, so that a view's mean tells where its middle lies."""
+    across = np.tile(np.arange(size) * step, (size, 1)).astype(np.uint8)
+    seen = ten_crop(np.stack([across, across.T, np.full_like(across, 7)]))
+    assert seen.shape == (30, size, size)
+    assert seen.dtype == np.uint8
+    middle = seen.reshape(10, 3, -1).mean(2) / step - (side - 1) / 2
+    end, centre = size - side, (size - side) // 2
+    # Upper left, upper right, lower left, lower right, centre: of each face, then the next place.
+    assert middle[:5, 0] == pytest.approx([0, end, 0, end, centre], abs=0.15)
+    assert middle[:5, 1] == pytest.approx([0, 0, end, end, centre], abs=0.15)
+    assert (seen[2::3] == 7).all()
+    assert (seen[15:] == seen[:15, :, ::-1]).all()
+    # A crop is enlarged as a whole: its edges are those of the view.
+    assert seen[0, 0, [0, -1]] == pytest.approx([0, (side - 1) * step], abs=step)
 
 
 def test_passes_are_the_views_of_one_face():
