@@ -160,14 +160,10 @@ def test_a_flicker_s_probability_is_no_peak_of_what_it_interrupts():
 
 
 def test_the_peak_may_lie_before_an_expression_counts():
-    shown = [
-        (0.0, 0.75, 0.0),
-        (0.5, 0.0, 0.75),
-        (0.6, 0.0, 1.0),
-        (0.7, 0.0, 0.5),
-        (0.8, 0.0, 0.875),
-    ]
-    assert peaks(*shown) == [("happy", 0.75, 0.0), ("sad", 1.0, 0.6)]
+    begun = [(9.0, 0.75, 0.0), (9.5, 0.0, 0.75), (9.6, 0.0, 1.0), (9.7, 0.0, 0.5)]
+    assert peaks(*begun, (9.8, 0.0, 0.875)) == [("happy", 0.75, 9.0), ("sad", 1.0, 9.6)]
+    fading = [(9.0, 0.75, 0.0), (9.5, 0.0, 0.75), (9.6, 0.0, 0.5), (9.7, 0.0, 0.5)]
+    assert peaks(*fading) == [("happy", 0.75, 9.0), ("sad", 0.75, 9.5)]
 
 
 def test_the_smoothed_probabilities_decide():
