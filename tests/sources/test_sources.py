@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mien.errors import InputError, PictureError, ShapeError
-from mien.sources import Cut, Pending, is_live, is_video, list_pictures, load, open_items
+from mien.sources import Cut, Pending, list_pictures, load, open_items
 from tests.sources.test_pictures import BLUE, RED, encoded, two_halves
 
 PNG = encoded(two_halves(), "PNG")
@@ -146,23 +146,6 @@ def test_nothing_to_read_is_said(tmp_path: Path, source: str):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"has no pictures|nothing matches"):
         list_pictures(str(tmp_path / source))
-
-
-@pytest.mark.parametrize(
-    ("source", "film", "live"),
-    [
-        ("a.mp4", True, False),
-        (Path("a.MKV"), True, False),
-        ("https://example.org/a.webm?x=1", True, False),
-        ("a.png", False, False),
-        (0, False, True),
-        (True, False, False),
-        ("rtsp://camera/1", False, True),
-        (PNG, False, False),
-    ],
-)
-def test_films_and_cameras_are_told_from_pictures(source, film: bool, live: bool):
-    assert (is_video(source), is_live(source)) == (film, live)
 
 
 @pytest.mark.parametrize("source", ["rtsp://camera/1", 99])

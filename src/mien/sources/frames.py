@@ -40,8 +40,8 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Which frames of a video to read: each `every`-th or `fps` a second, from `start_s` to
-    `end_s`."""
+    """Which frames of a video to read: each `every`-th or `fps` a second, from `start_s` up to and
+    without `end_s`, so that two parts that meet share no frame."""
 
     every: int = 1
     fps: float | None = None

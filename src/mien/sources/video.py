@@ -89,7 +89,7 @@ class Video:
             while True:
                 try:
                     index, time_s, frame = next(frames)
-                    if self.cut.end_s is not None and time_s >= self.cut.end_s:
+                    if self.cut.end_s is not None and time_s >= self.cut.end_s - 1e-9:
                         return
                     if not chosen(index, time_s) or time_s <= self.cut.after_s + 1e-6:
                         continue
