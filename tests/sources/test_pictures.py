@@ -3,13 +3,14 @@ import struct
 import time
 import zlib
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from mien.errors import InputError, PictureError
-from mien.sources import decode, read_picture
-from mien.sources.pictures import size_of
+from mien.errors import InputError, PictureError, ShapeError
+from mien.sources import decode, from_array, pictures, read_picture
+from mien.sources.pictures import from_base64, from_pil, size_of
 
 RED, BLUE = (200, 30, 20), (20, 30, 200)
 
@@ -126,6 +127,16 @@ def jpeg_bomb() -> bytes:
     return data[:place] + struct.pack(">HH", 30_000, 30_000) + data[place + 4 :]
 
 
+def webp(kind: bytes, body: bytes) -> bytes:
+    """The head of a WebP, and nothing else."""
+    return b"RIFF" + struct.pack("<I", 1000) + b"WEBP" + kind + struct.pack("<I", 900) + body
+
+
+def bmp(width: int, height: int) -> bytes:
+    """The head of a BMP; a negative height is one whose first row is the uppermost."""
+    return b"BM" + struct.pack("<IIIIii", 1000, 0, 54, 40, width, height) + bytes(28)
+
+
 UNREADABLE = {
     "empty": (b"", "is empty"),
     "text": (b"no picture at all\n" * 9, "not a readable picture"),
@@ -134,6 +145,8 @@ UNREADABLE = {
     "half a jpeg": (noise_jpeg()[:1500], "truncated"),
     "head of a jpeg": (noise_jpeg()[:3], "truncated"),
     "half a jpeg with a whole thumbnail": (with_thumbnail()[:-8], "truncated"),
+    "webp bomb": (webp(b"VP8L", b"\x2f" + bytes([0xFE, 0xBF, 0xFF, 0x0F])), "16383x16383"),
+    "bmp bomb": (bmp(40_000, -40_000), "40000x40000"),
     "html": (b"<html><body>404</body></html>", "not a readable picture"),
     "png bomb": (bomb(), "30000x30000"),
     "jpeg bomb": (jpeg_bomb(), "30000x30000"),
@@ -201,3 +214,261 @@ def test_a_missing_picture_is_told(tmp_path):
 def test_a_folder_is_no_picture(tmp_path):
     with pytest.raises(PictureError, match="is a folder"):
         read_picture(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["png", "bmp", "tiff", "webp"])
+def test_lossless_pictures_keep_every_pixel(kind):
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
+    options = {"lossless": True} if kind == "webp" else {}
+    data = encoded(Image.fromarray(pixels), kind.upper(), **options)
+    assert (decode(data, name=kind) == pixels).all()
+    grey = np.asarray(Image.fromarray(pixels).convert("L"), int)
+    assert np.abs(decode(data, name=kind, grey=True) - grey).max() <= 1
+
+
+def test_a_picture_file_of_16_bits_keeps_the_order_of_its_channels():
+    bgr = np.zeros((4, 5, 3), np.uint16)
+    bgr[:] = (30 * 257, 20 * 257, 10 * 257)
+    for suffix in (".png", ".tiff"):
+        data = cv2.imencode(suffix, bgr)[1].tobytes()
+        assert (decode(data, name="deep") == (10, 20, 30)).all()
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_every_exif_orientation_is_turned_upright(tag: int):
+    lying = two_halves()
+    lying.paste((10, 200, 10), (0, 0, 20, 12))  # the upper left is green
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    data = encoded(lying, "JPEG", quality=95, exif=exif.tobytes())
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))), int)
+    assert upright.shape == ((24, 40, 3) if tag < 5 else (40, 24, 3))
+    for picture in (decode(data, name="turned"), from_pil(Image.open(io.BytesIO(data)))):
+        assert picture.shape == upright.shape
+        assert np.abs(picture - upright).mean() < 4
+
+
+MANY = np.random.default_rng(1).integers(0, 256, (5, 4, 3), np.uint8)
+DEEP = np.array([[0, 255, 256, 511], [257, 32_767, 32_768, 65_535]], np.uint16)
+EIGHT = np.array([[0, 0, 1, 1], [1, 127, 128, 255]], np.uint8)  # the upper eight bits of DEEP
+
+
+def grey(plane: np.ndarray) -> np.ndarray:
+    return np.dstack([plane] * 3)
+
+
+@pytest.mark.parametrize(
+    ("array", "color", "expected"),
+    [
+        (MANY, "rgb", MANY),
+        (MANY, "bgr", MANY[:, :, ::-1]),
+        (MANY[:, ::-2], "rgb", MANY[:, ::-2]),
+        (MANY[:, :, 0], "rgb", grey(MANY[:, :, 0])),
+        (MANY[:, :, 0], "bgr", grey(MANY[:, :, 0])),
+        (MANY[:, :, :1], "rgb", grey(MANY[:, :, 0])),
+        (MANY[:1, :1], "rgb", MANY[:1, :1]),
+        (DEEP, "rgb", grey(EIGHT)),
+        (
+            np.dstack([DEEP, 0 * DEEP, DEEP[::-1]]),
+            "rgb",
+            np.dstack([EIGHT, 0 * EIGHT, EIGHT[::-1]]),
+        ),
+        (
+            np.dstack([DEEP, 0 * DEEP, DEEP[::-1]]),
+            "bgr",
+            np.dstack([EIGHT[::-1], 0 * EIGHT, EIGHT]),
+        ),
+        (np.array([[True, False]]), "rgb", grey(np.array([[255, 0]], np.uint8))),
+        (MANY.tolist, "rgb", None),
+        (MANY.astype(np.int16), "rgb", None),
+        (MANY.astype(np.uint32), "rgb", None),
+        (MANY.astype(np.float32), "rgb", None),
+        (MANY[None], "rgb", None),
+        (MANY[0, 0], "rgb", None),
+        (MANY[:0], "rgb", None),
+        (MANY[:, :0], "rgb", None),
+        (MANY[:, :, :0], "rgb", None),
+        (MANY[:, :, :2], "rgb", None),
+        (np.dstack([MANY, MANY]), "rgb", None),
+    ],
+)
+def test_arrays_become_rgb_of_8_bits(array, color, expected):
+    if expected is None:
+        with pytest.raises(ShapeError, match="expected"):
+            from_array(array, color)
+        return
+    picture = from_array(array, color)
+    assert picture.dtype == np.uint8
+    assert picture.flags.c_contiguous
+    assert (picture == expected).all()
+    assert picture.shape == expected.shape
+
+
+@pytest.mark.parametrize("color", ["rgb", "bgr"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_an_alpha_channel_is_laid_over_white_in_shades(color: str, bits: int):
+    alpha = np.array([0, 1, 127, 128, 254, 255], np.uint8)
+    colours = np.array([(0, 100, 255), (10, 20, 30), (200, 201, 202)], np.uint8)
+    array = np.dstack([np.tile(colours[:, None], (1, 6, 1)), np.tile(alpha, (3, 1))])
+    share = alpha[None, :, None] / 255
+    expected = np.rint(colours[:, None] * share + 255 * (1 - share))
+    picture = from_array(array.astype(np.uint16) * 257 if bits == 16 else array, color)
+    assert (picture[:, :, :: -1 if color == "bgr" else 1] == expected).all()
+    if color == "rgb" and bits == 8:
+        assert (from_pil(Image.fromarray(array, "RGBA")) == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (Image.fromarray(np.array([[0, 257, 65_535]], np.uint16)), [0, 1, 255]),
+        (Image.fromarray(np.array([[0, 200, 255]], np.uint16)), [0, 200, 255]),  # 8 bits in 16
+        (Image.fromarray(np.array([[0, 200, 256]], np.uint16)), [0, 0, 0]),
+        (Image.fromarray(np.array([[-5, 200, 255]], np.int32)), [0, 200, 255]),
+        (Image.fromarray(np.array([[-5, 257 * 9, 70_000]], np.int32)), [0, 9, 255]),
+        (Image.fromarray(np.array([[-0.5, 99.9, 300.0]], np.float32)), [0, 99, 255]),
+    ],
+)
+def test_pil_images_of_wide_grey_become_8_bits(image: Image.Image, expected: list[int]):
+    assert image.mode in ("I;16", "I", "F")
+    assert (from_pil(image) == grey(np.array([expected], np.uint8))).all()
+
+
+def test_a_palette_with_a_transparent_colour_is_laid_over_white():
+    image = Image.new("P", (2, 1))
+    image.putpalette([9, 8, 7, 10, 20, 30])
+    image.putpixel((1, 0), 1)
+    assert (from_pil(image) == [[(9, 8, 7), (10, 20, 30)]]).all()
+    image.info["transparency"] = 0
+    assert (from_pil(image) == [[(255, 255, 255), (10, 20, 30)]]).all()
+
+
+def test_a_damaged_pil_image_is_told():
+    image = Image.open(io.BytesIO(noise_jpeg()[:1500]))
+    with pytest.raises(PictureError, match=r"the PIL image cannot be decoded: .*truncated"):
+        from_pil(image)
+
+
+def test_the_most_pixels_are_a_limit_of_every_form(monkeypatch):
+    data = [encoded(two_halves(), kind) for kind in ("PNG", "JPEG", "BMP", "WEBP")]
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 960)
+    assert {decode(one, name="a").shape for one in data} == {(24, 40, 3)}
+    assert from_array(np.asarray(two_halves())).shape == (24, 40, 3)
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 959)
+    for one in data:
+        with pytest.raises(PictureError, match=r"^a has 40x24 pixels; expected at most 959$"):
+            decode(one, name="a")
+    with pytest.raises(ShapeError, match=r"expected at most 959 pixels, got \(24, 40, 3\)"):
+        from_array(np.asarray(two_halves()))
+
+
+def test_the_most_bytes_are_a_limit_of_files(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(COLOUR["png"])
+    size = len(COLOUR["png"])
+    monkeypatch.setattr(pictures, "MAX_BYTES", size)
+    assert read_picture(str(tmp_path / "a.png")).shape == (24, 40, 3)
+    monkeypatch.setattr(pictures, "MAX_BYTES", size - 1)
+    with pytest.raises(PictureError) as caught:
+        read_picture(tmp_path / "a.png")
+    assert str(caught.value) == (
+        f"{tmp_path / 'a.png'} has {size:,} bytes; expected a picture of at most {size - 1:,}"
+    )
+
+
+def test_the_limits_are_those_of_the_guide():
+    """docs/developer.md: 134 million pixels, 268 MB."""
+    assert (round(pictures.MAX_PIXELS / 1e6), round(pictures.MAX_BYTES / 1e6)) == (134, 268)
+
+
+def all_heads(size: tuple[int, int]) -> dict[str, bytes]:
+    """Pictures of every kind whose head tells their size."""
+    image, alpha = two_halves(size=size), two_halves("RGBA", size)
+    alpha.putpixel((0, 0), (1, 2, 3, 4))
+    return {
+        "png": encoded(image, "PNG"),
+        "jpeg": encoded(image, "JPEG"),
+        "progressive": encoded(image, "JPEG", progressive=True),
+        "grey jpeg": encoded(image.convert("L"), "JPEG"),
+        "bmp": encoded(image, "BMP"),
+        "bmp from above": bmp(size[0], -size[1]),
+        "webp": encoded(image, "WEBP"),
+        "lossless webp": encoded(image, "WEBP", lossless=True),
+        "webp with alpha": encoded(alpha, "WEBP"),
+    }
+
+
+@pytest.mark.parametrize("size", [(40, 24), (1, 1), (2, 700), (700, 3), (260, 257)], ids=str)
+def test_the_size_is_told_by_the_head(size: tuple[int, int]):
+    heads = all_heads(size)
+    assert {kind: size_of(data) for kind, data in heads.items()} == dict.fromkeys(heads, size)
+    assert heads["webp"][12:16] == b"VP8 "
+    assert heads["lossless webp"][12:16] == b"VP8L"
+    assert heads["webp with alpha"][12:16] == b"VP8X"
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        (webp(b"VP8 ", bytes(6) + struct.pack("<HH", 0xC000 | 16_383, 0x4000 | 9)), (16_383, 9)),
+        (webp(b"VP8L", b"\x2f" + struct.pack("<I", 16_382 | 16_383 << 14)), (16_383, 16_384)),
+        (webp(b"VP8L", b"\x2f" + struct.pack("<I", 7 | 8 << 14 | 0xF << 28)), (8, 9)),
+        (webp(b"VP8X", bytes(4) + b"\x01\x02\x03" + b"\x04\x05\x06"), (197_122, 394_501)),
+        (webp(b"VP8X", b""), (1, 1)),
+        (webp(b"VP8?", bytes(10)), None),
+        (b"RIFF" + bytes(4) + b"WAVE" + bytes(20), None),
+        (b"RIFX" + bytes(4) + b"WEBP" + b"VP8L" + bytes(20), None),
+        (b"\x89PNG", (0, 0)),
+        (b"\xff\xd8", (0, 0)),
+        (b"BM", (0, 0)),
+        (bmp(-3, 5), (3, 5)),
+        (encoded(two_halves(), "TIFF"), None),
+        (encoded(two_halves(), "GIF"), None),
+        (b"", None),
+    ],
+)
+def test_sizes_of_heads_that_are_rare_or_cut_short(data: bytes, size):
+    assert size_of(data) == size
+
+
+def with_segments(*segments: bytes) -> bytes:
+    """A JPEG of 40x24 with more segments between its frame and its first scan."""
+    data = COLOUR["jpeg"]
+    start = data.index(b"\xff\xda")
+    return data[:start] + b"".join(segments) + data[start:]
+
+
+@pytest.mark.parametrize("marker", [0xC4, 0xC8, 0xCC, 0xFE, 0xE1, 0xDB])
+def test_other_segments_of_a_jpeg_are_no_frame(marker: int):
+    segment = bytes([0xFF, marker]) + struct.pack(">H", 9) + bytes([8, 1, 2, 3, 4, 5, 6])
+    assert size_of(with_segments(segment)) == (40, 24)
+
+
+@pytest.mark.parametrize("marker", [0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC9, 0xCF])
+def test_every_kind_of_frame_of_a_jpeg_tells_its_size(marker: int):
+    frame = bytes([0xFF, marker]) + struct.pack(">HBHHB", 8, 8, 300, 500, 0)
+    scan = b"\xff\xda\x00\x02"
+    assert size_of(b"\xff\xd8" + frame + scan + b"\0") == (500, 300)
+
+
+def test_a_jpeg_of_thousands_of_segments_is_refused_at_the_4096th():
+    comment = b"\xff\xfe\x00\x02"
+    begun = COLOUR["jpeg"].index(b"\xff\xda")
+    own = sum(COLOUR["jpeg"][:begun].count(bytes([0xFF, m])) for m in (0xE0, 0xDB, 0xC0, 0xC4)) + 1
+    most = 4096 - own
+    assert decode(with_segments(comment * most), name="a").shape == (24, 40, 3)
+    with pytest.raises(PictureError, match=r"^a is truncated: its end is missing; fetch it again$"):
+        decode(with_segments(comment * (most + 1)), name="a")
+
+
+@pytest.mark.parametrize(
+    "text", ["AAEC", "AA EC", "AA\nEC\n", "data:image/png;base64,AAEC", "data:,AAEC"]
+)
+def test_base64_becomes_bytes(text: str):
+    assert from_base64(text) == b"\0\1\2"
+
+
+@pytest.mark.parametrize("text", ["AAE", "A-_C", "AAEC,", "data:image/png;base64,AAE", "ü" * 99])
+def test_what_is_no_base64_is_told_by_its_beginning(text: str):
+    with pytest.raises(InputError) as caught:
+        from_base64(text)
+    assert str(caught.value).startswith(f"expected base64 text, got {text[:40]!r}... (")

@@ -149,14 +149,12 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _check_head(data: bytes, name: str) -> None:
-    """Refuse a PNG or JPEG that is cut short (OpenCV would fill it with grey) or is a bomb."""
-    if data.startswith(b"\x89PNG"):
-        width, height = struct.unpack(">II", data[16:24].ljust(8, b"\0"))
-        whole = b"IEND\xaeB`\x82" in data
-    elif data.startswith(b"\xff\xd8"):
+    """Refuse a bomb, and a PNG or JPEG that is cut short: OpenCV would fill it with grey."""
+    if data.startswith(b"\xff\xd8"):
         width, height, whole = _jpeg_head(data)
     else:
-        return
+        width, height = size_of(data) or (0, 0)
+        whole = not data.startswith(b"\x89PNG") or b"IEND\xaeB`\x82" in data
     if width * height > MAX_PIXELS:
         raise PictureError(f"{name} has {width}x{height} pixels; expected at most {MAX_PIXELS:,}")
     if not whole:
