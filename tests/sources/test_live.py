@@ -1,78 +1,249 @@
+"""Cameras and streams; their clocks and frames are told, so that no test waits for either."""
+
 import threading
 import time
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from mien.errors import PictureError
-from mien.sources import open_items
+from mien.sources import Frame, open_items
+from mien.sources import live as module
 from mien.sources.live import Live
 from tests.clips import film
 
-SIZE = (160, 96)
+NAME = "udp://127.0.0.1:9"
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    """Two seconds at 25 frames a second."""
-    path = tmp_path_factory.mktemp("live") / "clip.mp4"
-    return str(film(path, [i / 25 for i in range(50)], SIZE))
+def a_frame(index: int, time_s: float | None = None) -> Frame:
+    return Frame(NAME, np.full((2, 2, 3), index, np.uint8), index, time_s)
 
 
-def readers(name: str) -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == name]
+def live_of(frames: Iterator[Frame], monkeypatch: pytest.MonkeyPatch) -> Live:
+    """The newest of `frames`, as they come."""
+    monkeypatch.setattr(module, "Video", lambda source: frames)
+    return Live(NAME)
 
 
-def wait_until_gone(name: str, within_s: float) -> bool:
-    until = time.monotonic() + within_s
-    while readers(name) and time.monotonic() < until:
-        time.sleep(0.01)
-    return not readers(name)
+def until_gone(name: str = NAME) -> None:
+    """Wait for the thread that reads."""
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(5)
+            assert not thread.is_alive()
 
 
-def test_a_slow_consumer_gets_the_newest_frames_and_the_rest_are_dropped(clip):
-    live = Live(clip)
-    began = time.monotonic()
-    indexes, late_s = [], []
+def test_a_slow_consumer_gets_the_newest_frame_and_the_rest_are_dropped(monkeypatch):
+    go_on = [threading.Event(), threading.Event()]
+
+    def frames() -> Iterator[Frame]:
+        yield a_frame(0)
+        go_on[0].wait(5)
+        yield from map(a_frame, (1, 2, 3))
+
+    live = live_of(frames(), monkeypatch)
+    assert live.live
+    assert live.name == NAME
+    seen = iter(live)
+    assert (next(seen).index, live.dropped) == (0, 0)
+    go_on[0].set()
+    until_gone()
+    assert [frame.index for frame in seen] == [3]
+    assert live.dropped == 2
+
+
+def test_a_quick_consumer_gets_every_frame(monkeypatch):
+    taken = threading.Semaphore(1)
+
+    def frames() -> Iterator[Frame]:
+        for index in range(20):
+            taken.acquire(timeout=5)
+            yield a_frame(index)
+
+    live = live_of(frames(), monkeypatch)
+    seen = []
     for frame in live:
-        indexes.append(frame.index)
-        late_s.append(time.monotonic() - began - frame.time_s)
-        time.sleep(0.2)
-    assert indexes == sorted(set(indexes))
-    assert 2 <= len(indexes) < 25
-    assert live.dropped > 10
-    assert len(indexes) + live.dropped == 50
-    assert indexes[-1] == 49, "the last frame is the newest"
-    assert max(late_s) < 1.0, "lateness does not add up"
+        seen.append(frame.index)
+        taken.release()
+    assert (seen, live.dropped) == (list(range(20)), 0)
+    until_gone()
 
 
-def test_a_quick_consumer_gets_the_frames_at_their_own_pace(clip):
-    live = Live(clip)
-    began = time.monotonic()
-    frames = list(live)
-    assert time.monotonic() - began > 1.9
-    assert len(frames) + live.dropped == 50
-    assert len(frames) > 25
-    assert all(f.pixels.shape == (96, 160, 3) and f.path == clip for f in frames)
+def test_a_source_without_frames_ends_at_once(monkeypatch):
+    assert list(live_of(iter(()), monkeypatch)) == []
 
 
-def test_the_end_of_the_film_ends_the_loop_and_the_reader(clip):
-    assert list(Live(clip))
-    assert wait_until_gone(clip, 1)
+def test_leaving_early_stops_the_reader(monkeypatch):
+    def frames() -> Iterator[Frame]:
+        while True:
+            yield a_frame(0)
 
-
-def test_leaving_early_stops_the_reader_within_a_second(clip):
-    for _ in Live(clip):
-        assert readers(clip)
+    for _ in live_of(frames(), monkeypatch):
+        assert any(thread.name == NAME for thread in threading.enumerate())
         break
-    assert wait_until_gone(clip, 1)
+    until_gone()
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (OSError("no route"), f"{NAME} has stopped (no route); check it"),
+        (cv2.error("lost"), f"{NAME} has stopped (lost); check it"),
+        (PictureError("camera 1 has stopped"), "camera 1 has stopped"),
+    ],
+)
+def test_a_source_that_fails_is_an_error_after_what_came(monkeypatch, failure, message):
+    def frames() -> Iterator[Frame]:
+        yield a_frame(0)
+        raise failure
+
+    seen = iter(live_of(frames(), monkeypatch))
+    assert next(seen).index == 0
+    with pytest.raises(PictureError) as caught:
+        next(seen)
+    assert str(caught.value) == message
+    until_gone()
+
+
+def test_what_is_damaged_is_an_error(monkeypatch):
+    broken = [a_frame(0), Frame(NAME, None, error=f"{NAME} breaks off here (bits)")]
+    with pytest.raises(PictureError, match=r"breaks off here \(bits\)"):
+        list(live_of(iter(broken), monkeypatch))
+
+
+def test_a_source_that_goes_silent_is_told_after_five_seconds(monkeypatch):
+    released, waited = threading.Event(), []
+
+    def frames() -> Iterator[Frame]:
+        released.wait(5)
+        yield a_frame(0)
+
+    class Impatient(threading.Condition):
+        def wait_for(self, predicate, timeout=None):
+            waited.append(timeout)
+            return super().wait_for(predicate, 0.01)
+
+    live = live_of(frames(), monkeypatch)
+    live._fresh = Impatient()
+    with pytest.raises(PictureError) as caught:
+        next(iter(live))
+    assert str(caught.value) == f"{NAME} has sent nothing for 5 s; check it"
+    assert waited == [5.0]
+    released.set()
+    until_gone()
+
+
+class Clock:
+    """Time that passes when it is waited for, and a little whenever it is looked at."""
+
+    def __init__(self, look_s: float = 0.0) -> None:
+        self.now_s, self.look_s, self.slept_s = 1000.0, look_s, []
+
+    def monotonic(self) -> float:
+        self.now_s += self.look_s
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.slept_s.append(round(seconds, 6))
+        self.now_s += seconds
+
+
+def test_a_film_is_played_at_its_own_pace(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    frames = [a_frame(0, 0.0), a_frame(1, 0.04), a_frame(2, None), a_frame(3, 0.5), a_frame(4, 0.6)]
+    monkeypatch.setattr(module, "Video", lambda source: frames)
+    seen = []
+    for frame in module._played("film.mp4"):
+        seen.append(frame.index)
+        clock.now_s += 0.3 if frame.index == 3 else 0  # one frame takes longer than the next may
+    assert seen == [0, 1, 2, 3, 4]
+    assert clock.slept_s == [0, 0.04, 0, 0.46, 0]
+
+
+def test_a_stream_is_taken_as_it_comes(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(module, "Video", lambda source: [a_frame(0, 0.0), a_frame(1, 9.0)])
+    assert [frame.time_s for frame in module._played(NAME)] == [0.0, 9.0]
+    assert clock.slept_s == []
+
+
+class Camera:
+    """A camera with two blue pictures, then nothing."""
+
+    def __init__(self) -> None:
+        self.left, self.released = 2, False
+
+    def isOpened(self) -> bool:
+        return True
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        self.left -= 1
+        return (
+            (True, np.full((2, 3, 3), (200, 20, 2), np.uint8)) if self.left >= 0 else (False, None)
+        )
+
+    def release(self) -> None:
+        self.released = True
+
+
+def test_a_camera_s_frames_are_rgb_with_the_seconds_since_it_began(monkeypatch):
+    asked, camera = [], Camera()
+    monkeypatch.setattr(module, "time", Clock(look_s=0.12345))
+    monkeypatch.setattr(cv2, "VideoCapture", lambda number: asked.append(number) or camera)
+    frames = []
+    with pytest.raises(PictureError) as caught:
+        for frame in module._camera(3):
+            frames.append(frame)
+    assert str(caught.value) == "camera 3 has stopped; is it still plugged in?"
+    assert asked == [3]
+    assert camera.released
+    assert [(f.path, f.index, f.time_s) for f in frames] == [
+        *(("camera 3", 0, 0.123), ("camera 3", 1, 0.247)),
+    ]
+    assert all((f.pixels == (2, 20, 200)).all() and f.pixels.shape == (2, 3, 3) for f in frames)
+
+
+def test_a_live_camera_gives_its_frames_and_is_called_by_its_number(monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", lambda number: Camera())
+    live, seen = Live(3), []
+    assert live.name == "camera 3"
+    with pytest.raises(PictureError, match="camera 3 has stopped"):
+        for frame in live:
+            seen.append(frame.index)
+    assert seen in ([0, 1], [1])
 
 
 @pytest.mark.parametrize("open_camera", [Live, open_items])
 def test_a_camera_that_is_not_there_is_told(open_camera):
     with pytest.raises(PictureError, match="camera 99 cannot be opened"):
         open_camera(99)
+
+
+@pytest.mark.parametrize(("system", "hint"), [("linux", " (ls /dev/video*)"), ("darwin", "")])
+def test_what_to_do_about_a_camera_is_told(monkeypatch, system: str, hint: str):
+    monkeypatch.setattr(module, "sys", SimpleNamespace(platform=system))
+    monkeypatch.setattr(cv2, "VideoCapture", lambda number: SimpleNamespace(isOpened=lambda: False))
+    with pytest.raises(PictureError) as caught:
+        Live(7)
+    assert str(caught.value) == (
+        f"camera 7 cannot be opened; is it plugged in, and free? Try another number{hint}"
+    )
+
+
+def test_a_real_film_is_played_to_its_end(tmp_path):
+    path = str(film(tmp_path / "clip.mp4", [i / 25 for i in range(8)], (64, 48), empty=True))
+    live, began = Live(path), time.monotonic()
+    frames = list(live)
+    assert time.monotonic() - began > 0.27
+    assert frames[-1].index == 7, "the last frame is the newest"
+    assert len(frames) + live.dropped == 8
+    assert all(f.pixels.shape == (48, 64, 3) and f.path == path for f in frames)
 
 
 def test_a_film_that_is_no_film_is_told(tmp_path):
@@ -82,7 +253,7 @@ def test_a_film_that_is_no_film_is_told(tmp_path):
         Live(str(path))
 
 
-def test_a_source_that_breaks_off_is_an_error_after_what_came(tmp_path):
+def test_a_film_that_breaks_off_is_an_error_after_what_came(tmp_path):
     path = tmp_path / "film.avi"
     with av.open(str(path), "w") as out:
         video = out.add_stream("png", rate=25)
@@ -98,15 +269,4 @@ def test_a_source_that_breaks_off_is_an_error_after_what_came(tmp_path):
         for frame in Live(str(path)):
             came.append(frame.index)
     assert came and came == sorted(set(came)) and came[-1] <= 4
-    assert wait_until_gone(str(path), 1)
-
-
-def test_a_source_that_goes_silent_is_told(tmp_path, monkeypatch):
-    """A film that stands still for longer than the patience."""
-    monkeypatch.setattr("mien.sources.live._PATIENCE_S", 0.3)
-    path = str(film(tmp_path / "gap.mp4", [0, 0.04, 3], SIZE))
-    came = []
-    with pytest.raises(PictureError, match="has sent nothing"):
-        for frame in Live(path):
-            came.append(frame.index)
-    assert came and came[-1] == 1
+    until_gone(str(path))
