@@ -142,6 +142,13 @@ def test_a_recalled_face_keeps_its_number_and_new_ones_come_after():
     assert ids(tracker, 0.5, 300, 600, 10) == [2, 6, 5]
 
 
+def test_a_face_recalled_from_long_ago_is_not_taken_up_again():
+    tracker = Tracker()
+    tracker.recall(0, 0.0, face(0), scores(0.5))
+    tracker.recall(1, 5.0, face(300), scores(0.5))
+    assert ids(tracker, 5.1, 0, 300) == [2, 1]
+
+
 faces_of_a_frame = st.lists(st.integers(0, 40).map(lambda x: 10 * x), max_size=5)
 
 

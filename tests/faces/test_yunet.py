@@ -12,7 +12,7 @@ from mien.demo import PORTRAIT
 from mien.errors import WeightsError
 from mien.faces import open_detector
 from mien.faces.weights import YUNET
-from mien.faces.yunet import YuNet, _moved, _tiles, _without_repeats
+from mien.faces.yunet import YuNet, _face, _moved, _tiles, _without_repeats
 from mien.sources import read_picture
 from mien.types import Box, Face
 
@@ -123,6 +123,17 @@ def test_the_largest_face_comes_first_and_of_equals_the_upper_left():
     detector = Told([Face(box) for box in boxes])
     found = detector.detect(np.zeros((99, 99, 3), np.uint8))
     assert [f.box for f in found] == [boxes[1], boxes[3], boxes[0], boxes[2]]
+
+
+def test_what_the_network_says_becomes_a_face_in_the_picture_s_pixels():
+    row = np.array([10.2, 20.6, 5.4, 8.8, *range(10), 0.87654], np.float32)
+    face = _face(row, 0.5)
+    assert face.box == Box(20, 41, 11, 18)
+    assert face.score == 0.8765
+    assert face.landmarks == ((0, 2), (4, 6), (8, 10), (12, 14), (16, 18))
+    thin = np.array([3, 4, 0.2, 0.3, *[1 / 3] * 10, 0.9], np.float32)
+    assert _face(thin, 1.0).box == Box(3, 4, 1, 1)
+    assert _face(thin, 1.0).landmarks == ((0.33, 0.33),) * 5
 
 
 LARGE = Box(100, 100, 100, 100)

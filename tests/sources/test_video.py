@@ -1,19 +1,24 @@
+import dataclasses
 import itertools
 import os
 import subprocess
 import sys
 import wave
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from mien.errors import InputError, PictureError
-from mien.sources import Cut
-from mien.sources.video import Video, open_video
+from mien.sources import Cut, remote
+from mien.sources.video import Facts, Video, open_video
 from tests.clips import film
+from tests.sources.web import ANSWERS, serving, status
 
 SIZE = (160, 96)
 STEADY = [i / 25 for i in range(125)]
@@ -21,6 +26,7 @@ UNEVEN = [round(sum((0.02, 0.033, 0.04, 0.1)[(i * 7 + i // 3) % 4] for i in rang
           for n in range(125)]  # fmt: skip
 TIMES = {"steady": STEADY, "uneven": UNEVEN}
 CONTAINERS = ("mp4", "mkv", "mov", "ts")
+FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,gif,wav"
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +75,38 @@ def assert_same(got: list[tuple[int, float]], expected: list[tuple[int, float]])
 @pytest.mark.parametrize("clock", TIMES)
 def test_frames_have_the_times_they_were_given(films, clock, suffix):
     assert_same(seen(films[clock, suffix]), list(enumerate(TIMES[clock])))
+
+
+@pytest.mark.parametrize("suffix", [*CONTAINERS, "mpg", "flv"])
+@pytest.mark.parametrize("cut", [Cut(), Cut(start_s=0.4, end_s=0.8), Cut(start_s=2.52), Cut(fps=2)])
+def test_times_count_from_a_film_s_own_beginning(tmp_path_factory, suffix, cut):
+    path = tmp_path_factory.getbasetemp() / f"late.{suffix}"
+    if not path.exists():  # three seconds into a broadcast, say
+        film(path, [3 + i / 25 for i in range(75)], (64, 48), empty=True)
+    assert_same(seen(path, cut), chosen(STEADY[:75], cut))
+
+
+def test_a_moving_gif_has_its_own_times_and_colours(tmp_path):
+    shades = [Image.new("RGB", (40, 30), (50 * i, 10, 90)) for i in range(4)]
+    durations_ms = [100, 200, 100, 300]
+    path = tmp_path / "a.gif"
+    shades[0].save(path, save_all=True, append_images=shades[1:], duration=durations_ms)
+    frames = list(Video(str(path)))
+    assert [(f.index, f.time_s) for f in frames] == [(0, 0.0), (1, 0.1), (2, 0.3), (3, 0.4)]
+    for number, frame in enumerate(frames):
+        assert np.abs(frame.pixels - np.array([50 * number, 10, 90])).max() < 4
+
+
+def test_a_lossless_film_keeps_every_pixel(tmp_path):
+    path = encoded(tmp_path / "a.avi", "png", [(64, 48)] * 3)
+    noise = np.random.default_rng(0).integers(0, 40, (48, 64, 3), np.uint8)
+    noise[:, :32, 0] += 200
+    noise[:, 32:, 2] += 200
+    frames = list(Video(str(path)))
+    assert [f.path for f in frames] == [str(path)] * 3
+    for index, frame in enumerate(frames):
+        assert frame.pixels.dtype == np.uint8
+        assert (frame.pixels == np.roll(noise, index, axis=0)).all()
 
 
 CUTS = [
@@ -132,12 +170,37 @@ def test_a_film_with_frames_out_of_order_is_cut_at_the_right_ones(tmp_path):
         assert seen(path, Cut(start_s=start_s)) == [f for f in whole if f[1] >= start_s]
 
 
-def test_frames_are_counted_before_they_are_read(films):
-    path = str(films["steady", "mp4"])
-    assert Video(path).expected == 125
-    assert Video(path, Cut(every=5, start_s=1)).expected == 20
-    assert Video(path, Cut(fps=2, end_s=3)).expected == 6
-    assert Video(path, Cut(start_s=100)).expected == 0
+def test_the_head_of_a_film_tells_its_facts(films):
+    assert Video(str(films["steady", "mp4"])).facts == Facts(160, 96, 5.0, 125, 25.0)
+    unknown = Video(str(films["steady", "ts"])).facts
+    assert (unknown.width, unknown.height, unknown.frames) == (160, 96, None)
+    assert (unknown.duration_s, unknown.fps) == (pytest.approx(5.0), 25.0)
+
+
+@pytest.mark.parametrize(
+    ("cut", "expected"),
+    [
+        (None, 125),
+        (Cut(every=5), 25),
+        (Cut(every=5, start_s=1), 20),
+        (Cut(fps=2), 10),
+        (Cut(fps=2, end_s=3), 6),
+        (Cut(fps=2, end_s=99), 10),
+        (Cut(fps=2, start_s=1, after_s=3), 4),
+        (Cut(fps=2, start_s=4, after_s=3), 2),
+        (Cut(fps=2, start_s=1, end_s=2), 2),
+        (Cut(fps=2, after_s=3, end_s=2), 0),
+        (Cut(start_s=100), 0),
+    ],
+)
+def test_frames_are_counted_before_they_are_read(films, cut: Cut | None, expected: int):
+    assert Video(str(films["steady", "mp4"]), cut).expected == expected
+
+
+def test_how_many_frames_a_stream_has_is_not_known(films):
+    video = Video(str(films["steady", "mp4"]))
+    video.facts = dataclasses.replace(video.facts, duration_s=None)
+    assert video.expected is None
 
 
 def test_a_video_can_be_read_twice(films):
@@ -344,6 +407,126 @@ def test_unreadable_videos_are_told_by_name(tmp_path, kind):
         open_video(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+class Container:
+    """What PyAV opens, with a stream as it is told."""
+
+    def __init__(self, **stream: object) -> None:
+        context = SimpleNamespace(options={})
+        self.duration = None
+        self.stream = SimpleNamespace(width=64, height=48, codec_context=context)
+        vars(self.stream).update(stream)
+        self.streams = SimpleNamespace(video=[self.stream])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+
+@pytest.mark.parametrize(
+    ("average", "guessed", "fps"),
+    [
+        (Fraction(30_000, 1001), 25, 30_000 / 1001),
+        (None, 30, 30.0),
+        (None, None, 25.0),
+        (0.5, None, 0.5),
+        (1000, None, 1000.0),
+        (1001, None, 25.0),  # the ticks of a clock
+        (90_000, 30, 25.0),
+        (-1, None, 25.0),
+    ],
+)
+def test_the_frames_a_second_are_those_of_the_head_if_they_can_be(
+    monkeypatch, average, guessed, fps
+):
+    told = Container(average_rate=average, guessed_rate=guessed, frames=0)
+    monkeypatch.setattr(av, "open", lambda *_, **__: told)
+    assert Video("a.mp4").facts == Facts(64, 48, None, None, fps)
+
+
+@pytest.mark.parametrize(
+    ("stream", "reason"),
+    [
+        (
+            {"codec_context": None},
+            "has a video stream of an unknown codec; it may be damaged",
+        ),
+        ({"width": 0}, "has a video stream without pictures; it is damaged"),
+        ({"height": 0}, "has a video stream without pictures; it is damaged"),
+    ],
+    ids=str,
+)
+def test_streams_that_cannot_be_shown_are_told(monkeypatch, stream, reason):
+    monkeypatch.setattr(av, "open", lambda *_, **__: Container(**stream))
+    with pytest.raises(PictureError) as caught:
+        Video("a.mp4", name="the film")
+    assert str(caught.value) == f"the film {reason}"
+
+
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [
+        ("rtsp://camera/1", {"rtsp_transport": "tcp"}),
+        ("rtsps://camera/1", {"rtsp_transport": "tcp"}),
+        ("udp://127.0.0.1:9", {}),
+        ("a.mp4", {"protocol_whitelist": "file", "format_whitelist": FORMATS}),
+        ("rtsp.mp4", {"protocol_whitelist": "file", "format_whitelist": FORMATS}),
+    ],
+)
+def test_a_file_is_opened_as_a_film_alone_and_a_stream_with_patience(monkeypatch, path, options):
+    asked = {}
+
+    def opened(path: str, **how: object) -> Container:
+        asked.update(how, path=path)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(av, "open", opened)
+    with pytest.raises(PictureError, match=f"{path} cannot be opened as a video: enough"):
+        Video(path, most_pixels=100)
+    assert asked == {
+        "path": path,
+        "options": {**options, "max_pixels": "200"},
+        "timeout": (10.0, 10.0),
+    }
+
+
+@pytest.fixture
+def online(films, monkeypatch) -> Iterator[str]:
+    """The address of a server of this machine that has a film."""
+    monkeypatch.setenv("MIEN_OFFLINE", "0")
+    body = films["steady", "mp4"].read_bytes()
+    monkeypatch.setitem(ANSWERS, "/film.mp4?key=1", status(200, body))
+    with serving() as port:
+        yield f"http://127.0.0.1:{port}/film.mp4?key=1"
+
+
+def test_a_film_of_an_address_is_fetched_and_called_by_it(online):
+    opened = open_video(online, Cut(every=25, end_s=3), private=True)
+    assert opened.expected == 3
+    assert opened.facts == Facts(160, 96, 5.0, 125, 25.0)
+    for _ in range(2):
+        assert [(f.path, f.index) for f in opened] == [(online, 0), (online, 25), (online, 50)]
+    with pytest.raises(InputError, match="private network"):
+        open_video(online)
+    with pytest.raises(PictureError) as caught:
+        open_video(online, private=True, most_pixels=160 * 96 - 1)
+    assert str(caught.value) == f"{online} has 160x96 pixels; expected at most 15,359"
+
+
+def test_a_fetched_film_may_be_large_and_slow(films, monkeypatch):
+    asked = {}
+
+    def fetched(url: str, **how: object) -> bytes:
+        asked.update(how, url=url)
+        return films["steady", "mkv"].read_bytes()
+
+    monkeypatch.setattr(remote, "fetch", fetched)
+    address = "https://faces.test/a.mkv"
+    assert next(iter(open_video(address))).path == address
+    assert asked == {"url": address, "private": False, "max_bytes": 500_000_000, "timeout_s": 600.0}
 
 
 def test_a_missing_video_is_told(tmp_path):
