@@ -450,6 +450,20 @@ def test_every_kind_of_frame_of_a_jpeg_tells_its_size(marker: int):
     assert size_of(b"\xff\xd8" + frame + scan + b"\0") == (500, 300)
 
 
+@pytest.mark.parametrize("marker", [0x00, 0x01, *range(0xD0, 0xDA)])
+def test_markers_without_a_length_are_passed_over(marker: int):
+    jpeg = COLOUR["jpeg"]
+    data = jpeg[:2] + bytes([0xFF, marker]) + jpeg[2:]
+    assert size_of(data) == (40, 24)
+
+
+@pytest.mark.parametrize("left", range(5))
+def test_a_jpeg_cut_short_in_its_frame_tells_what_is_left_of_it(left: int):
+    frame = bytes([0xFF, 0xC0, 0, 17, 8]) + bytes([1, 2, 3, 4])[:left]
+    height, width = [(0, 0), (256, 0), (258, 0), (258, 768), (258, 772)][left]
+    assert size_of(b"\xff\xd8" + frame) == (width, height)
+
+
 def test_a_jpeg_of_thousands_of_segments_is_refused_at_the_4096th():
     comment = b"\xff\xfe\x00\x02"
     begun = COLOUR["jpeg"].index(b"\xff\xda")
