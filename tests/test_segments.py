@@ -1,6 +1,8 @@
+import dataclasses
+
 import pytest
 
-from mien.segments import Segmenter
+from mien.segments import Segment, Segmenter
 from mien.types import Box, Face, Reading, Scores
 
 LABELS = ("happy", "sad", "neutral")
@@ -166,6 +168,13 @@ def test_the_peak_may_lie_before_an_expression_counts():
     assert peaks(*fading) == [("happy", 0.75, 9.0), ("sad", 0.75, 9.5)]
 
 
+def test_a_segment_stays_as_it_is():
+    segment = Segment(0, "happy", 0.0, 1.0, 0.9, 0.5)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        segment.to_s = 2.0
+    assert segment == Segment(0, "happy", 0.0, 1.0, 0.9, 0.5)
+
+
 def test_the_smoothed_probabilities_decide():
     raw = Reading(
         Face(Box(0, 0, 9, 9)),
@@ -179,6 +188,4 @@ def test_the_smoothed_probabilities_decide():
 
 @pytest.mark.parametrize("missing", ["face_id", "smoothed", "time_s"])
 def test_readings_of_photos_have_no_segments(missing: str):
-    import dataclasses
-
     assert told(dataclasses.replace(reading(0.0, HAPPY), **{missing: None})) == []

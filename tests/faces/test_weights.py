@@ -126,3 +126,5 @@ def test_yunet_is_the_file_of_opencv_s_zoo(home: Path, shared: Path):
     assert YUNET.url.startswith("https://media.githubusercontent.com/media/opencv/opencv_zoo/")
     assert YUNET.url.endswith(f"/{YUNET.name}")
     assert locate(dataclasses.replace(YUNET, url=file.as_uri())).name == YUNET.name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        YUNET.url = ""

@@ -1,5 +1,6 @@
 """Which frames are asked for, and which sources have frames."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,15 @@ def test_a_frame_has_pixels_or_the_reason_why_not():
     for pixels, error in ((None, None), (PIXELS, "gone")):
         with pytest.raises(ShapeError, match="expected pixels, or the error in their place"):
             Frame("a", pixels, error=error)
+
+
+def test_frames_and_cuts_stay_as_they_are():
+    frame, cut = Frame("a", PIXELS), Cut()
+    for value, name in ((frame, "path"), (cut, "every")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, name, None)
+    assert frame != Frame("a", PIXELS)  # pixels would be compared one by one
+    assert len({frame, Frame("a", PIXELS)}) == 2
 
 
 VIDEOS = (

@@ -1,6 +1,7 @@
 """Everything that can be given as a source, and what is made of it."""
 
 import base64
+import dataclasses
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -171,6 +172,15 @@ def test_what_can_be_an_array_is_one():
 def test_a_pending_picture_is_called_by_its_path_or_address(source, name: str | None):
     assert Pending(source).name == name
     assert Pending(source).read().path == name
+
+
+def test_what_is_pending_stays_as_it_is():
+    pending, items = Pending(RGB), open_items(RGB)
+    for value, name in ((pending, "color"), (items, "total")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, name, None)
+    assert pending != Pending(RGB)  # arrays would be compared pixel by pixel
+    assert items != open_items(RGB)
 
 
 def test_a_pending_picture_is_read_as_its_colours_are_ordered():
