@@ -91,7 +91,9 @@ VIDEOS = (
     [
         *[(f"a.{suffix}", True, False) for suffix in VIDEOS],
         (Path("folder/a.MKV"), True, False),
+        ("https://example.org/a.webm", True, False),
         ("https://example.org/a.webm?x=1.png", True, False),
+        ("https://example.org/a.webm?x=1.png?y", True, False),
         ("http://example.org/a.png?x=1.mp4", False, False),
         ("a?b.mp4", True, False),
         ("mp4", False, False),

@@ -83,9 +83,28 @@ def test_leaving_early_stops_the_reader(monkeypatch):
             yield a_frame(0)
 
     for _ in live_of(frames(), monkeypatch):
-        assert any(thread.name == NAME for thread in threading.enumerate())
+        (reader,) = (thread for thread in threading.enumerate() if thread.name == NAME)
+        assert reader.daemon, "a program that ends waits for no camera"
         break
     until_gone()
+
+
+def test_a_consumer_that_waits_is_told_of_the_end_at_once(monkeypatch):
+    waits = threading.Event()
+
+    class Told(threading.Condition):
+        def wait(self, timeout=None):
+            waits.set()
+            return super().wait(timeout)
+
+    def frames() -> Iterator[Frame]:
+        waits.wait(5)
+        yield from ()
+
+    live, began = live_of(frames(), monkeypatch), time.monotonic()
+    live._fresh = Told()
+    assert list(live) == []
+    assert time.monotonic() - began < 4  # its patience would be at an end after five seconds
 
 
 @pytest.mark.parametrize(
