@@ -38,7 +38,9 @@ def recognize(
     every: Annotated[int, typer.Option(help="Of a video: each N-th frame.", metavar="N")] = 1,
     fps: Annotated[float | None, typer.Option(help="Of a video: F frames a second.")] = None,
     start: Annotated[float, typer.Option(help="Of a video: from there, in seconds.")] = 0.0,
-    end: Annotated[float | None, typer.Option(help="Of a video: up to there, without.")] = None,
+    end: Annotated[
+        float | None, typer.Option(help="Of a video: up to there, in seconds, exclusive.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the --csv of an interrupted run.")
     ] = False,
