@@ -11,7 +11,11 @@ import pytest
 from PIL import Image
 
 from mien.errors import InputError, PictureError, ShapeError
-from mien.sources import PICTURE_SUFFIXES, Cut, Pending, list_pictures, load, open_items
+from mien.faces import WholePicture, crop
+from mien.sources import PICTURE_SUFFIXES, Cut, Pending, decode, list_pictures, load, open_items
+from mien.sources.remote import fetch
+from mien.sources.video import Video, open_video
+from mien.types import Box, Face
 from tests.clips import film
 from tests.sources.test_pictures import BLUE, RED, encoded, two_halves
 from tests.sources.web import ANSWERS, serving, status
@@ -212,6 +216,7 @@ def test_an_address_may_lead_into_a_private_network_only_if_it_may(online: str):
     assert looks_right(load(online, private=True))
     with pytest.raises(InputError, match="private network"):
         load(online)
+    assert "private network" in Pending(online).read().error
     (item,) = open_items(online, private=True).items
     assert looks_right(item.read().pixels)
     (item,) = open_items(online).items
@@ -372,3 +377,20 @@ def test_a_stream_s_items_are_live(monkeypatch):
     opened = open_items("udp://127.0.0.1:9", cut=Cut())
     assert (type(opened.items), opened.items.name) == (live.Live, "udp://127.0.0.1:9")
     assert (opened.total, opened.film) == (None, True)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: load(RGB, "bgr"),
+        lambda: open_items(RGB, "bgr"),
+        lambda: decode(PNG, "the picture"),
+        lambda: crop(RGB, Face(Box(0, 0, 9, 9)), WholePicture(), False),
+        lambda: Video("a.mp4", None, "a film", 100),
+        lambda: open_video("a.mp4", None, True),
+        lambda: fetch("http://faces.test/", True),
+    ],
+)
+def test_switches_are_given_by_their_names(call):
+    with pytest.raises(TypeError, match="positional argument"):
+        call()
