@@ -97,6 +97,26 @@ def test_a_moving_gif_has_its_own_times_and_colours(tmp_path):
         assert np.abs(frame.pixels - np.array([50 * number, 10, 90])).max() < 4
 
 
+def test_of_several_video_streams_the_first_is_read(tmp_path):
+    path = tmp_path / "two.avi"
+    with av.open(str(path), "w") as out:
+        streams = []
+        for size in (32, 64):
+            streams.append(out.add_stream("png", rate=25))
+            streams[-1].width, streams[-1].height, streams[-1].pix_fmt = size, size, "rgb24"
+        for index, stream in itertools.product(range(3), streams):
+            pixels = np.full((stream.width, stream.width, 3), stream.width, np.uint8)
+            frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            out.mux(stream.encode(frame))
+    video = Video(str(path))
+    assert (video.facts.width, video.facts.height) == (32, 32)
+    assert [f.pixels.shape for f in video] == [(32, 32, 3)] * 3
+    assert all((f.pixels == 32).all() for f in video)
+    with pytest.raises(PictureError, match="32x32 pixels; expected at most 1,023"):
+        Video(str(path), most_pixels=1023)
+
+
 def test_a_lossless_film_keeps_every_pixel(tmp_path):
     path = encoded(tmp_path / "a.avi", "png", [(64, 48)] * 3)
     noise = np.random.default_rng(0).integers(0, 40, (48, 64, 3), np.uint8)
