@@ -211,6 +211,25 @@ def test_a_dead_port_is_explained(dead_port):
     assert "refused" in message and "check the address" in message
 
 
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [
+        *(("http://faces.test/", 80), ("https://faces.test/", 443)),
+        *(("http://faces.test:8080/", 8080), ("https://faces.test:80/", 80)),
+    ],
+)
+def test_each_scheme_has_its_port(monkeypatch, address: str, port: int):
+    asked = []
+
+    def nobody(host: str, number: int, **_: object) -> list[object]:
+        asked.append((host, number))
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    assert "has no address" in refusal(address)
+    assert asked == [("faces.test", port)]
+
+
 def test_an_unknown_name_is_explained(monkeypatch):
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
