@@ -113,7 +113,8 @@ def test_the_request_asks_for_the_plain_file(port, internet):
     request = fetch(f"http://bücher.test:{port}/to-echo", private=True).decode()
     assert request.startswith("GET /echo?a=1 HTTP/1.1\n")
     assert f"Host: xn--bcher-kva.test:{port}\n" in request
-    assert "Accept-Encoding: identity\n" in request
+    for header in ("Accept-Encoding: identity", "Connection: close", "User-Agent: mien"):
+        assert request.count(f"{header}\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -122,6 +123,7 @@ def test_the_request_asks_for_the_plain_file(port, internet):
         ("file:///etc/passwd", "'file' is not fetched"),
         ("ftp://127.0.0.1/picture", "'ftp' is not fetched"),
         ("data:image/png;base64," + "A" * 1000, "'data' is not fetched"),
+        (f"{'a' * 20}b://127.0.0.1/", f"'{'a' * 20}' is not fetched"),
         ("picture.png", "give an http or https address"),
         ("//127.0.0.1/picture", "give an http or https address"),
         ("http://user:secret@127.0.0.1/", "take them out"),
