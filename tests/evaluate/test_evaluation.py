@@ -1,17 +1,23 @@
 import dataclasses
+import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas
 import pytest
+from scipy.special import softmax
 
 from mien.bundle import open_bundle
 from mien.data import Dataset, Split
 from mien.errors import DataError, InputError, NotComparable
 from mien.evaluate import calibrate, evaluate, load, note, record, save
-from mien.evaluate.evaluation import METRICS, PREDICTIONS, Evaluation
+from mien.evaluate import evaluation as evaluating
+from mien.evaluate.evaluation import METRICS, PREDICTIONS, Evaluation, Subset
+from mien.evaluate.intervals import mean_interval
 from mien.labels import FER2013
-from tests.fakes import brightness_bundle
+from tests.fakes import an_evaluation, brightness_bundle
 
 
 def greys(labels: tuple[str, ...] = FER2013, n: int = 40) -> Dataset:
@@ -27,10 +33,70 @@ def evaluation(tmp_path: Path) -> Evaluation:
     return evaluate(brightness_bundle(tmp_path / "b"), greys(), "public")
 
 
-def test_a_network_that_knows_scores_one(evaluation: Evaluation):
-    assert evaluation.metrics().accuracy.value == 1
-    assert evaluation.latency_ms > 0
-    assert evaluation.digest == greys().split("public").digest
+def expected(data: Dataset) -> np.ndarray:
+    """(N, 7) what the fake's formula says of flat images."""
+    centres = np.linspace(0, 1, 7)
+    light = data.split("public").images[:, 0, :1] / 255
+    return softmax(20 * centres * light - 10 * centres**2, axis=1)
+
+
+def test_an_evaluation_says_what_was_scored_on_what(tmp_path: Path):
+    bundle, data = brightness_bundle(tmp_path / "b"), greys()
+    found = evaluate(bundle, data, "public")
+    assert found.probabilities == pytest.approx(expected(data), abs=1e-5)
+    assert found.truth.tolist() == data.split("public").labels.tolist()
+    assert found.names.tolist() == [f"{i}.png" for i in range(40)]
+    told = {
+        "name": "brightness",
+        "model": "brightness",
+        "data": "greys",
+        "split": "public",
+        "digest": data.split("public").digest,
+        "network": bundle.card.digest,
+        "views": "plain",
+        "temperature": 1.0,
+        "labels": FER2013,
+        "parameters": 14,
+        "macs": 71,
+        "size_mb": bundle.model_file.stat().st_size / 1_000_000,
+        "copies": None,
+        "ferplus": None,
+    }
+    assert {name: getattr(found, name) for name in told} == told
+    assert found.metrics().accuracy.value == 1
+
+
+def test_progress_is_told_of_each_batch_and_batches_change_nothing(tmp_path: Path):
+    data, done = greys(n=300), []
+    found = evaluate(brightness_bundle(tmp_path / "b"), data, "public", done.append)
+    assert done == [128, 128, 44]
+    assert found.probabilities == pytest.approx(expected(data), abs=1e-5)
+
+
+def test_views_and_temperature_are_the_card_s_unless_others_are_asked_for(tmp_path: Path):
+    bundle = brightness_bundle(tmp_path / "b")
+    card = dataclasses.replace(bundle.card, views="flip", temperature=2.0)
+    card.save(bundle.folder / "card.json")
+    bundle = open_bundle(bundle.folder)
+    found = evaluate(bundle, greys(), "public")
+    assert (found.views, found.temperature) == ("flip", 2)
+    root = np.sqrt(expected(greys()))
+    assert found.probabilities == pytest.approx(root / root.sum(1, keepdims=True), abs=1e-5)
+    assert found.untempered == pytest.approx(expected(greys()), abs=1e-5)
+    assert found.uncalibrated().loss.value == pytest.approx(
+        -np.log(expected(greys())[np.arange(40), found.truth]).mean(), abs=1e-5
+    )
+    assert evaluate(bundle, greys(), "public", views="plain").views == "plain"
+
+
+def test_latency_is_the_median_of_thirty_faces_in_milliseconds(tmp_path: Path, monkeypatch):
+    """A clock by which every face takes 3 ms but for some that are disturbed."""
+    took = [0.003] * 20 + [0.5] * 10
+    ticks = itertools.accumulate(itertools.chain([0], *((s, 1) for s in took)))
+    monkeypatch.setattr(evaluating, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    found = evaluate(brightness_bundle(tmp_path / "b"), greys(n=7), "public")
+    assert found.latency_ms == pytest.approx(3)
+    assert len(list(ticks)) == 1, "of thirty"
 
 
 def test_labels_are_matched_by_name_not_by_number(tmp_path: Path):
@@ -41,8 +107,16 @@ def test_labels_are_matched_by_name_not_by_number(tmp_path: Path):
 
 def test_unknown_labels_are_refused(tmp_path: Path):
     bundle = brightness_bundle(tmp_path / "b", ("angry", "happy"))
-    with pytest.raises(NotComparable, match="does not know: disgust"):
+    message = "does not know: disgust, fear, neutral, sad, surprise; it knows: angry, happy"
+    with pytest.raises(NotComparable, match=message):
         evaluate(bundle, greys(), "public")
+
+
+def test_an_unknown_label_without_images_does_no_harm(tmp_path: Path):
+    public = greys(n=2).split("public")
+    data = Dataset("greys", ("disgust", *FER2013[:1], "contempt"), {"public": public})
+    found = evaluate(brightness_bundle(tmp_path / "b"), data, "public")
+    assert found.truth.tolist() == [FER2013.index("disgust"), FER2013.index("angry")]
 
 
 def test_a_split_that_is_not_there(tmp_path: Path):
@@ -56,8 +130,48 @@ def test_saved_predictions_give_the_same_figures_again(evaluation: Evaluation, t
     assert np.allclose(again.probabilities, evaluation.probabilities)
     assert (again.names == evaluation.names).all()
     assert again.metrics().accuracy == saved.accuracy
-    assert json.loads((tmp_path / "e" / METRICS).read_text())["images"] == 40
-    assert "macro avg" in (tmp_path / "e" / "classification_report.txt").read_text()
+    told = json.loads((tmp_path / "e" / METRICS).read_text())
+    sure = evaluation.sure()
+    names = (
+        *("name", "model", "data", "split", "digest", "network", "views", "temperature"),
+        *("parameters", "macs", "size_mb", "latency_ms"),
+    )
+    assert {name: told.pop(name) for name in names} == {n: getattr(evaluation, n) for n in names}
+    assert told.pop("metrics")["accuracy"] == saved.accuracy.to_json()
+    assert told == {
+        "labels": list(FER2013),
+        "images": 40,
+        "uncalibrated": evaluation.uncalibrated().to_json(),
+        "sure": {
+            "from": evaluation.unsure_below,
+            "images": sure.images,
+            "accuracy": sure.accuracy.to_json(),
+        },
+        "subsets": {},
+    }
+    report = (tmp_path / "e" / "classification_report.txt").read_text()
+    assert report == saved.report
+    assert "macro avg" in report
+    for name in (*names, "labels"):
+        assert getattr(again, name) == getattr(evaluation, name)
+    assert (again.truth == evaluation.truth).all()
+    assert again.copies is again.ferplus is None
+
+
+def test_predictions_are_a_table_of_names(evaluation: Evaluation, tmp_path: Path):
+    copies = np.arange(40) < 3
+    ferplus = np.where(np.arange(40) == 1, -1, 3)
+    save(dataclasses.replace(evaluation, copies=copies, ferplus=ferplus), tmp_path)
+    table = pandas.read_parquet(tmp_path / PREDICTIONS)
+    assert list(table) == [*("name", "label", "predicted", *FER2013, "copy_of_training", "ferplus")]
+    first = table.iloc[1]
+    assert (first["name"], first["label"], first["predicted"]) == ("1.png", "disgust", "disgust")
+    assert first["disgust"] == np.float32(evaluation.probabilities[1, 1])
+    assert table["copy_of_training"].tolist() == copies.tolist()
+    assert table["ferplus"].tolist()[:3] == ["happy", "", "happy"]
+    again = load(tmp_path)
+    assert (again.copies == copies).all()
+    assert (again.ferplus == ferplus).all()
 
 
 @pytest.mark.parametrize(
@@ -79,12 +193,10 @@ def test_a_spoilt_evaluation_is_refused(
 
 
 def test_missing_predictions_are_noticed(evaluation: Evaluation, tmp_path: Path):
-    import pandas
-
     save(evaluation, tmp_path / "e")
     table = pandas.read_parquet(tmp_path / "e" / PREDICTIONS)
     table.head(30).to_parquet(tmp_path / "e" / PREDICTIONS)
-    with pytest.raises(DataError, match="has 30 images"):
+    with pytest.raises(DataError, match=r"has 30 images, metrics.json says 40; evaluate again"):
         load(tmp_path / "e")
 
 
@@ -107,6 +219,32 @@ def test_copies_of_training_images_are_told_and_left_out_of_a_score(tmp_path: Pa
     assert (again.copies == found.copies).all()
     saved = json.loads((tmp_path / "e" / METRICS).read_text())
     assert saved["subsets"]["deduplicated"]["images"] == 34
+
+
+def test_training_images_are_no_copies_of_themselves(tmp_path: Path):
+    assert evaluate(brightness_bundle(tmp_path / "b"), with_copies(), "train").copies is None
+
+
+def test_a_subset_without_images_is_none(evaluation: Evaluation):
+    every = dataclasses.replace(
+        evaluation, copies=np.ones(40, bool), ferplus=np.full(40, -1, np.int64)
+    )
+    assert every.subsets() == {}
+
+
+def test_subsets_by_hand():
+    """Six images: two copies, of which one is right; voters say something of four."""
+    found = an_evaluation(
+        np.array([0, 1, 2, 0, 1, 2]),
+        np.eye(7)[[0, 0, 2, 0, 1, 1]],
+        copies=np.array([1, 1, 0, 0, 0, 0], bool),
+        ferplus=np.array([1, 0, 2, 0, -1, -1]),
+    )
+    assert found.subsets() == {
+        "deduplicated": Subset(4, mean_interval(np.array([1.0, 1, 1, 0]))),
+        "ferplus": Subset(4, mean_interval(np.array([0.0, 1, 1, 1]))),
+        "ferplus_agreed": Subset(2, mean_interval(np.array([1.0, 1]))),
+    }
 
 
 def test_without_training_images_nothing_is_said_of_copies(evaluation: Evaluation):
@@ -142,10 +280,43 @@ def test_recording_calibrates_and_tells_the_card(tmp_path: Path):
     assert card == told.card
     assert (card.views, card.temperature) == ("flip", found.temperature)
     assert card.unsure_below == found.unsure_below > 0
-    assert card.measured[0].accuracy == 1
+    (measured,) = card.measured
+    assert dataclasses.asdict(measured) == {
+        "data": "greys",
+        "split": "public",
+        "images": 140,
+        "digest": data.split("public").digest,
+        "accuracy": 1.0,
+        "low": 1.0,
+        "high": 1.0,
+    }
     again = evaluate(told, data, "public")
     assert np.allclose(again.probabilities, found.probabilities)
     assert again.uncalibrated().loss.value > again.metrics().loss.value
+
+
+def test_a_later_measure_takes_the_place_of_an_older_one_of_the_same_images(tmp_path: Path):
+    bundle = brightness_bundle(tmp_path / "b")
+    for n, name in ((7, "few"), (14, "more"), (7, "few again")):
+        found = dataclasses.replace(evaluate(bundle, greys(n=n), "public"), data=name)
+        _, bundle = record(found, bundle)
+    told = [(entry.data, entry.images) for entry in open_bundle(bundle.folder).card.measured]
+    assert told == [("more", 14), ("few again", 7)]
+
+
+def test_a_temperature_is_fitted_on_top_of_the_one_there_is():
+    """Always right at 0.6 of 2, and a quarter wrong: whatever was applied, the same is best."""
+    truth = np.repeat([0, 1], [75, 25])
+    plain = np.tile([0.6, 0.4], (100, 1))
+    once = calibrate(an_evaluation(truth, plain))
+    assert once.probabilities[:, 0] == pytest.approx(0.75, abs=1e-3)
+    assert once.temperature == pytest.approx(np.log(1.5) / np.log(3), abs=1e-4)
+    assert once.temperature == round(once.temperature, 4)
+    assert once.untempered == pytest.approx(plain)
+    warm = plain**0.5 / (plain**0.5).sum(1, keepdims=True)
+    twice = calibrate(an_evaluation(truth, warm, temperature=2.0))
+    assert twice.temperature == pytest.approx(once.temperature, abs=2e-4)
+    assert twice.probabilities == pytest.approx(once.probabilities, abs=1e-4)
 
 
 @pytest.mark.parametrize("split", ["private", "test"])
@@ -158,7 +329,9 @@ def test_nothing_is_fitted_on_a_test(tmp_path: Path, split: str):
     found, told = record(evaluate(bundle, data, split, views="flip"), bundle)
     assert (told.card.temperature, told.card.views, told.card.unsure_below) == (1, "plain", 0)
     assert told.card.measured[0].split == split
-    with pytest.raises(InputError, match=f"{split} is a test"):
+    with pytest.raises(
+        InputError, match=f"{split} is a test: fit the temperature on public or val"
+    ):
         calibrate(found)
 
 
@@ -171,6 +344,29 @@ def test_four_of_five_images_are_sure(evaluation: Evaluation):
     )
 
 
+def sure_of(*confidences: float) -> Evaluation:
+    """An image of the first label for each confidence, all answered right."""
+    sure = np.array(confidences)[:, None]
+    return an_evaluation(np.zeros(len(sure), int), np.hstack([sure, np.repeat(1 - sure, 6, 1) / 6]))
+
+
+def test_a_fifth_of_the_images_stays_below_the_threshold():
+    found = sure_of(*np.linspace(0.3, 0.9, 101))
+    assert found.unsure_below == pytest.approx(0.42)
+    assert found.sure() == Subset(81, mean_interval(np.ones(81)))
+    assert sure_of(0.5, 0.612345, 0.7, 0.8, 0.9, 0.95).unsure_below == 0.6123
+
+
+@pytest.mark.parametrize("confidence", [0.999977, 0.69999998, 0.7, 1.0])
+def test_images_that_are_as_sure_as_one_another_are_all_sure(confidence: float):
+    """Though the threshold is said in four digits, and might be rounded up."""
+    found = sure_of(*[confidence] * 40)
+    assert confidence - 1e-4 < found.unsure_below <= confidence
+    assert found.sure().images == 40
+    some = sure_of(*[confidence] * 35, *[1.0] * 5)
+    assert some.sure().images == 40
+
+
 def test_training_images_set_no_temperature(tmp_path: Path):
     public = greys(n=140).split("public")
     seen = Split("train", public.images, public.labels, public.names)
@@ -179,11 +375,16 @@ def test_training_images_set_no_temperature(tmp_path: Path):
     assert (told.card.temperature, told.card.unsure_below) == (1, 0)
 
 
-def test_a_handful_of_images_sets_no_temperature(tmp_path: Path):
+@pytest.mark.parametrize(("images", "fitted"), [(99, False), (100, True)])
+def test_a_hundred_images_set_a_temperature_and_fewer_none(
+    tmp_path: Path, images: int, fitted: bool
+):
     bundle = brightness_bundle(tmp_path / "b")
-    found, told = record(evaluate(bundle, greys(n=40), "public"), bundle)
-    assert found.temperature == told.card.temperature == 1
-    assert told.card.measured[0].images == 40
+    found, told = record(evaluate(bundle, greys(n=images), "public"), bundle)
+    assert (found.temperature != 1) == fitted
+    assert told.card.temperature == found.temperature
+    assert told.card.measured[0].images == images
+    assert told.card.unsure_below == found.unsure_below > 0
 
 
 def test_what_is_measured_later_is_noted_beside_the_rest(evaluation: Evaluation, tmp_path: Path):
@@ -193,6 +394,9 @@ def test_what_is_measured_later_is_noted_beside_the_rest(evaluation: Evaluation,
     note(tmp_path / "e", "robustness", {"mean": 0.5})
     told = json.loads((tmp_path / "e" / METRICS).read_text())
     assert told["robustness"] == {"mean": 0.5}
+    note(tmp_path / "e", "robustness", {"mean": 0.75})
+    again = json.loads((tmp_path / "e" / METRICS).read_text())
+    assert again == told | {"robustness": {"mean": 0.75}}
     assert told["metrics"]["accuracy"]["value"] == 1
     assert load(tmp_path / "e").name == evaluation.name
 
@@ -206,6 +410,7 @@ def test_what_was_noted_outlives_a_second_evaluation_of_the_same_alone(evaluatio
 
     assert noted(dataclasses.replace(evaluation, temperature=2.0))
     assert not noted(dataclasses.replace(evaluation, network="other"))
+    assert not noted(dataclasses.replace(evaluation, digest="other"))
     assert not noted(dataclasses.replace(evaluation, views="flip"))
     (tmp_path / METRICS).write_text("damaged")
     save(evaluation, tmp_path)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ _BATCH = 128
 
 UNSURE = 0.2
 """Share of the images whose readings are `unsure`: those of least confidence."""
+_SLACK = 0.01
+"""What rounding the threshold may add to that share."""
 CALIBRATED_FROM = 100
 """Fewer images say too little about a temperature."""
 TESTS = ("test", "private")
@@ -92,8 +95,13 @@ class Evaluation:
 
     @property
     def unsure_below(self) -> float:
-        """The confidence that `UNSURE` of the images stay below."""
-        return round(float(np.quantile(self.probabilities.max(1), UNSURE)), 4)
+        """The confidence that `UNSURE` of the images stay below, to four digits; rounded down if
+        those that are just as sure would be below it, too."""
+        confidence = self.probabilities.max(1)
+        exact = float(np.quantile(confidence, UNSURE))
+        rounded = round(exact, 4)
+        too_many = (confidence < rounded).mean() > UNSURE + _SLACK
+        return math.floor(1e4 * exact) / 1e4 if too_many else rounded
 
     def sure(self) -> Subset:
         """The images that are not unsure."""
