@@ -6,14 +6,17 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from mien.bundle import Classifier
 from mien.cli import main
 from mien.data import Dataset, Split, open_dataset
 from mien.errors import InputError, NotComparable
 from mien.evaluate import evaluate, save
 from mien.evaluate.corruptions import CORRUPTIONS
 from mien.evaluate.evaluation import Evaluation
-from mien.evaluate.intervals import Figure
+from mien.evaluate.intervals import Figure, mean_interval
 from mien.evaluate.robustness import (
     Robustness,
     Score,
@@ -22,9 +25,11 @@ from mien.evaluate.robustness import (
     mce,
     relative_errors,
     robustness_of,
+    same_pictures,
     save_robustness,
     score_corruptions,
     stratified,
+    tally,
 )
 from mien.labels import FER2013
 from mien.report.candidates import open_candidates
@@ -33,6 +38,8 @@ from mien.report.robustness import robust_candidates, write_robustness
 from tests.fakes import brightness_bundle
 
 NOTHING = Figure(np.nan, np.nan, np.nan)
+BY_NAME = {c.name: c for c in CORRUPTIONS}
+STRENGTHS = {c.name: c.strengths for c in CORRUPTIONS}
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +88,61 @@ def test_light_fools_a_network_that_reads_brightness_and_covers_less(found: Robu
     assert found.mean.low <= found.mean.value <= found.mean.high
 
 
+def test_how_much_light_fools_it_by_hand(found: Robustness):
+    """Labels are sixths of white. Less light keeps 0, and 1 of 0.7; 0.08 more is under half a
+    sixth, 0.16 almost a whole; white stays white."""
+    right = {name: [score.right for score in scores] for name, scores in found.scores.items()}
+    assert right["darkness"] == [6, 3, 3, 3, 3]
+    assert right["brightness"] == [21, 3, 3, 3, 3]
+    assert right["contrast"] == right["JPEG"] == right["defocus blur"] == [21] * 5
+    assert found.scores["darkness"][0].accuracy == mean_interval(
+        np.repeat([1.0, 0, 1, 0, 1, 0], [2, 5] * 3)
+    )
+    by_image = np.tile([1, 0.2, 0, 0, 0, 0, 0], 3)
+    assert found.means["darkness"] == mean_interval(by_image)
+    assert found.errors[CORRUPTIONS.index(BY_NAME["darkness"])] == pytest.approx(
+        [15 / 21, *[18 / 21] * 4]
+    )
+
+
+def test_a_result_says_what_was_scored_on_what(scored, found: Robustness):
+    evaluation = scored[0]
+    for name in ("name", "data", "split", "digest", "network", "views"):
+        assert getattr(found, name) == getattr(evaluation, name)
+    assert found.images == 21
+    assert found.strengths == {c.name: c.strengths for c in CORRUPTIONS}
+    assert list(found.scores) == list(found.means) == [c.name for c in CORRUPTIONS]
+    assert found.relative is None
+
+
+def test_each_score_is_that_of_its_corruption_severity_and_images(scored):
+    """Also of a part: pictures are spoilt by their numbers in the whole split."""
+    evaluation, bundle, images = scored
+    part = score_corruptions(evaluation, bundle, images, limit=14)
+    rows = stratified(evaluation.truth, 14)
+    assert part.clean == tally(np.ones(14, bool))
+    classifier = Classifier(bundle)
+    for name in ("patch", "covered side", "uneven light", "gaussian noise", "covered mouth"):
+        for severity in (1, 4, 5):
+            spoilt = BY_NAME[name](images[rows], severity, rows)
+            right = classifier.probabilities(spoilt).argmax(1) == evaluation.truth[rows]
+            assert part.scores[name][severity - 1] == tally(right), (name, severity)
+
+
+def test_what_is_wrong_without_corruption_is_wrong_in_the_clean_score(scored):
+    evaluation, bundle, images = scored
+    blind = dataclasses.replace(evaluation, probabilities=np.eye(7)[np.full(21, 3)])
+    found = score_corruptions(blind, bundle, images, limit=14)
+    assert (found.clean.right, found.clean_error) == (2, pytest.approx(12 / 14))
+
+
+def test_a_score_is_a_count_and_a_share():
+    right = np.array([True, True, False, True])
+    assert tally(right) == Score(3, mean_interval(np.array([1.0, 1, 0, 1])))
+    assert tally(right).to_json() == {"right": 3, **tally(right).accuracy.to_json()}
+    assert Score.from_json(tally(right).to_json()) == tally(right)
+
+
 def test_the_batch_and_the_subset_change_no_picture(scored, found: Robustness):
     evaluation, bundle, images = scored
     assert score_corruptions(evaluation, bundle, images, limit=500) == found
@@ -92,7 +154,7 @@ def test_the_batch_and_the_subset_change_no_picture(scored, found: Robustness):
 def test_progress_counts_every_face(scored):
     done: list[int] = []
     score_corruptions(*scored, limit=7, progress=done.append)
-    assert sum(done) == 7 * len(CORRUPTIONS) * 5
+    assert done == [7] * len(CORRUPTIONS) * 5
 
 
 def test_a_subset_keeps_the_shares_and_is_drawn_once():
@@ -101,8 +163,23 @@ def test_a_subset_keeps_the_shares_and_is_drawn_once():
     assert np.bincount(labels[rows]).tolist() == [60, 30, 10]
     assert (rows == stratified(labels, 100)).all()
     assert (np.diff(rows) > 0).all()
-    assert (stratified(labels, None) == np.arange(1000)).all()
-    assert len(stratified(labels, 5000)) == 1000
+    assert (rows != stratified(labels, 100, seed=1)).any()
+    assert 200 < rows[:60].mean() < 400, "from anywhere in a class"
+    for whole in (None, 1000, 5000):
+        assert (stratified(labels, whole) == np.arange(1000)).all()
+    assert len(stratified(labels, 999)) == 999
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.data())
+def test_a_subset_holds_each_class_in_its_share(classes: list[int], data):
+    limit = data.draw(st.integers(1, len(classes)))
+    labels = np.array(classes)
+    rows = stratified(labels, limit)
+    assert len(set(rows.tolist())) == limit
+    for label in set(classes):
+        share = limit * (labels == label).mean()
+        assert abs((labels[rows] == label).sum() - share) < 2
 
 
 def test_the_mean_corruption_error_by_hand():
@@ -145,15 +222,53 @@ def test_a_mean_corruption_error_has_an_interval_around_it(scored, found: Robust
     assert relative is not None
     assert relative.mce.value == pytest.approx(mce(found, base))
     assert relative.mce.low < relative.mce.value < relative.mce.high < 1
-    assert relative.baseline == "worse"
+    assert (relative.baseline, relative.network) == ("worse", found.network)
+    # darkness: 15 and 18 of 21 are wrong; the baseline has 18 and 20
+    assert relative.errors["darkness"] == pytest.approx((15 + 4 * 18) / (18 + 4 * 20))
+
+
+def test_errors_beyond_the_clean_ones_by_hand(scored, found: Robustness):
+    """The baseline errs on 3 of 21 clean images, and never more than this network otherwise."""
+    clean = dataclasses.replace(found.clean, right=18)
+    worse = {
+        name: tuple(dataclasses.replace(s, right=s.right // 2) for s in scores)
+        for name, scores in found.scores.items()
+    }
+    base = dataclasses.replace(found, scores=worse, clean=clean, name="worse")
+    relative = score_corruptions(*scored, baseline=base).relative
+    assert relative is not None
+    by_kind = [
+        sum(21 - s.right for s in found.scores[name]) / sum(18 - s.right for s in worse[name])
+        for name in found.scores
+    ]
+    assert relative.relative_mce.value == pytest.approx(np.mean(by_kind))
+    assert relative.relative_mce.low < relative.relative_mce.value < relative.relative_mce.high
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"name": "other", "network": "x", "views": "flip"}, True),
+        ({"digest": "x"}, False),
+        ({"images": 20}, False),
+        ({"strengths": {}}, False),
+    ],
+)
+def test_results_of_the_same_pictures(found: Robustness, changes, same: bool):
+    assert same_pictures(found, dataclasses.replace(found, **changes)) is same
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"images": 20}, "scored on 20 images of greys public, these are 21"),
+        (
+            {"images": 20},
+            "the baseline brightness was scored on 20 images of greys public, these are 21 of "
+            "greys public; score both on the same split with the same --limit",
+        ),
         ({"digest": "e" * 64}, "score both on the same split"),
-        ({"strengths": {"fog": (1, 2, 3, 4, 5)}}, r"other corruptions .*fog"),
+        ({"strengths": STRENGTHS | {"fog": (1, 2, 3, 4, 5)}}, r"other .* strengths \(fog\); score"),
+        ({"strengths": STRENGTHS | {"shift": (0,) * 5, "JPEG": (9,) * 5}}, r"\(JPEG, shift\)"),
     ],
 )
 def test_a_baseline_on_other_pictures_is_refused(scored, found: Robustness, changes, message):
@@ -169,12 +284,35 @@ def test_what_is_saved_comes_back(scored, found: Robustness, tmp_path: Path):
     save_robustness(found, tmp_path)
     assert load_robustness(tmp_path) == found
     raw = json.loads((tmp_path / "robustness.json").read_text())
-    assert raw["relative"]["reason"].startswith("no baseline was named")
+    assert list(raw) == [
+        *("name", "data", "split", "digest", "network", "views", "images"),
+        *("clean", "mean", "corruptions", "relative"),
+    ]
+    assert raw["corruptions"]["darkness"] == {
+        "strengths": [0.7, 0.5, 0.4, 0.3, 0.2],
+        "mean": found.means["darkness"].to_json(),
+        "severities": [score.to_json() for score in found.scores["darkness"]],
+    }
+    assert raw["relative"] == {
+        "baseline": None,
+        "reason": "no baseline was named: --baseline FOLDER",
+    }
     base = dataclasses.replace(found, name="other", network="m" * 64)
     against = score_corruptions(*scored, baseline=base)
     save_robustness(against, tmp_path)
     assert str(load_robustness(tmp_path)) == str(against)  # NaN is not equal to itself
-    assert "NaN" not in (tmp_path / "robustness.json").read_text()
+    raw = json.loads((tmp_path / "robustness.json").read_text())["relative"]
+    assert (raw["baseline"], raw["network"]) == ("other", "m" * 64)
+    assert raw["errors"]["darkness"] == pytest.approx(1)
+    assert raw["errors"]["contrast"] is raw["mce"]["value"] is None
+
+
+def test_what_is_saved_is_noted_with_the_evaluation(scored, found: Robustness, tmp_path: Path):
+    save(scored[0], tmp_path)
+    save_robustness(found, tmp_path)
+    told = json.loads((tmp_path / "metrics.json").read_text())["robustness"]
+    assert list(told) == ["images", "clean", "mean", "corruptions", "relative"]
+    assert told["mean"] == found.mean.to_json()
 
 
 def test_a_result_of_another_network_or_of_none_is_passed_over(
@@ -186,6 +324,7 @@ def test_a_result_of_another_network_or_of_none_is_passed_over(
     assert robustness_of(evaluation, tmp_path) == found
     assert robustness_of(dataclasses.replace(evaluation, network="x"), tmp_path) is None
     assert robustness_of(dataclasses.replace(evaluation, views="flip"), tmp_path) is None
+    assert robustness_of(dataclasses.replace(evaluation, digest="x"), tmp_path) is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"name": 1}'])
