@@ -20,7 +20,8 @@ from mien.evaluate.adversarial import (
     save_adversarial,
     score_attacks,
 )
-from mien.evaluate.evaluation import Evaluation
+from mien.evaluate.evaluation import Evaluation, save
+from mien.evaluate.robustness import stratified, tally
 from mien.labels import FER2013
 from mien.preprocess import Preprocess
 from mien.report.robustness import attacks_as_markdown, sections, write_adversarial
@@ -109,12 +110,84 @@ def test_fgsm_is_a_step_along_the_sign_of_the_gradient():
     assert found.flatten().tolist() == pytest.approx([0.4, 0.6, 0.4, 0.6])
 
 
+def test_attacks_are_those_of_the_papers():
+    """PGD's step is 2.5 epsilon over the number of steps (Madry et al. 2018)."""
+    assert [(a.name, a.steps, a.step, a.random_start) for a in ATTACKS] == [
+        ("FGSM", 1, 1.0, False),
+        ("PGD-10", 10, 0.25, True),
+        ("PGD-20", 20, 0.125, True),
+    ]
+    assert EPSILONS == (1, 2, 4, 8)
+
+
+SLOPE = torch.tensor([[1.0, -2.0, 0.5, -0.5], [0.0, 0.0, 0.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("steps", "step", "moved"), [(1, 0.25, 0.025), (2, 0.25, 0.05), (3, 0.5, 0.1), (10, 0.25, 0.1)]
+)
+def test_steps_add_up_until_epsilon(steps: int, step: float, moved: float):
+    images = torch.full((1, 1, 2, 2), 0.5)
+    attack = Attack("some", steps, step, random_start=False)
+    found = attack(lambda x: x.flatten(1) @ SLOPE.T, images, torch.tensor([0]), 0.1)
+    assert found.flatten().tolist() == pytest.approx(
+        [0.5 - moved, 0.5 + moved, 0.5 - moved, 0.5 + moved]
+    )
+
+
+def test_a_random_start_lies_anywhere_within_epsilon_and_the_range():
+    start = Attack("start", 0, 0, random_start=True)
+    images = torch.tensor([0.0, 0.5, 1.0])[:, None, None, None].expand(3, 1, 40, 40)
+    dark, grey, white = start(lambda x: x, images, torch.zeros(3), 0.1).flatten(1)
+    for found, low, high in ((dark, 0, 0.1), (grey, 0.4, 0.6), (white, 0.9, 1)):
+        assert low <= found.min() < low + 0.002
+        assert high - 0.002 < found.max() <= high
+        assert found.mean() == pytest.approx((low + high) / 2, abs=0.01)
+
+
 def test_a_start_is_random_but_seeded(model, faces):
     images, labels = inputs(faces)
     network = lambda x: model(PREPROCESS.normalise(x))  # noqa: E731
     one, again, other = (PGD10(network, images, labels, 4 / 255, seed=s) for s in (1, 1, 2))
     assert (one == again).all()
     assert (one != other).any()
+
+
+class Mean(nn.Module):
+    """Class 1 for faces whose mean is above a half, with a loss that never stops pulling."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        light = 100 * (x.mean((1, 2, 3)) - 0.5)
+        return torch.stack([-light, light], 1)
+
+
+PLAIN = Preprocess(size_px=4, mean=(0.0,), std=(1.0,), source_px=4)
+
+
+@pytest.mark.parametrize("batches", [1, 30])
+def test_a_face_is_answered_wrongly_from_the_epsilon_of_its_distance_on(batches: int):
+    """Between 127 and 128 lies the boundary; some faces are wrong before any attack."""
+    tones = np.tile(np.array([128, 129, 130, 133, 137, 126, 120], np.uint8), batches)
+    truth = np.tile(np.array([1, 1, 1, 1, 1, 0, 1]), batches)
+    evaluation = an_evaluation(truth, np.eye(7)[truth], labels=FER2013)
+    images = np.broadcast_to(tones[:, None, None], (len(tones), 4, 4))
+    done: list[int] = []
+    found = score_attacks(evaluation, Mean(), PLAIN, images, progress=done.append)
+    assert found.clean == tally(np.tile(np.array([1, 1, 1, 1, 1, 1, 0], bool), batches))
+    for scores in found.scores.values():
+        # distances in 255ths: 0.5, 1.5, 2.5, 5.5, 9.5 and, from the other side, 1.5
+        assert [score.right for score in scores] == [5 * batches, 3 * batches, 2 * batches, batches]
+    assert list(found.scores) == ["FGSM", "PGD-10", "PGD-20"]
+    assert sum(done) == len(tones) * 12
+    assert len(done) == 12 * -(-len(tones) // 64)
+
+
+def test_what_is_wrong_is_not_attacked():
+    truth = np.zeros(3, int)
+    images = np.full((3, 4, 4), 200, np.uint8)
+    found = score_attacks(an_evaluation(truth, np.eye(7)[truth]), Mean(), PLAIN, images)
+    assert found.clean.right == 0
+    assert {score.right for scores in found.scores.values() for score in scores} == {0}
 
 
 def test_accuracy_falls_with_epsilon_and_steps(found):
@@ -133,7 +206,10 @@ def test_a_subset_and_its_progress(evaluation: Evaluation, model, faces):
     done: list[int] = []
     part = score_attacks(evaluation, model, PREPROCESS, faces[0], limit=21, progress=done.append)
     assert part.images == 21
-    assert sum(done) == 21 * len(ATTACKS) * len(EPSILONS)
+    assert done == [21] * len(ATTACKS) * len(EPSILONS)
+    rows = stratified(evaluation.truth, 21)
+    same = an_evaluation(evaluation.truth[rows], evaluation.probabilities[rows])
+    assert score_attacks(same, model, PREPROCESS, faces[0][rows]).scores == part.scores
 
 
 def test_what_is_saved_comes_back_and_stands_on_the_page(
@@ -143,7 +219,16 @@ def test_what_is_saved_comes_back_and_stands_on_the_page(
     write_adversarial(found, tmp_path)
     assert adversarial_of(evaluation, tmp_path) == found
     assert adversarial_of(dataclasses.replace(evaluation, network="x"), tmp_path) is None
-    assert json.loads((tmp_path / "adversarial.json").read_text())["epsilons"][-1] == "8/255"
+    assert adversarial_of(dataclasses.replace(evaluation, digest="x"), tmp_path) is None
+    assert adversarial_of(dataclasses.replace(evaluation, views="flip"), tmp_path) == found
+    assert json.loads((tmp_path / "adversarial.json").read_text()) == {
+        **{name: getattr(evaluation, name) for name in ("name", "data", "split", "digest")},
+        "network": evaluation.network,
+        "images": 70,
+        "epsilons": ["1/255", "2/255", "4/255", "8/255"],
+        "clean": found.clean.to_json(),
+        "attacks": {k: [s.to_json() for s in scores] for k, scores in found.scores.items()},
+    }
     table = pandas.read_csv(tmp_path / "adversarial.csv", keep_default_na=False)
     assert len(table) == 1 + len(ATTACKS) * len(EPSILONS)
     assert (table.right / table.images).to_numpy() == pytest.approx(table.accuracy, abs=1e-5)
@@ -151,9 +236,17 @@ def test_what_is_saved_comes_back_and_stands_on_the_page(
     assert set(attacks_as_markdown(found)) <= set(page)
 
 
-def test_a_spoilt_result_is_named(found, evaluation: Evaluation, tmp_path: Path):
+def test_what_is_saved_is_noted_with_the_evaluation(found, evaluation, tmp_path: Path):
+    save(evaluation, tmp_path)
     save_adversarial(found, tmp_path)
-    (tmp_path / "adversarial.json").write_text("{}")
+    told = json.loads((tmp_path / "metrics.json").read_text())["adversarial"]
+    assert list(told) == ["images", "epsilons", "clean", "attacks"]
+    assert told["images"] == 70
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"name": 1}'])
+def test_a_spoilt_result_is_named(found, evaluation: Evaluation, tmp_path: Path, text: str):
+    (tmp_path / "adversarial.json").write_text(text)
     with pytest.raises(InputError, match="is not whole"):
         adversarial_of(evaluation, tmp_path)
 
