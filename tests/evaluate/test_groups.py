@@ -12,7 +12,8 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportions
 from mien.cli import main
 from mien.errors import DataError, InputError
 from mien.evaluate import Evaluation, save
-from mien.evaluate.groups import by_groups
+from mien.evaluate.groups import Gap, Grouping, by_groups
+from mien.evaluate.intervals import Figure
 from mien.report.groups import summary, write_groups
 from tests.fakes import an_evaluation
 
@@ -84,6 +85,62 @@ def test_gaps_are_those_of_statsmodels(ages: Path):
     assert (widest.better, widest.worse, widest.real) == ("young", "old", True)
 
 
+def few(folder: Path, marks: dict[str, str], minimum: int = 2) -> Grouping:
+    """A grouping by hand: of each group, `1` where it is answered right; the labels take turns."""
+    right = np.array([mark == "1" for row in marks.values() for mark in row])
+    truth = np.arange(len(right)) % 3
+    answers = np.where(right, truth, (truth + 1) % 3)
+    names = np.array([f"{i}.png" for i in range(len(right))])
+    found = an_evaluation(truth, np.eye(3)[answers], labels=LABELS, names=names)
+    groups = [group for group, row in marks.items() for _ in row]
+    path = table(folder, [list(row) for row in zip(names.tolist(), groups, strict=True)])
+    (grouping,) = by_groups(found, path, minimum=minimum).groupings
+    return grouping
+
+
+def test_a_gap_by_hand(tmp_path: Path):
+    """Of eight answers half are right: 3 of 4 or more on a side in 34 of 70 ways."""
+    (gap,) = few(tmp_path, {"worse": "1000", "better": "0111"}).gaps
+    assert (gap.better, gap.worse, gap.real) == ("better", "worse", False)
+    assert gap.accuracy.value == pytest.approx(0.5)
+    assert gap.p == gap.adjusted == pytest.approx(34 / 70)
+
+
+def test_groups_by_hand(tmp_path: Path):
+    found = few(tmp_path, {"small": "11", "large": "110110", "one": "1", "equal": "10"})
+    assert [(g.name, g.images, g.right, g.classes) for g in found.groups] == [
+        *(("large", 6, 4, 3), ("small", 2, 2, 2), ("equal", 2, 1, 2), ("one", 1, 1, 1))
+    ]
+    large = found.groups[0]
+    assert large.accuracy is not None
+    assert large.macro_recall is not None
+    assert large.accuracy.value == pytest.approx(4 / 6)
+    assert large.macro_recall.value == pytest.approx((1 + 1 + 0) / 3)
+    assert [(g.better, g.worse, round(g.accuracy.value, 3)) for g in found.gaps] == [
+        *(("small", "equal", 0.5), ("small", "large", 0.333), ("large", "equal", 0.167))
+    ]
+
+
+def test_of_groups_that_are_equally_right_the_larger_is_named_first(tmp_path: Path):
+    (gap,) = few(tmp_path, {"a": "10", "b": "1010"}).gaps
+    assert (gap.better, gap.worse, gap.accuracy.value, gap.p) == ("b", "a", 0, 1)
+
+
+def test_a_group_of_just_enough_images_has_figures(tmp_path: Path):
+    found = few(tmp_path, {"enough": "110", "less": "11"}, minimum=3)
+    assert [group.accuracy is None for group in found.groups] == [False, True]
+    assert found.groups[1].right == 2, "which are counted all the same"
+
+
+@pytest.mark.parametrize(("adjusted", "real"), [(0.0499, True), (0.05, False)])
+def test_a_gap_is_real_by_its_corrected_chance(adjusted: float, real: bool):
+    assert Gap("a", "b", Figure(0.1, 0, 0.2), 0.001, adjusted).real is real
+
+
+def test_the_same_images_have_the_same_gaps_every_time(ages: Path):
+    assert by_groups(FAKE, ages) == by_groups(FAKE, ages)
+
+
 def test_groups_that_are_served_alike_are_not_told_apart(tmp_path: Path):
     """Of 40 random groupings about 2 show a gap: those that chance allows."""
     fair = evaluation([0.7] * 400)
@@ -103,8 +160,9 @@ def test_small_groups_say_nothing(ages: Path):
     alone = by_groups(FAKE, ages, minimum=500)
     assert not alone.groupings[0].gaps
     assert "No gap: fewer than two groups have 500 images" in summary(alone)
-    with pytest.raises(InputError, match="at least 2"):
+    with pytest.raises(InputError, match="at least 2 images, got 1"):
         by_groups(FAKE, ages, minimum=1)
+    assert len(by_groups(FAKE, ages, minimum=2).groupings[0].gaps) == 6
 
 
 def test_what_the_table_leaves_out_is_counted(tmp_path: Path):
@@ -120,8 +178,30 @@ def test_one_column_of_several(tmp_path: Path):
     path = table(tmp_path, [[str(n), "a", "b"] for n in FAKE.names], "name,age,tone")
     assert [g.column for g in by_groups(FAKE, path).groupings] == ["age", "tone"]
     assert [g.column for g in by_groups(FAKE, path, ["tone"]).groupings] == ["tone"]
+    assert [g.column for g in by_groups(FAKE, path, ["tone", "age"]).groupings] == ["tone", "age"]
     with pytest.raises(InputError, match="no column 'sex'; has: age, tone"):
         by_groups(FAKE, path, ["sex"])
+
+
+def test_a_table_of_a_spreadsheet(tmp_path: Path):
+    """A byte-order mark, blanks, a row twice, a short row, a heading without a name."""
+    one, two, three = (str(name) for name in FAKE.names[:3])
+    rows = [f"x,{one}, a ,p", f"x,{one},a,p", f"x,{two},b", f"x,{three},a,q"]
+    (tmp_path / "t.csv").write_text("\ufeff" + "\n".join([",name,age,path", *rows]) + "\n")
+    found = by_groups(FAKE, tmp_path / "t.csv")
+    assert [(g.column, g.empty) for g in found.groupings] == [("age", 0), ("path", 1)]
+    assert [(g.name, g.images) for g in found.groupings[0].groups] == [("a", 2), ("b", 1)]
+    assert [(g.name, g.images) for g in found.groupings[1].groups] == [("p", 1), ("q", 1)]
+    assert (found.images, found.missing, found.minimum) == (3, len(FAKE.names) - 3, 30)
+
+
+def test_images_are_known_by_the_last_three_parts_of_their_path(tmp_path: Path):
+    """A folder above those may be called anything; one among them not."""
+    split, label, file = str(FAKE.names[0]).split("/")
+    known = table(tmp_path, [[f"/elsewhere/{split}/{label}/{file}", "a"]])
+    assert by_groups(FAKE, known).images == 1
+    with pytest.raises(DataError, match=rf"such as '{FAKE.names[0]}'\); is it the table of these"):
+        by_groups(FAKE, table(tmp_path, [[f"train/{label}/{file}", "a"]]))
 
 
 @pytest.mark.parametrize(
@@ -129,9 +209,10 @@ def test_one_column_of_several(tmp_path: Path):
     [
         ("name,age", [["row 1", "x"]], "names no image of the evaluation"),
         ("name,age", [], "names no image"),
-        ("file,age", [["a", "x"]], "expected name or path"),
-        ("name", [["a"]], "and one or more of groups"),
-        ("name,age", [["a", "x"], ["a", "y"]], "line 3: a has other values above"),
+        ("file,age", [["a", "x"]], "has the columns file, age; expected name or path"),
+        ("name", [["a"]], "has the columns name; .* and one or more of groups"),
+        ("", [], r"has the columns \(none\)"),
+        ("name,age", [["a", "x"], ["a", "y"]], "line 3: a has other values above; keep one row"),
     ],
 )
 def test_tables_that_do_not_do(tmp_path: Path, head: str, rows: list[list[str]], message: str):
