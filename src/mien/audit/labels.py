@@ -98,7 +98,7 @@ def out_of_fold(
         raise InputError(
             f"expected 2 folds or more, two classes or more, and a picture of each class for each "
             f"fold; got {folds} folds, {len(present)} classes, the smallest of "
-            f"{counts[present].min(initial=0)} pictures"
+            f"{min(counts[present], default=0)} pictures"
         )
     selection = need("sklearn.model_selection", extra="report")
     linear = need("sklearn.linear_model", extra="report")
