@@ -3,7 +3,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.audit.exclude import read_exclude, without
+from mien.audit.checks import (
+    BLANK,
+    CONFLICT,
+    LEAK,
+    REPEATED,
+    UNCLEAR,
+    UNREADABLE,
+    Finding,
+)
+from mien.audit.exclude import read_exclude, without, write_exclude
 from mien.data import Dataset, Split
 from mien.errors import DataError, InputError
 
@@ -25,7 +34,28 @@ def test_pictures_go_from_their_split_alone(tmp_path: Path) -> None:
     assert excluded == {("train", "b")}
     kept = without(dataset(), excluded)
     assert kept.split("train").names.tolist() == ["a", "c"]
+    assert kept.split("train").images.tolist() == dataset().split("train").images[[0, 2]].tolist()
     assert kept.split("test").names.tolist() == ["a", "b", "c"]
+    assert (kept.name, kept.labels) == ("letters", ("x",))
+
+
+def test_training_pictures_with_an_error_are_written_with_their_codes(tmp_path: Path) -> None:
+    findings = [
+        Finding(LEAK, "z", "", "train"),
+        Finding(REPEATED, "w", "", "train"),
+        Finding(BLANK, "a, b", "", "train"),
+        Finding(CONFLICT, "z", "", "train"),
+        Finding(LEAK, "t", "", "public"),
+        Finding(UNREADABLE, "u", ""),
+        Finding(UNCLEAR, "h", "", "train"),
+    ]
+    assert write_exclude(tmp_path / "e.csv", findings) == 2
+    assert (tmp_path / "e.csv").read_text() == (
+        'split,name,codes\ntrain,"a, b",MD201\ntrain,z,MD301 MD303\n'
+    )
+    assert read_exclude(tmp_path / "e.csv") == {("train", "a, b"), ("train", "z")}
+    assert write_exclude(tmp_path / "none.csv", []) == 0
+    assert read_exclude(tmp_path / "none.csv") == frozenset()
 
 
 def test_nothing_to_exclude_changes_nothing(tmp_path: Path) -> None:
@@ -40,7 +70,8 @@ def test_nothing_to_exclude_changes_nothing(tmp_path: Path) -> None:
         ("name\na\n", "has no column split"),
         ("split,name\ntrain,b\ntrain,z\n", r"1 of 2 excluded pictures .* \(such as train z\)"),
         ("split,name\nval,a\n", "audit this data set again"),
-        ("split,name\ntrain,a\ntrain,b\ntrain,c\n", "leaves no picture in train"),
+        ("split,name\ntrain,a\ntrain,b\ntrain,c\n", "leaves no picture in train of letters"),
+        ("split,name\ntrain\n", r"1 of 1 excluded pictures are not in letters \(such as train \)"),
     ],
 )
 def test_a_table_that_does_not_fit_is_told(tmp_path: Path, text: str, message: str) -> None:

@@ -32,7 +32,32 @@ VOTES = (
     ({"unknown": 9, "happy": 1}, "MD403"),
     ({"happy": 5, "sad": 5}, "MD403"),
     (None, "MD203"),
+    ({"no_face": 5, "happy": 4, "sad": 1}, "MD203"),
+    ({"no_face": 4, "happy": 6}, None),
+    ({"sad": 4, "angry": 4, "happy": 2}, "MD403"),
+    ({"unknown": 4, "happy": 6}, None),
+    ({"surprise": 10}, "MD402"),
+    ({"happy": 0}, "MD203"),
 )
+TOLD = {
+    "MD203": [
+        (4, "6 of 10 say no_face", 0.6),
+        (7, "dropped by FER+", 1),
+        (8, "5 of 10 say no_face", 0.5),
+        (13, "dropped by FER+", 1),
+    ],
+    "MD402": [
+        (12, "10 of 10 say surprise", 1),
+        (3, "9 of 10 say contempt", 0.9),
+        (1, "8 of 10 say sad", 0.8),
+    ],
+    "MD403": [
+        (5, "9 of 10 say unknown", 0.9),
+        (6, "5 of 10 say happy", 0.5),
+        (10, "4 of 10 say sad", 0.4),
+    ],
+}
+"""Number, words and score by code; of labels that voters are against, the clearest come first."""
 
 
 @pytest.fixture
@@ -57,7 +82,9 @@ def test_each_kind_of_vote_has_its_code(table: Path, splits: tuple[str, ...]) ->
     assert codes == {
         f"train/happy/{number}.png": code for number, (_, code) in enumerate(VOTES) if code
     }
-    assert next(f.detail for f in found if f.check.code == "MD402") == "9 of 10 say contempt"
+    for code, expected in TOLD.items():
+        rows = [(f.row, f.detail, pytest.approx(f.score)) for f in found if f.check.code == code]
+        assert (sorted(rows, key=lambda row: row[0]) if code == "MD203" else rows) == expected
 
 
 def test_a_table_of_other_pictures_is_told(table: Path) -> None:
