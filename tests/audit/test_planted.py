@@ -78,6 +78,17 @@ def test_blank_pictures_and_unreadable_files_are_all_found_and_nothing_else(
     assert "has no class folder" in told["stray.png"]
 
 
+def test_what_was_checked_is_counted_in_the_order_of_the_checks(audited: Audit) -> None:
+    codes = [check.code for check in CHECKS]
+    made = [code for code in codes if code not in ("MD203", "MD401", "MD402", "MD403")]
+    assert [check.code for check in audited.checks] == list(audited.counts) == made
+    found = [finding.check.code for finding in audited.findings]
+    assert found == sorted(found)
+    assert audited.counts == {code: found.count(code) for code in made}
+    assert audited.counts["MD307"] == 0
+    assert (audited.joint, audited.doubts) == (None, "")
+
+
 def test_what_training_refuses_the_audit_opens_and_training_still_refuses(
     audited: Audit, planted: Planted
 ) -> None:
@@ -207,6 +218,9 @@ def test_a_model_s_suspicions_come_with_their_joint(
         rows = [[float(cell) for cell in row[1:]] for row in list(csv.reader(file))[1:]]
     assert np.sum(rows) == pytest.approx(len(found.pool), rel=0.05)
     assert "MD401" not in audited.counts
+    assert found.doubts == "3 folds of a logistic regression on what mien-s says"
+    before = [f for f in found.findings if f.check != SUSPECT]
+    assert before == list(audited.findings), "nothing else changes"
 
 
 def test_checks_have_codes_of_their_own() -> None:
