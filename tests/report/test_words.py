@@ -1,0 +1,191 @@
+"""Sentences of a comparison, from numbers made up for them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from mien.evaluate.calibration import Calibration
+from mien.evaluate.intervals import Figure
+from mien.evaluate.metrics import ClassFigures, Metrics
+from mien.evaluate.paired import Difference
+from mien.labels import FER2013
+from mien.report.candidates import Candidate, Pooled
+from mien.report.history import History
+from mien.report.words import caveats, complexity, verdict
+from tests.fakes import an_evaluation
+
+NONE = Figure(np.nan, np.nan, np.nan)
+
+
+def history(train: list[float], val: list[float], seconds: float = 10) -> History:
+    epochs = list(range(1, len(val) + 1))
+    return History(
+        {
+            "epoch": [float(e) for e in epochs],
+            "train_accuracy": train,
+            "val_accuracy": val,
+            "val_loss": [1.0] * len(val),
+            "seconds": [seconds] * len(val),
+        }
+    )
+
+
+def candidate(name: str, accuracy: Figure, *, images: int = 3589, model="attention", **more):
+    """Of three labels with a recall of 80, 50 and none; fear is taken for sad by 30 of 100."""
+    recalls = [0.8, *[np.nan] * 3, 0.5, np.nan, np.nan]
+    confusion = np.zeros((7, 7), np.int64)
+    confusion[0, [0, 1]] = 80, 20
+    confusion[4, [4, 0, 2]] = 10, 4, 6
+    metrics = Metrics(
+        accuracy,
+        Calibration(NONE, NONE, NONE),
+        NONE,
+        NONE,
+        tuple(ClassFigures(0, Figure(r, r, r), NONE, NONE) for r in recalls),
+        confusion,
+        "",
+    )
+    told = {name: more.pop(name) for name in ("latency_ms", "parameters", "labels") if name in more}
+    evaluation = an_evaluation(
+        np.zeros(images, int), np.tile(np.eye(7)[0], (images, 1)), model=model, **told
+    )
+    return Candidate(
+        name, evaluation, metrics, **{"run": None, "history": None, "validation": None} | more
+    )
+
+
+A = candidate("a", Figure(0.7, 0.68, 0.72), latency_ms=2.04, parameters=5_000_000)
+B = candidate("b", Figure(0.6, 0.58, 0.62), latency_ms=1.0, parameters=1_230_000, model="other")
+
+
+def difference(better: str, worse: str, adjusted: float) -> Difference:
+    return Difference(better, worse, Figure(0.1, 0.05, 0.16), 20, 5, 0.0001, adjusted)
+
+
+@pytest.mark.parametrize(
+    ("macs", "word"),
+    [
+        (0, "low"),
+        (49_999_999, "low"),
+        (50_000_000, "medium"),
+        (299_999_999, "medium"),
+        (300_000_000, "high"),
+    ],
+)
+def test_the_cost_of_a_network_in_a_word(macs: int, word: str):
+    assert complexity(macs) == word
+
+
+def test_a_verdict_in_its_order():
+    a = dataclasses.replace(A, run="a", history=history([0.9, 0.9], [0.8, 0.7]))
+    pooled = Pooled("net", 3, (0.71234, 0.0056), (0, 0), (0, 0), (0, 0))
+    assert verdict([a, B], [difference("a", "b", 0.0002)], [pooled]) == [
+        "a is more accurate than b by 10.0 points [5.0, 16.0] (McNemar's test, Holm-corrected: "
+        "p < 0.001).",
+        "net, 3 runs: 71.23 ± 0.56 % (standard deviation).",
+        "a reaches 70.00 %, above the report's 26.41 % for this architecture.",
+        "On average angry is found most (80 % recall) and neutral least (50 %).",
+        "a most often takes neutral for fear (30 % of neutral faces).",
+        "a overfits: training accuracy is 10 points above validation.",
+        "b is the fastest (1.0 ms a face on one CPU thread) and the smallest (1.23 M parameters).",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("adjusted", "start", "chance"),
+    [
+        (0.0009, "a is more accurate than b by", "< 0.001"),
+        (0.001, "a is more accurate than b by", "= 0.001"),
+        (0.05, "a and b cannot be told apart on these images:", "= 0.050"),
+    ],
+)
+def test_a_difference_in_words(adjusted: float, start: str, chance: str):
+    assert verdict([A, B], [difference("a", "b", adjusted)], [])[0] == (
+        f"{start} 10.0 points [5.0, 16.0] (McNemar's test, Holm-corrected: p {chance})."
+    )
+
+
+def test_only_neighbours_are_told_apart():
+    c = dataclasses.replace(B, name="c")
+    found = [difference("a", "b", 0), difference("a", "c", 0), difference("b", "c", 0)]
+    sentences = verdict([A, B, c], found, [])
+    assert [s.split(" by ")[0] for s in sentences[:3]] == [
+        "a is more accurate than b",
+        "b is more accurate than c",
+        "a reaches 70.00 %, above the report's 26.41 % for this architecture.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "place"),
+    [
+        (Figure(0.3, 0.2642, 0.32), "above"),
+        (Figure(0.3, 0.2641, 0.32), "at"),
+        (Figure(0.25, 0.24, 0.2641), "at"),
+        (Figure(0.25, 0.24, 0.2640), "below"),
+    ],
+)
+def test_against_the_report(accuracy: Figure, place: str):
+    found = next(s for s in verdict([candidate("a", accuracy)], [], []) if "report" in s)
+    assert f"{place} the report's 26.41 %" in found
+
+
+@pytest.mark.parametrize(
+    ("more", "published"),
+    [
+        ({}, 0.2641),
+        ({"model": "resnet50"}, 0.2481),
+        ({"model": "mobilenetv2"}, 0.5054),
+        ({"model": "mien-s"}, None),
+        ({"images": 7178}, 0.2641),
+        ({"images": 3590}, None),
+        ({"labels": FER2013[::-1]}, None),
+    ],
+)
+def test_the_report_s_accuracy_is_that_of_its_networks_on_its_data(more, published):
+    assert candidate("a", Figure(0.3, 0.2, 0.4), **more).published == published
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "words"),
+    [
+        ([0.5, 0.651], [0.5, 0.6], "overfits: training accuracy is 5 points above validation."),
+        ([0.5, 0.649], [0.5, 0.6], "was best in its last epoch: a longer schedule may pay."),
+        ([0.5, 0.9], [0.5, 0.4], "peaked in epoch 1 without overfitting."),
+        ([0.4, 0.5, 0.6], [0.5, 0.6, 0.6], "peaked in epoch 2 without overfitting."),
+    ],
+)
+def test_how_well_a_run_fits(train: list[float], val: list[float], words: str):
+    run = dataclasses.replace(A, run="r", history=history(train, val))
+    again = dataclasses.replace(run, name="a-flip")
+    sentences = verdict([run, again], [], [])
+    assert [s for s in sentences if s.startswith("r ")] == [f"r {words}"], "once a run"
+
+
+def test_the_fastest_and_the_smallest_may_be_two():
+    slow = candidate("s", A.metrics.accuracy, latency_ms=9.0, parameters=500_000)
+    assert verdict([A, B, slow], [], [])[-1] == (
+        "b is the fastest (1.0 ms a face on one CPU thread), s the smallest (0.50 M parameters)."
+    )
+
+
+def test_caveats_where_the_epoch_was_chosen_on_the_same_images():
+    runs = [dataclasses.replace(B, name=n, run=n, validation="public") for n in ("x", "y", "z")]
+    twice = dataclasses.replace(runs[0], name="x-flip")
+    here = "was chosen on these same images (public), so their figures are a little hopeful: "
+    here += "test and validation are one here."
+    intervals = "Intervals are 95 % bootstrap intervals over images."
+    assert caveats([B]) == [intervals]
+    assert caveats([runs[0], twice]) == [intervals, f"The epoch of x {here}"]
+    assert caveats(runs) == [intervals, f"The epoch of x, y and z {here}"]
+    elsewhere = dataclasses.replace(runs[0], validation="private")
+    assert caveats([elsewhere]) == [intervals]
+
+
+def test_the_report_s_figures_come_with_a_caveat():
+    assert caveats([B, A])[-1] == (
+        "The report's own figures are on the merged test of 7,178 images (PublicTest and "
+        "PrivateTest), its ResNet-50 and MobileNetV2 started from ImageNet weights; compare "
+        "with care."
+    )
