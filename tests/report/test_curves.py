@@ -1,17 +1,40 @@
+"""What figures show: read from the drawing before it is painted."""
+
 import io
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mien.evaluate.calibration import coverage, reliability
-from mien.report.curves import coverage_curves, reliability_diagrams
-from mien.report.figures import look
+from mien.evaluate.calibration import BINS, Coverage, Reliability, coverage, reliability
+from mien.evaluate.intervals import Figure
+from mien.evaluate.metrics import ClassFigures
+from mien.report import curves
+from mien.report.curves import (
+    accuracy_by_cost,
+    all_curves,
+    confusion_matrix,
+    coverage_curve,
+    coverage_curves,
+    learning_curves,
+    recalls,
+    reliability_diagram,
+    reliability_diagrams,
+)
+from mien.report.figures import COLOURS, colour, look
+from mien.report.history import History
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.integers(0, 7, 200)
 PROBABILITIES = RNG.dirichlet(np.ones(7), 200)
+
+
+@pytest.fixture
+def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions give matplotlib's figure in place of a picture."""
+    monkeypatch.setattr(curves, "png", lambda figure: figure)
 
 
 def drawings(models: int) -> list[bytes]:
@@ -23,15 +46,193 @@ def drawings(models: int) -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("models", [1, 20])
-def test_names_of_many_models_fit_under_a_figure(models):
+def test_names_of_many_models_fit_under_a_figure():
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib's, of panels without room
-        for drawn, fewer in zip(drawings(models), drawings(1), strict=True):
+        for drawn, fewer in zip(drawings(20), drawings(1), strict=True):
             width, height = Image.open(io.BytesIO(drawn)).size
             assert width <= 9 * 160
-            assert height >= Image.open(io.BytesIO(fewer)).size[1]
+            assert height > Image.open(io.BytesIO(fewer)).size[1]
 
 
 def test_no_two_of_many_lines_look_alike():
     assert len({tuple(look(i).values()) for i in range(24)}) == 24
+    assert look(24) == look(0) == {"color": COLOURS[0], "linestyle": "-"}
+    assert look(8)["linestyle"] == "--"
+    assert colour(9) == COLOURS[1]
+
+
+HISTORY = History(
+    {
+        "epoch": [1, 2, 3],
+        "train_loss": [2, 1, 0.5],
+        "train_accuracy": [0.2, 0.4, 0.6],
+        "val_loss": [2.1, 1.2, 1.1],
+        "val_accuracy": [0.1, 0.5, 0.3],
+    }
+)
+
+
+def points(axes: Any) -> dict[str, tuple[list[float], list[float]]]:
+    """x and y of each named line."""
+    return {
+        line.get_label(): (list(line.get_xdata()), list(line.get_ydata()))
+        for line in axes.lines
+        if not line.get_label().startswith("_")
+    }
+
+
+def titles(axes: Any) -> tuple[str, str]:
+    return axes.get_xlabel(), axes.get_ylabel()
+
+
+def test_learning_curves_show_training_and_validation(unpainted):
+    figure = learning_curves(HISTORY, "net")
+    loss, accuracy = figure.axes
+    assert points(loss) == {
+        "training": ([1, 2, 3], [2, 1, 0.5]),
+        "validation": ([1, 2, 3], [2.1, 1.2, 1.1]),
+    }
+    assert points(accuracy)["validation"] == ([1, 2, 3], [0.1, 0.5, 0.3])
+    assert (titles(loss), titles(accuracy)) == (("epoch", "loss"), ("epoch", "accuracy"))
+    dotted = loss.lines[-1]
+    assert list(dotted.get_xdata()) == [2, 2], "the epoch that was kept"
+    assert loss.get_xlim() == (0.5, 3.5)
+    assert figure.get_suptitle() == "net"
+    assert [text.get_text() for text in loss.get_legend().get_texts()] == ["training", "validation"]
+
+
+def test_all_runs_share_a_figure_of_their_validation(unpainted):
+    short = History({name: column[:2] for name, column in HISTORY.columns.items()})
+    figure = all_curves({"a": short, "b": HISTORY})
+    loss, accuracy = figure.axes
+    assert points(loss) == {"a": ([1, 2], [2.1, 1.2]), "b": ([1, 2, 3], [2.1, 1.2, 1.1])}
+    assert points(accuracy)["a"] == ([1, 2], [0.1, 0.5])
+    assert titles(accuracy) == ("epoch", "validation accuracy")
+    assert accuracy.get_xlim() == (0.5, 3.5), "as long as the longest"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+
+
+def bins(**of: tuple[float, float, int]) -> Reliability:
+    """Confidence, accuracy and images of some bins."""
+    confidence, accuracy = np.full(BINS, np.nan), np.full(BINS, np.nan)
+    images = np.zeros(BINS, np.int64)
+    for name, values in of.items():
+        number = int(name[1:])
+        confidence[number], accuracy[number], images[number] = values
+    return Reliability(confidence, accuracy, images)
+
+
+def test_a_reliability_diagram_leaves_empty_bins_out(unpainted):
+    axes = reliability_diagram(bins(b3=(0.25, 0.5, 10), b12=(0.85, 0.75, 40)), "net").axes[0]
+    diagonal, line = axes.lines
+    assert (list(diagonal.get_xdata()), list(diagonal.get_ydata())) == ([0, 1], [0, 1])
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([0.25, 0.85], [0.5, 0.75])
+    (dots,) = axes.collections
+    assert dots.get_offsets().tolist() == [[0.25, 0.5], [0.85, 0.75]]
+    assert dots.get_sizes().tolist() == [12 + 75, 12 + 300], "by their images"
+    assert (axes.get_xlim(), axes.get_ylim()) == ((0, 1), (0, 1))
+    assert (*titles(axes), axes.get_title("left")) == ("confidence", "accuracy", "net")
+
+
+def test_reliability_of_all_models_before_and_after(unpainted):
+    before, after = bins(b3=(0.25, 0.5, 10)), bins(b12=(0.85, 0.75, 40))
+    left, right = reliability_diagrams({"a": before}, {"a": after}).axes
+    assert left.get_title("left") == "at temperature 1"
+    assert right.get_title("left") == "with each model's temperature"
+    assert points(left) == {"a": ([0.25], [0.5])}
+    assert points(right) == {"a": ([0.85], [0.75])}
+    assert titles(left) == ("confidence", "accuracy")
+
+
+KEPT = Coverage(np.array([0.9, 0.6, 0.3]), np.array([0.2, 0.5, 1]), np.array([1, 0.75, 0.5]))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "dot"),
+    [(0.95, None), (0.9, [20, 100]), (0.6, [50, 75]), (0.61, [20, 100]), (0, [100, 50])],
+)
+def test_a_coverage_curve_marks_the_threshold(unpainted, threshold: float, dot):
+    axes = coverage_curve(KEPT, threshold, "net").axes[0]
+    (line,) = axes.lines
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([20, 50, 100], [100, 75, 50])
+    assert [c.get_offsets().tolist() for c in axes.collections] == ([[dot]] if dot else [])
+    assert [t.get_text() for t in axes.texts] == ([f"{dot[1]:.1f} %"] if dot else [])
+    assert titles(axes) == ("images kept, the surest first, %", "accuracy, %")
+
+
+def test_coverage_of_all_models(unpainted):
+    axes = coverage_curves({"a": KEPT}).axes[0]
+    assert points(axes) == {"a": ([20, 50, 100], [100, 75, 50])}
+    assert axes.get_ylim()[1] == 101
+
+
+CONFUSION = np.array([[1200, 400], [0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("normalised", "cells", "unit"),
+    [
+        (True, ["75", "25", "0", "0"], "% of each true class"),
+        (False, ["1,200", "400", "0", "0"], "images"),
+    ],
+)
+def test_a_confusion_matrix_has_its_shares_or_counts(unpainted, normalised, cells, unit):
+    figure = confusion_matrix(CONFUSION, ("a", "b"), "net", normalised=normalised)
+    axes = figure.axes[0]
+    assert [(t.get_position(), t.get_text()) for t in axes.texts] == list(
+        zip([(0, 0), (1, 0), (0, 1), (1, 1)], cells, strict=True)
+    )
+    assert [t.get_color() for t in axes.texts] == ["white", "0.2", "0.2", "0.2"]
+    assert axes.images[0].get_array().tolist() == [[0.75, 0.25], [0, 0]]
+    assert axes.images[0].get_clim() == (0, 1)
+    assert titles(axes) == ("predicted", "true")
+    assert axes.get_title("left") == f"net\n{unit}"
+    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert [tick.get_text() for tick in ticks] == ["a", "b"]
+
+
+def class_figures(*shares: float) -> tuple[ClassFigures, ...]:
+    none = Figure(np.nan, np.nan, np.nan)
+    spread = [Figure(s, s - 0.1, s + 0.05) for s in shares]
+    return tuple(ClassFigures(1, figure, none, none) for figure in spread)
+
+
+def test_recalls_of_models_stand_side_by_side(unpainted):
+    both = {"a": class_figures(0.5, 0.8), "b": class_figures(0.25, np.nan)}
+    figure = recalls(both, ("x", "y"))
+    axes = figure.axes[0]
+    one, other = (c for c in axes.containers if hasattr(c, "patches"))
+    assert [bar.get_height() for bar in one] == pytest.approx([50, 80])
+    assert [bar.get_height() for bar in other] == pytest.approx([25, 0]), "none: no bar"
+    middles = [bar.get_x() + bar.get_width() / 2 for bar in (*one, *other)]
+    assert middles == pytest.approx([-0.2, 0.8, 0.2, 1.2])
+    ends = one.errorbar.lines[2][0].get_segments()
+    assert [segment[:, 1].tolist() for segment in ends] == [
+        pytest.approx([40, 55]),
+        pytest.approx([70, 85]),
+    ]
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["x", "y"]
+    assert (axes.get_ylim(), axes.get_ylabel()) == ((0, 100), "recall, %")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+
+
+def test_bars_of_more_models_than_colours_are_hatched(unpainted):
+    many = {str(number): class_figures(0.5) for number in range(17)}
+    axes = recalls(many, ("x",)).axes[0]
+    hatches = [c.patches[0].get_hatch() for c in axes.containers if hasattr(c, "patches")]
+    assert hatches == [""] * 8 + ["////"] * 8 + ["...."]
+
+
+def test_accuracy_by_cost(unpainted):
+    found = accuracy_by_cost(
+        {"a": (80_000_000, Figure(0.7, 0.6, 0.75)), "b": (1_500_000, Figure(0.5, 0.4, 0.6))}
+    )
+    axes = found.axes[0]
+    one, other = axes.containers
+    assert (list(one[0].get_xdata()), list(one[0].get_ydata())) == ([80], [pytest.approx(70)])
+    assert list(other[0].get_xdata()) == [1.5]
+    (segment,) = one[2][0].get_segments()
+    assert segment[:, 1].tolist() == pytest.approx([60, 75])
+    assert axes.get_xscale() == "log"
+    assert titles(axes) == ("computation of a face, million multiply-accumulates", "accuracy, %")
