@@ -8,12 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from mien.cli import main
 from mien.demo import PORTRAIT
 from mien.errors import InputError, MissingExtra, NoFace, RunError
 from mien.explain import METHODS, Explainer, draw
+from mien.explain.occlusion import occlusion
 from mien.faces import DETECTORS
+from mien.labels import FER2013
 from tests.fakes import brightness_bundle
 
 Make = Callable[[str], Path]
@@ -54,18 +57,36 @@ def test_each_face_has_a_row_of_its_own_label(bright: Path):
     assert draw(found).shape[0] == 2 * draw(found[:1]).shape[0]
     asked = explainer.explain(picture, label="happy")
     assert [f.label for f in asked] == ["happy", "happy"]
-    assert asked[0].score < 0.1
+    probabilities = softmax(20 * np.linspace(0, 1, 7) * 0 - 10 * np.linspace(0, 1, 7) ** 2)
+    assert asked[0].score == pytest.approx(probabilities[3], abs=1e-5)
+    assert found[0].score == pytest.approx(probabilities[0], abs=1e-5)
+    assert [f.method for f in asked] == ["occlusion"] * 2
+    for black, white in (found, asked):
+        assert (black.crop == 0).all()
+        assert (white.crop == 255).all()
+        assert white.map.max() > 0 or white.label == "happy"
+    assert explainer.labels == FER2013
+
+
+def test_a_map_is_that_of_the_label_that_was_asked_for(bright: Path):
+    explainer = Explainer(bright, detector="none")
+    crop = np.full((48, 48), 128, np.uint8)
+    image = explainer.classifier.card.preprocess.resize([crop])[0]
+    for label in ("happy", "angry"):
+        found = explainer.explain_crop(crop, label=label)
+        expected = occlusion(explainer.classifier, image, FER2013.index(label))
+        assert (found.map == expected).all()
+        (whole,) = explainer.explain(crop, label=label)
+        assert (whole.map == expected).all()
+    assert (
+        explainer.explain_crop(crop).map == explainer.explain_crop(crop, label="happy").map
+    ).all()
 
 
 @pytest.mark.parametrize("shape", [(48, 48), (10, 200), (300, 200, 3)])
 def test_any_crop_is_drawn(bright: Path, shape: tuple[int, ...]):
     crop = np.full(shape, 128, np.uint8)
     assert draw([Explainer(bright).explain_crop(crop)]).dtype == np.uint8
-
-
-def test_nothing_to_draw():
-    with pytest.raises(InputError, match="at least one"):
-        draw([])
 
 
 def test_methods_and_their_models(bright: Path):

@@ -1,12 +1,13 @@
+import dataclasses
+import itertools
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.integrate import trapezoid
 
-from mien.bundle import Classifier
-from mien.explain import area, deletion
+from mien.bundle import Classifier, open_bundle
 from mien.explain.occlusion import _patches, occlusion
 from tests.fakes import brightness_bundle
 
@@ -27,11 +28,55 @@ def spot() -> np.ndarray:
     return image
 
 
-@pytest.mark.parametrize("side", [1, 3, 8, 47, 48, 224])
-def test_patches_cover_every_pixel(side: int):
+@pytest.mark.parametrize(
+    ("side", "patch", "stride"),
+    [
+        (1, 1, 1),
+        (3, 1, 1),
+        (8, 1, 1),
+        (24, 4, 2),
+        (30, 5, 2),
+        (47, 8, 4),
+        (48, 8, 4),
+        (224, 37, 19),
+    ],
+)
+def test_patches_are_a_sixth_wide_in_steps_of_a_twelfth(side: int, patch: int, stride: int):
+    """From edge to edge: the last step may be shorter."""
+    starts = sorted({*range(0, side - patch, stride), side - patch})
+    corners = [(top, left) for top in starts for left in starts]
     patches = _patches(side)
+    assert [tuple(np.argwhere(p)[0].tolist()) for p in patches] == corners
+    assert {tuple(np.ptp(np.argwhere(p), axis=0) + 1) for p in patches} == {(patch, patch)}
+    assert {int(p.sum()) for p in patches} == {patch**2}
     assert patches.any(0).all()
-    assert len({int(p.sum()) for p in patches}) == 1
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.35])
+def test_each_pixel_has_the_mean_loss_of_its_patches(tmp_path: Path, mean: float):
+    """One patch after the other; covered by the grey that the network takes for nothing."""
+    bundle = brightness_bundle(tmp_path / "b", size_px=30)
+    told = dataclasses.replace(bundle.card.preprocess, mean=(mean,))
+    dataclasses.replace(bundle.card, preprocess=told).save(bundle.folder / "card.json")
+    classifier = Classifier(open_bundle(bundle.folder))
+    image = np.random.default_rng(0).integers(0, 256, (30, 30), np.uint8)
+    starts = [*range(0, 25, 2), 25]
+    lost, times = np.zeros((30, 30)), np.zeros((30, 30))
+    whole = classifier.scores(image[None])[0, MIDDLE]
+    for top, left in itertools.product(starts, starts):
+        place = slice(top, top + 5), slice(left, left + 5)
+        covered = image.copy()
+        covered[place] = round(255 * mean)
+        lost[place] += whole - classifier.scores(covered[None])[0, MIDDLE]
+        times[place] += 1
+    found = occlusion(classifier, image, MIDDLE)
+    assert found == pytest.approx(np.clip(lost / times, 0, 1), abs=1e-5)
+    assert (found == 0).any() or found.max() > 0
+
+
+def test_what_grows_when_it_is_covered_is_nothing(bright: Classifier, spot: np.ndarray):
+    """Dark is the first label: covering light with black makes it surer."""
+    assert not occlusion(bright, spot, 0).any()
 
 
 def test_the_spot_that_makes_the_answer_is_found(bright: Classifier, spot: np.ndarray):
@@ -43,6 +88,7 @@ def test_the_spot_that_makes_the_answer_is_found(bright: Classifier, spot: np.nd
     assert 4 <= y < 10
     assert 14 <= x < 20
     assert found[:, :8].max() < 0.6 * found.max()
+    assert occlusion(bright, spot.T, MIDDLE) == pytest.approx(found.T, abs=1e-6)
 
 
 def test_the_map_is_the_loss_of_probability(bright: Classifier, spot: np.ndarray):
@@ -57,27 +103,6 @@ def test_the_map_is_the_loss_of_probability(bright: Classifier, spot: np.ndarray
 def test_a_flat_face_has_no_place_that_counts_more(bright: Classifier, label: int):
     found = occlusion(bright, np.zeros((SIDE, SIDE), np.uint8), label)
     assert not found.any(), "black covered with black changes nothing"
-
-
-def test_the_map_is_deleted_faster_than_random_pixels(bright: Classifier, spot: np.ndarray):
-    rng = np.random.default_rng(0)
-    spot = np.clip(spot + rng.normal(0, 5, spot.shape), 0, 255).astype(np.uint8)
-    importance = occlusion(bright, spot, MIDDLE)
-    by_map, by_rest = (deletion(bright, spot, MIDDLE, m) for m in (importance, -importance))
-    at_random = [deletion(bright, spot, MIDDLE, rng.random(spot.shape)) for _ in range(5)]
-    assert by_map.shape == (21,)
-    assert by_map[0] == by_rest[0] == at_random[0][0] == bright.scores(spot[None])[0, MIDDLE]
-    assert by_map[-1] == pytest.approx(by_rest[-1])
-    areas = [area(scores) for scores in at_random]
-    assert area(by_map) < min(areas)
-    assert max(areas) < area(by_rest)
-
-
-@pytest.mark.parametrize(("scores", "expected"), [([1, 1, 1], 1), ([1, 0, 0], 0.25), ([0, 1], 0.5)])
-def test_the_area_is_that_of_trapezoids(scores: list[float], expected: float):
-    found = area(np.array(scores, float))
-    assert found == pytest.approx(expected)
-    assert found == pytest.approx(trapezoid(scores, np.linspace(0, 1, len(scores))))
 
 
 def test_occlusion_needs_no_torch(bright: Classifier):
