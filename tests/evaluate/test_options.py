@@ -1,0 +1,38 @@
+"""Options are given by name, so that a call says what it asks for."""
+
+import inspect
+from collections.abc import Callable
+
+import pytest
+
+from mien.evaluate import evaluate
+from mien.evaluate.adversarial import score_attacks
+from mien.evaluate.groups import by_groups
+from mien.evaluate.intervals import bootstrap, mean_interval
+from mien.evaluate.robustness import score_corruptions
+
+
+@pytest.mark.parametrize(
+    ("function", "required", "options"),
+    [
+        (evaluate, ["bundle", "data", "split"], ["views", "votes"]),
+        (
+            score_corruptions,
+            ["evaluation", "bundle", "images"],
+            ["limit", "baseline", "progress"],
+        ),
+        (
+            score_attacks,
+            ["evaluation", "model", "preprocess", "images"],
+            ["limit", "progress"],
+        ),
+        (by_groups, ["evaluation", "table"], ["minimum"]),
+        (bootstrap, ["size", "statistic"], ["seed"]),
+        (mean_interval, ["values"], ["seed"]),
+    ],
+)
+def test_options_have_names(function: Callable, required: list[str], options: list[str]):
+    told = inspect.signature(function).parameters.values()
+    named = [p.name for p in told if p.kind is p.KEYWORD_ONLY]
+    either = [p.name for p in told if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+    assert (either, named) == (required, options)
