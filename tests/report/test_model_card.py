@@ -1,10 +1,13 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from mien.evaluate import evaluate, record
 from mien.report.model_card import write_model_card
 from tests.evaluate.test_evaluation import greys
-from tests.fakes import brightness_bundle
+from tests.fakes import an_evaluation, brightness_bundle
 
 TRAINED = {
     "recipe": "mien-s",
@@ -35,6 +38,62 @@ def test_the_card_says_what_the_bundle_is_and_how_it_was_measured(tmp_path: Path
         "AI Act",
     ):
         assert told in text, told
+
+
+def test_a_card_whole(tmp_path: Path):
+    """Of a network that was chosen elsewhere and measured on a test without an image of sad."""
+    bundle = brightness_bundle(tmp_path / "b")
+    card = dataclasses.replace(bundle.card, training=TRAINED | {"start": "imagenet"})
+    bundle = dataclasses.replace(bundle, card=card)
+    truth = np.array([0] * 10 + [6] * 10)
+    found = an_evaluation(truth, np.eye(7)[truth] * 0.93 + 0.01, split="private", data="greys")
+    path = write_model_card(bundle, found)
+    assert path == bundle.folder / "README.md"
+    parts = path.read_text(encoding="utf-8").split("\n\n")
+    megabytes = bundle.model_file.stat().st_size / 1e6
+    assert parts[:5] == [
+        "# brightness",
+        "A classifier of 7 expressions (angry, disgust, fear, happy, neutral, sad, surprise) in "
+        "8 px grey faces. 0.00 M parameters, 0 M multiply-accumulates, "
+        f"{megabytes:.1f} MB.",
+        "- architecture: brightness (-)\n- licence: Apache-2.0\n"
+        f"- made by: {card.created_by}\n- sha256 of model.onnx: {card.digest}\n"
+        "- views averaged: plain\n- temperature: 1\n- unsure below: 0",
+        "## Training",
+        "- recipe: mien-s, seed 3, 7 epochs\n- start: weights imagenet\n"
+        "- images: 1,234 of train of greys (digest aaaaaaaaaaaa)\n- learned from: the labels\n"
+        f"- epoch chosen on: 40 of public of greys (digest {TRAINED['validation']['digest'][:12]})",
+    ]
+    assert parts[5:7] == [
+        "## On private of greys",
+        "95 % bootstrap intervals over images. Nothing was chosen or fitted on these images.",
+    ]
+    assert parts[8] == "### Per class"
+    assert parts[9] == "Recall [95 %], and what 20 faces were taken for (rows: labels)."
+    table = parts[10].splitlines()
+    assert table[0] == (
+        "| | recall, % | angry | disgust | fear | happy | neutral | sad | surprise |"
+    )
+    assert table[2] == "| angry | 100 [100, 100] | 10 | 0 | 0 | 0 | 0 | 0 | 0 |"
+    assert table[7] == "| sad | – | 0 | 0 | 0 | 0 | 0 | 0 | 0 |"
+    assert table[8] == "| surprise | 100 [100, 100] | 0 | 0 | 0 | 0 | 0 | 0 | 10 |"
+    assert parts[11] == "## Limits"
+
+
+@pytest.mark.parametrize(
+    ("split", "chosen", "told"),
+    [
+        ("test", True, "Nothing was chosen or fitted on these images."),
+        ("val", True, "were fitted on these same images, and the epoch was chosen on them."),
+        ("val", False, "Temperature and threshold were fitted on these same images.\n"),
+    ],
+)
+def test_the_protocol_says_what_was_fitted_where(tmp_path, split: str, chosen: bool, told: str):
+    bundle = brightness_bundle(tmp_path / "b")
+    digest = TRAINED["validation"]["digest"] if chosen else "e" * 64
+    bundle = dataclasses.replace(bundle, card=dataclasses.replace(bundle.card, training=TRAINED))
+    found = an_evaluation(np.zeros(3, int), np.eye(7)[[0, 0, 1]], split=split, digest=digest)
+    assert told in write_model_card(bundle, found).read_text()
 
 
 def test_the_card_names_voters_teachers_and_what_was_left_out(tmp_path: Path):
