@@ -9,7 +9,7 @@ import pandas
 import pytest
 from scipy.special import softmax
 
-from mien.bundle import open_bundle
+from mien.bundle import Classifier, open_bundle
 from mien.data import Dataset, Split
 from mien.errors import DataError, InputError, NotComparable
 from mien.evaluate import calibrate, evaluate, load, note, record, save
@@ -97,6 +97,19 @@ def test_latency_is_the_median_of_thirty_faces_in_milliseconds(tmp_path: Path, m
     found = evaluate(brightness_bundle(tmp_path / "b"), greys(n=7), "public")
     assert found.latency_ms == pytest.approx(3)
     assert len(list(ticks)) == 1, "of thirty"
+
+
+def test_latency_is_that_of_one_thread_of_the_cpu_with_the_same_views(tmp_path: Path, monkeypatch):
+    asked: list[dict[str, object]] = []
+
+    class Listening(Classifier):
+        def __init__(self, bundle, **how):
+            asked.append(how)
+            super().__init__(bundle, **how)
+
+    monkeypatch.setattr(evaluating, "Classifier", Listening)
+    evaluate(brightness_bundle(tmp_path / "b"), greys(n=7), "public", views="flip")
+    assert asked == [{"views": "flip"}, {"threads": 1, "device": "cpu", "views": "flip"}]
 
 
 def test_labels_are_matched_by_name_not_by_number(tmp_path: Path):

@@ -106,6 +106,15 @@ def test_a_gap_by_hand(tmp_path: Path):
     assert gap.p == gap.adjusted == pytest.approx(34 / 70)
 
 
+def test_each_group_s_images_are_drawn_on_their_own(tmp_path: Path):
+    """2,000 times, from seed 0."""
+    (gap,) = few(tmp_path, {"a": "1" * 30 + "0" * 10, "b": "1" * 10 + "0" * 10}).gaps
+    rng = np.random.default_rng(0)
+    drawn = rng.binomial(40, 0.75, 2000) / 40 - rng.binomial(20, 0.5, 2000) / 20
+    expected = np.percentile(drawn, [2.5, 97.5])
+    assert (gap.accuracy.low, gap.accuracy.high) == pytest.approx(tuple(expected))
+
+
 def test_groups_by_hand(tmp_path: Path):
     found = few(tmp_path, {"small": "11", "large": "110110", "one": "1", "equal": "10"})
     assert [(g.name, g.images, g.right, g.classes) for g in found.groups] == [

@@ -1,6 +1,9 @@
-"""Options are given by name, so that a call says what it asks for."""
+"""Options are given by name, so that a call says what it asks for; results stay as they are."""
 
+import dataclasses
+import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable
 
 import pytest
@@ -36,3 +39,13 @@ def test_options_have_names(function: Callable, required: list[str], options: li
     named = [p.name for p in told if p.kind is p.KEYWORD_ONLY]
     either = [p.name for p in told if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
     assert (either, named) == (required, options)
+
+
+@pytest.mark.parametrize("part", ["evaluate", "audit", "explain", "report"])
+def test_results_cannot_be_changed(part: str):
+    package = importlib.import_module(f"mien.{part}")
+    names = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    modules = [importlib.import_module(f"mien.{part}.{name}") for name in names]
+    results = {v for m in modules for v in vars(m).values() if dataclasses.is_dataclass(v)}
+    assert results
+    assert {r.__name__ for r in results if not r.__dataclass_params__.frozen} == set()

@@ -13,7 +13,7 @@ from mien.bundle import Classifier
 from mien.cli import main
 from mien.data import Dataset, Split, open_dataset
 from mien.errors import InputError, NotComparable
-from mien.evaluate import evaluate, save
+from mien.evaluate import evaluate, robustness, save
 from mien.evaluate.corruptions import CORRUPTIONS
 from mien.evaluate.evaluation import Evaluation
 from mien.evaluate.intervals import Figure, mean_interval
@@ -144,9 +144,15 @@ def test_a_score_is_a_count_and_a_share():
     assert Score.from_json(tally(right).to_json()) == tally(right)
 
 
-def test_the_batch_and_the_subset_change_no_picture(scored, found: Robustness):
+def test_the_batch_and_the_subset_change_no_picture(
+    scored, found: Robustness, monkeypatch: pytest.MonkeyPatch
+):
     evaluation, bundle, images = scored
-    assert score_corruptions(evaluation, bundle, images, limit=500) == found
+    monkeypatch.setattr(robustness, "_BATCH", 8)
+    done: list[int] = []
+    again = score_corruptions(evaluation, bundle, images, limit=500, progress=done.append)
+    assert again == found
+    assert done == [8, 8, 5] * len(CORRUPTIONS) * 5
     part = score_corruptions(evaluation, bundle, images, limit=14)
     assert part.images == 14
     assert all(s.right <= w.right for s, w in zip(_all(part), _all(found), strict=True))
@@ -169,6 +175,9 @@ def test_a_subset_keeps_the_shares_and_is_drawn_once():
     for whole in (None, 1000, 5000):
         assert (stratified(labels, whole) == np.arange(1000)).all()
     assert len(stratified(labels, 999)) == 999
+    assert stratified(np.repeat([0, 1], [6, 4]), 5).tolist() == [1, 4, 5, 6, 8], (
+        "the published ones"
+    )
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
