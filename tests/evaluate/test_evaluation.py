@@ -367,6 +367,7 @@ def test_a_fifth_of_the_images_stays_below_the_threshold():
     found = sure_of(*np.linspace(0.3, 0.9, 101))
     assert found.unsure_below == pytest.approx(0.42)
     assert found.sure() == Subset(81, mean_interval(np.ones(81)))
+    assert sure_of(*np.linspace(0.30006, 0.90006, 101)).unsure_below == 0.4201, "not 0.42006"
     assert sure_of(0.5, 0.612345, 0.7, 0.8, 0.9, 0.95).unsure_below == 0.6123
 
 

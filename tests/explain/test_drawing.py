@@ -52,7 +52,7 @@ def test_a_flat_map_is_dark_all_over():
 
 @pytest.mark.parametrize(
     ("method", "words"),
-    [("gradcam", "gradcam"), ("occlusion", "occlusion: brightest, 43 points lost")],
+    [("gradcam", "gradcam"), ("occlusion", "occlusion: brightest, 93 points lost")],
 )
 def test_words_above_the_panels(monkeypatch: pytest.MonkeyPatch, method: str, words: str):
     written: list[tuple[str, tuple[int, int]]] = []
@@ -64,7 +64,7 @@ def test_words_above_the_panels(monkeypatch: pytest.MonkeyPatch, method: str, wo
 
     monkeypatch.setattr(cv2, "putText", listen)
     found = np.zeros((6, 6))
-    found[2, 2] = 0.43
+    found[2, 2] = 0.93
     row = draw([explanation(found, np.full((48, 48), 100, np.uint8), method)])
     assert written == [("happy 88%", (8, 20)), (words, (336, 20))]
     assert row[:30].min() < 100, "dark on white"
