@@ -32,6 +32,14 @@ def test_grey_and_other_shapes_fill_the_square():
     assert (row[FACE, 176:328] == 255).all()
 
 
+def test_faces_are_enlarged_by_cubic_curves():
+    """Which overshoot beside an edge; straight lines do not."""
+    crop = np.repeat(np.array([100, 150], np.uint8), 4)[None].repeat(8, 0)
+    face = draw([explanation(np.zeros((6, 6)), crop)])[FACE, LEFT]
+    assert face.min() < 98
+    assert face.max() > 152
+
+
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.2, 0.3)])
 def test_the_map_goes_from_its_lowest_to_its_highest_value(low: float, high: float):
     """Over the grey face, the more opaque the hotter: 0.3 of the first colour, 0.7 of the last."""

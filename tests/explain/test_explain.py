@@ -98,6 +98,14 @@ def test_methods_and_their_models(bright: Path):
             Explainer(bright, method)
 
 
+def test_a_detector_and_a_label_are_given_by_name(bright: Path):
+    assert Explainer(model=bright, method="occlusion", detector="none").method == "occlusion"
+    with pytest.raises(TypeError):
+        Explainer(bright, "occlusion", "none")  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Explainer(bright).explain(np.zeros((40, 40, 3), np.uint8), "happy")  # type: ignore[misc]
+
+
 def test_what_cannot_be_explained(bright: Path):
     explainer = Explainer(bright, detector=lambda _: [])
     picture = np.zeros((40, 40, 3), np.uint8)

@@ -83,6 +83,13 @@ def test_attention_is_the_mean_of_what_the_blocks_multiply_by(make_run: Make, fa
     assert np.allclose(found, torch.stack(maps).mean(0)[0, 0].numpy(), atol=1e-4)
 
 
+def test_nothing_listens_to_the_network_afterwards(make_run: Make, face: np.ndarray):
+    attention = SpatialAttention(make_run("attention"))
+    first = attention(face, 0)
+    assert (attention(face, 0) == first).all()
+    assert not any(part._forward_hooks for part in attention._network.modules())
+
+
 def test_a_network_without_attention_says_so(make_run: Make):
     with pytest.raises(InputError, match="mien-s has no spatial attention"):
         SpatialAttention(make_run("mien-s"))
