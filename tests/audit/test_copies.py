@@ -4,6 +4,7 @@ from PIL import Image
 
 pytest.importorskip("scipy")
 
+from mien.audit import copies as searching
 from mien.audit.copies import (
     NEAR,
     Copies,
@@ -136,7 +137,7 @@ def test_pictures_that_are_skipped_have_no_altered_copies() -> None:
     assert len(set(found.near.tolist())) == 31
 
 
-def test_pairs_are_proposed_once_the_smaller_row_first() -> None:
+def test_pairs_are_proposed_once_the_smaller_row_first(monkeypatch: pytest.MonkeyPatch) -> None:
     small = faces(30)
     every = np.concatenate([small, np.roll(small[2:3], 2, 2), small[4:5, :, ::-1]])
     found = propose(every)
@@ -145,6 +146,8 @@ def test_pairs_are_proposed_once_the_smaller_row_first() -> None:
     assert [2, 30, 0] in found.tolist()
     assert [4, 31, 1] in found.tolist()
     assert propose(small[:1]).shape == (0, 3)
+    monkeypatch.setattr(searching, "_BLOCK", 7)
+    assert propose(every).tolist() == found.tolist(), "in blocks of any size"
 
 
 def test_of_many_that_are_alike_the_four_nearest_are_proposed() -> None:

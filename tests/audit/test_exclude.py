@@ -50,8 +50,8 @@ def test_training_pictures_with_an_error_are_written_with_their_codes(tmp_path: 
         Finding(UNCLEAR, "h", "", "train"),
     ]
     assert write_exclude(tmp_path / "e.csv", findings) == 2
-    assert (tmp_path / "e.csv").read_text() == (
-        'split,name,codes\ntrain,"a, b",MD201\ntrain,z,MD301 MD303\n'
+    assert (tmp_path / "e.csv").read_bytes() == (
+        b'split,name,codes\ntrain,"a, b",MD201\ntrain,z,MD301 MD303\n'
     )
     assert read_exclude(tmp_path / "e.csv") == {("train", "a, b"), ("train", "z")}
     assert write_exclude(tmp_path / "none.csv", []) == 0
