@@ -265,6 +265,7 @@ class Run:
         self.forward = torch.compile(self.model) if compiled else self.model
         self.stream = torch.cuda.Stream() if DEVICE.type == "cuda" else None
         self.graph: Any = None
+        self.taught = False
         self.history: list[dict[str, float]] = []
 
     def step(self) -> None:
@@ -465,6 +466,7 @@ def train(runs: list[Run], seconds: float, stored: Stored | None, log: Log, star
             run.shuffle(LAST if last and not stored else run.job.changes)
             if stored:
                 stored.into(run, epoch)
+                run.taught = True
         if DEVICE.type == "cuda":
             for run in runs:
                 run.stream.wait_stream(torch.cuda.current_stream())
@@ -587,7 +589,12 @@ def bring_home(runs: list[Run], kept: dict[str, Any], out: Path, log: Log) -> No
     """predictions.npz, facts.json, and the weights of those that are to be kept, in parts."""
     np.savez_compressed(out / "predictions.npz", **kept)
     facts = {
-        run.job.name: {"job": dataclasses.asdict(run.job), "history": run.history} for run in runs
+        run.job.name: {
+            "job": dataclasses.asdict(run.job),
+            "taught": run.taught,
+            "history": run.history,
+        }
+        for run in runs
     }
     (out / "facts.json").write_text(json.dumps(facts))
     chosen = {
@@ -615,7 +622,7 @@ def plan(name: str) -> tuple[list[tuple[float, list[Job]]], int, list[tuple[floa
     middle = {"widths": [32, 96, 288], "blocks": [1, 2, 2], "dropout": 0.15}
     cbam = {"widths": [96, 192, 384, 512], "blocks": 2, "hidden": 0, "dropout": 0.3}
     teachers = [
-        Job("large-0", "mien-s", large, seed=0, changes=HEAVY, kept=True),
+        Job("mien-l-0", "mien-s", large, seed=0, changes=HEAVY, kept=True),
         Job("attention-0", "attention", cbam, seed=1),
         Job(
             "facenet-0",
@@ -652,7 +659,7 @@ def plan(name: str) -> tuple[list[tuple[float, list[Job]]], int, list[tuple[floa
     ]  # fmt: skip
     if name == "smoke":
         return [(4.0, [job]) for job in teachers[2:]], 2, [(6.0, jobs) for jobs in students]
-    more = Job("large-1", "mien-s", {**large, "blocks": [1, 2, 2]}, seed=7)
+    more = Job("mien-l-1", "mien-s", {**large, "blocks": [1, 2, 2]}, seed=7)
     groups = [(95.0, [teachers[0]]), (60.0, [teachers[1]]), (65.0, [teachers[2]])]
     groups += [(28.0, [teachers[3]]), (60.0, [more])]
     return groups, 15, [(82.0, students[0]), (150.0, students[1])]
