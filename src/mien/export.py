@@ -35,7 +35,7 @@ def proof_images(data: Dataset | None) -> NDArray[np.uint8]:
     """(N, S, S) uint8 faces to prove parity on: of `data`, never of its training split if it has
     another; without data, drawn ones."""
     if data is not None:
-        name = next((s for s in ("public", "val", "test") if s in data.splits), "train")
+        name = next((s for s in ("public", "val", "test", "private") if s in data.splits), "train")
         images = data.split(name).images
         rows = np.linspace(0, len(images) - 1, min(_PROOFS, len(images))).astype(int)
         return np.asarray(images[rows])
