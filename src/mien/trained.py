@@ -10,6 +10,17 @@ from mien.errors import RunError
 from mien.files import read_json
 from mien.preprocess import Preprocess
 
+# What torch raises for files that are none of its own depends on their first bytes.
+_UNREADABLE = (
+    RuntimeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    EOFError,
+    pickle.UnpicklingError,
+)
+
 
 class Facts:
     """What a run folder says of itself."""
@@ -75,7 +86,7 @@ def load_run(run: Path) -> tuple[Any, Facts]:
     )
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    except (RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+    except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(f"{checkpoint} is damaged ({reason}); train again") from error
     weights = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}

@@ -127,7 +127,7 @@ def read_weights(path: str) -> dict[str, Tensor]:
     except (
         OSError,
         RuntimeError,
-        KeyError,
+        LookupError,
         ValueError,
         EOFError,
         AttributeError,
