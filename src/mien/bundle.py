@@ -1,6 +1,7 @@
 """Bundles: a network as `model.onnx` with its card, run by ONNX Runtime."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from mien.card import Card, load_card
 from mien.errors import BundleError, InputError
-from mien.files import sha256
+from mien.extras import need
+from mien.files import replacing_folder, sha256
 from mien.views import VIEWS
 
 _FLOOR = 1e-12  # keeps the log of a probability that rounded to 0 finite
@@ -49,6 +51,30 @@ def open_bundle(name: str | Path = DEFAULT) -> Bundle:
             f"{found[:12]}...; the file is damaged or was changed, export or install it again"
         )
     return Bundle(folder, card)
+
+
+@contextmanager
+def new_bundle(out: Path) -> Iterator[Path]:
+    """A new folder that becomes the bundle `out`, in place of an older one, once it is whole.
+
+    Raises BundleError if `out` holds anything but a bundle.
+    """
+    if out.exists() and not (out / CARD_FILE).exists() and any(out.iterdir()):
+        raise BundleError(f"{out} is there and is no bundle; choose another --out")
+    with replacing_folder(out) as folder:
+        yield folder
+
+
+def load_network(bundle: Bundle) -> Any:
+    """The network of `bundle` as onnx reads it, to make another of; BundleError if it is none."""
+    onnx = need("onnx", extra="train")
+    try:
+        network = onnx.load(bundle.model_file)
+        onnx.checker.check_model(network)
+    except Exception as error:  # protobuf's and onnx's have no other base
+        reason = " ".join(str(error).split())[:200]
+        raise BundleError(f"{bundle.model_file} is no ONNX network: {reason}") from error
+    return network
 
 
 def bundle_names() -> tuple[str, ...]:

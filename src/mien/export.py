@@ -8,11 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.bundle import CARD_FILE, MODEL_FILE, Bundle, Classifier, open_bundle, softmax
+from mien.bundle import (
+    CARD_FILE,
+    MODEL_FILE,
+    Bundle,
+    Classifier,
+    new_bundle,
+    open_bundle,
+    softmax,
+)
 from mien.data import Dataset
 from mien.data.drawn import draw_face
 from mien.errors import BundleError
-from mien.files import read_json, replacing_folder, sha256
+from mien.files import read_json, sha256
 from mien.labels import FER2013
 from mien.preprocess import Preprocess
 from mien.trained import load_run
@@ -54,9 +62,7 @@ def export(
     """
     tolerance = HALF_TOLERANCE if half else TOLERANCE
     model, facts = load_run(run)
-    if out.exists() and not (out / CARD_FILE).exists() and any(out.iterdir()):
-        raise BundleError(f"{out} is there and is no bundle; choose another --out")
-    with replacing_folder(out) as folder:
+    with new_bundle(out) as folder:
         _to_onnx(model, facts.preprocess, folder / MODEL_FILE)
         if half:
             _halve(folder / MODEL_FILE)
