@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mien
-from mien.bundle import CARD_FILE, MODEL_FILE, Bundle, open_bundle
+from mien.bundle import CARD_FILE, MODEL_FILE, Bundle, load_network, new_bundle, open_bundle
 from mien.card import Card
 from mien.data import Dataset
 from mien.errors import BundleError
 from mien.evaluate import evaluate
 from mien.evaluate.evaluation import TESTS
 from mien.extras import need
-from mien.files import replacing_folder, sha256
+from mien.files import sha256
 from mien.preprocess import Preprocess
 
 RULES = ("mean", "weighted", "vote")
@@ -45,15 +45,15 @@ def combine(
         raise BundleError(f"expected an ensemble by {', '.join(RULES)}, got {by!r}")
     if by == "weighted" and weights is None:
         raise BundleError("a weighted ensemble needs weights; fit them on public or val")
-    shares = np.full(len(members), 1 / len(members)) if weights is None else weights / weights.sum()
+    shares = _shares(len(members), weights if by == "weighted" else None)
     source_px = members[0].card.preprocess.source_px
-    with replacing_folder(out) as folder:
+    with new_bundle(out) as folder:
         _merge(members, shares, by, folder / MODEL_FILE)
         card = Card(
             name=out.resolve().name,
             model="ensemble",
             paper="doi:10.1109/34.58871",
-            licence=members[0].card.licence,
+            licence=_licence(members),
             labels=members[0].card.labels,
             preprocess=Preprocess(source_px, (0.0,), (1.0,), source_px),
             digest=sha256(folder / MODEL_FILE),
@@ -86,7 +86,8 @@ def weigh(
     """(M,) weights of the members that fit `split` of `data` best; it must not be a test."""
     if split in TESTS:
         raise BundleError(f"{split} is a test: fit the weights on public or val")
-    found = [evaluate(member, data, split, progress) for member in members]
+    # An ensemble looks at the face alone, whatever views a member averages by itself.
+    found = [evaluate(member, data, split, progress, views="plain") for member in members]
     return fit_weights([e.probabilities for e in found], found[0].truth)
 
 
@@ -132,12 +133,29 @@ def _check(members: Sequence[Bundle]) -> None:
             )
 
 
+def _shares(members: int, weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """(M,) shares that sum to 1: equal ones, or those of `weights`."""
+    if weights is None:
+        return np.full(members, 1 / members)
+    if weights.shape != (members,) or weights.min() < 0 or not 0 < weights.sum() < np.inf:
+        raise BundleError(
+            f"expected {members} weights of 0 or more, not all 0, got {weights.tolist()}"
+        )
+    return weights / weights.sum()
+
+
+def _licence(members: Sequence[Bundle]) -> str:
+    """All licences of `members`, each once, as SPDX joins them."""
+    named = [part for member in members for part in member.card.licence.split(" AND ")]
+    return " AND ".join(dict.fromkeys(named))
+
+
 def _merge(members: Sequence[Bundle], shares: NDArray[np.float64], by: str, path: Path) -> None:
     """Write the network of all `members`: (N, 1, S, S) images in 0-1 → (N, C) log-probabilities."""
     onnx = need("onnx", extra="train")
     graph = _Graph()
     answers = []
-    networks = [onnx.load(member.model_file) for member in members]
+    networks = [load_network(member) for member in members]
     opset = max(_OPSET, *(_opset(network) for network in networks))
     for number, (member, network) in enumerate(zip(members, networks, strict=True)):
         if _opset(network) < opset:
