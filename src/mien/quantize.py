@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.bundle import CARD_FILE, MODEL_FILE, Bundle, open_bundle
+from mien.bundle import CARD_FILE, MODEL_FILE, Bundle, load_network, new_bundle, open_bundle
 from mien.card import Card
 from mien.errors import BundleError, DataError
 from mien.extras import need
-from mien.files import replacing_folder, sha256
+from mien.files import sha256
 
 CALIBRATION = 1280
 """Faces on which the ranges of the activations are measured."""
@@ -38,7 +38,7 @@ def quantize(bundle: Bundle, faces: NDArray[np.uint8], out: Path) -> Bundle:
     """
     if len(faces) == 0:
         raise DataError("there is no face to measure activations on")
-    with replacing_folder(out) as folder:
+    with new_bundle(out) as folder:
         with _quiet():
             _write(bundle, faces, folder / MODEL_FILE)
         _card(bundle, "int8", folder).save(folder / CARD_FILE)
@@ -52,7 +52,7 @@ def quantize_weights(bundle: Bundle, out: Path) -> Bundle:
     channels of a few weights, as depthwise convolutions have. No face is needed; the new bundle
     wants to be evaluated with `--record`, as after `quantize`.
     """
-    with replacing_folder(out) as folder:
+    with new_bundle(out) as folder:
         _write_weights(bundle, folder / MODEL_FILE)
         _card(bundle, "w8", folder).save(folder / CARD_FILE)
     return open_bundle(out)
@@ -85,27 +85,28 @@ def _write(bundle: Bundle, faces: NDArray[np.uint8], path: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folded = Path(scratch) / MODEL_FILE
         try:
+            batches = _Batches(bundle, faces)  # first: it tells a file that is no network at all
             quant_pre_process(bundle.model_file, folded, skip_symbolic_shape=True)
             quantization.quantize_static(
                 folded,
                 path,
-                _Batches(bundle, faces),
+                batches,
                 quant_format=quantization.QuantFormat.QOperator,
                 per_channel=True,
                 reduce_range=True,  # 7 bits of weight: without VNNI the sums of two overflow
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
             )
-        except (ValueError, RuntimeError, KeyError, AttributeError) as error:
+        except Exception as error:  # ONNX Runtime's and protobuf's have no other base
             reason = " ".join(str(error).split())[:200]
             raise BundleError(f"{bundle.folder} cannot be quantised: {reason}") from error
 
 
 def _write_weights(bundle: Bundle, path: Path) -> None:
     onnx = need("onnx", extra="train")
-    network = onnx.load(bundle.model_file)
+    network = load_network(bundle)
     graph, helper, arrays = network.graph, onnx.helper, onnx.numpy_helper
-    _widen(graph, arrays)
+    _widen(onnx, graph)
     channels = {node.input[1]: _channels(node) for node in graph.node if node.op_type in _LAYERS}
     for tensor in [t for t in graph.initializer if t.name in channels]:
         values, axis = arrays.to_array(tensor), channels[tensor.name]
@@ -130,9 +131,10 @@ def _round(values: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], ND
     return np.rint(values / step).astype(np.int8), step.astype(np.float32)
 
 
-def _widen(graph: Any, arrays: Any) -> None:
+def _widen(onnx: Any, graph: Any) -> None:
     """Weights that lie in 16 bits behind a cast, as `mien export --half` writes them, in 32."""
-    kept = {tensor.name: tensor for tensor in graph.initializer}
+    arrays, sixteen = onnx.numpy_helper, onnx.TensorProto.FLOAT16
+    kept = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == sixteen}
     for cast in [n for n in graph.node if n.op_type == "Cast" and n.input[0] in kept]:
         half = kept[cast.input[0]]
         wide = arrays.from_array(arrays.to_array(half).astype(np.float32), cast.output[0])
@@ -173,8 +175,9 @@ class _Batches:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without the quantiser's advice to its own developers."""
-    logging.disable(logging.WARNING)
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
     try:
         yield
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
