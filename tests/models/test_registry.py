@@ -1,3 +1,4 @@
+import socket
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -302,10 +303,38 @@ def test_a_wrong_weights_file_is_told(tmp_path, kind, name, suffix):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", names())
-def test_imagenet_weights_without_a_network_are_told(name, tmp_path, monkeypatch):
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The addresses that are asked for weights, none of which answers; nothing is at hand."""
     huggingface = pytest.importorskip("huggingface_hub.constants")
+    addresses: list[object] = []
+
+    def refuse(connection: socket.socket, address: object) -> None:
+        addresses.append(address)
+        raise ConnectionRefusedError(111, "Connection refused")
+
     monkeypatch.setattr(huggingface, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("mien.models.pretrained.find_spec", lambda package: None)
+    monkeypatch.setattr(huggingface, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    return addresses
+
+
+@pytest.mark.parametrize("name", names())
+def test_imagenet_weights_are_not_asked_for_offline(name, asked):
     with pytest.raises(WeightsError, match=r"model\.weights"):
         built(name, weights="imagenet")
+    assert asked == []
+
+
+def test_a_hub_out_of_reach_is_asked_once(asked, monkeypatch):
+    """Left alone, the hub's library tries again for the better part of a minute."""
+    from huggingface_hub import constants
+
+    monkeypatch.setenv("MIEN_OFFLINE", "0")
+    before = constants.HF_HUB_OFFLINE
+    told = r"ImageNet weights of mobilenetv2_100 could not be had \(.+\); connect once, or give"
+    with pytest.raises(WeightsError, match=told):
+        built("mobilenetv2", weights="imagenet")
+    assert asked == [("127.0.0.1", 9)]
+    assert before == constants.HF_HUB_OFFLINE, "others may ask again"
