@@ -285,6 +285,20 @@ def test_weights_in_16_bits_are_widened_before_they_are_rounded(tmp_path: Path):
     assert np.abs(logits(small) - logits(bundle)).max() < 0.02 * np.ptp(logits(bundle))
 
 
+def test_weights_come_before_a_layer_that_is_the_first(tmp_path: Path):
+    weights = np.random.default_rng(5).normal(size=(2, 1, 8, 8)).astype(np.float32)
+    bundle = written(
+        tmp_path / "b",
+        {"w": weights},
+        helper.make_node("Conv", ["images", "w"], ["y"]),
+        helper.make_node("Flatten", ["y"], ["logits"]),
+    )
+    small = quantize_weights(bundle, tmp_path / "s")
+    kinds = [node.op_type for node in onnx.load(small.model_file).graph.node]
+    assert kinds == ["Cast", "Mul", "Conv", "Flatten"]
+    assert np.abs(logits(small) - logits(bundle)).max() < 0.02 * np.ptp(logits(bundle))
+
+
 def test_weights_in_8_bits_stay_so(tmp_path: Path):
     once = quantize_weights(open_bundle("mien-s"), tmp_path / "once")
     again = quantize_weights(once, tmp_path / "again")
