@@ -120,7 +120,7 @@ def test_every_licence_of_a_member_holds_for_the_whole(tmp_path: Path):
 @pytest.mark.parametrize("by", RULES)
 def test_an_ensemble_goes_into_8_bits_in_silence(members, tmp_path: Path, capfd, by: str):
     whole = combine(members, tmp_path / "both", by=by, weights=np.array([0.7, 0.3]))
-    small = quantize(whole, FACES, tmp_path / "small")
+    small = quantize(whole, FACES[:8], tmp_path / "small")
     assert capfd.readouterr().err == "", "ONNX Runtime warns of what the graph does not use"
     ours, theirs = (Classifier(bundle).probabilities(FACES) for bundle in (small, whole))
     assert np.abs(ours - theirs).mean() < 0.1

@@ -141,7 +141,7 @@ def _shares(members: int, weights: NDArray[np.float64] | None) -> NDArray[np.flo
         raise BundleError(
             f"expected {members} weights of 0 or more, not all 0, got {weights.tolist()}"
         )
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 def _licence(members: Sequence[Bundle]) -> str:
