@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError, PictureError, ShapeError
 from mien.files import existing
+from mien.sources.alpha import decode_over_white, over_white
 
 MAX_PIXELS = 2**27
 """134 million pixels, 400 MB decoded; a larger picture is refused as a decompression bomb."""
@@ -68,7 +69,7 @@ def from_array(pixels: Any, color: Color = "rgb") -> NDArray[np.uint8]:
     if array.shape[2] not in (3, 4):
         raise ShapeError(f"expected 1, 3 or 4 channels, got {array.shape[2]}")
     if array.shape[2] == 4:
-        array = _over_white(array)
+        array = over_white(array)
     return np.ascontiguousarray(array[:, :, ::-1] if color == "bgr" else array)
 
 
@@ -85,6 +86,8 @@ def from_pil(image: Any) -> NDArray[np.uint8]:
         values = np.asarray(upright, np.float64)
         wide = upright.mode != "F" and values.max(initial=0) > 255
         return from_array(np.clip(values / (257 if wide else 1), 0, 255).astype(np.uint8))
+    if upright.mode in ("RGBa", "La"):  # colours multiplied by alpha
+        upright = upright.convert(upright.mode.upper())
     transparent = upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info
     return from_array(np.asarray(upright.convert("RGBA" if transparent else "RGB")))
 
@@ -98,13 +101,11 @@ def from_base64(text: str) -> bytes:
         raise InputError(f"expected base64 text, got {text[:40]!r}... ({error})") from error
 
 
-def _over_white(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    alpha = array[:, :, 3:].astype(np.uint16)
-    return ((array[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-
-
 def decode(data: bytes, *, name: str, grey: bool = False) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB, or (H, W) if `grey`; PictureError names `name` if it is not whole."""
+    """(H, W, 3) uint8 RGB, or (H, W) if `grey`; PictureError names `name` if it is not whole.
+
+    What is transparent is laid over white, as that of arrays and PIL images.
+    """
     if not data:
         raise PictureError(f"{name} is empty (0 bytes)")
     _check_head(data, name)
@@ -113,10 +114,13 @@ def decode(data: bytes, *, name: str, grey: bool = False) -> NDArray[np.uint8]:
     flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR_RGB
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+        laid = decode_over_white(data)
     except cv2.error as error:
         raise PictureError(f"{name} cannot be decoded: {error.err or error}") from error
     if picture is None:
         raise PictureError(f"{name} is not a readable picture (png, jpeg, webp, bmp, tiff)")
+    if laid is not None:
+        picture = cv2.cvtColor(laid, cv2.COLOR_RGB2GRAY) if grey else laid
     return np.asarray(picture, np.uint8)
 
 
