@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,9 @@ class Card:
     format: int = field(default=FORMAT)
 
     def __post_init__(self) -> None:
+        for place, value in _numbers(dataclasses.asdict(self), "card"):
+            if not math.isfinite(value):
+                raise BundleError(f"expected finite numbers, got {value} in {place}")
         if self.format != FORMAT:
             raise BundleError(f"card format {self.format} is not {FORMAT}; update mien")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
@@ -63,10 +68,24 @@ class Card:
             raise BundleError(f"expected views among {', '.join(VIEWS)}, got {self.views!r}")
         if self.temperature <= 0:
             raise BundleError(f"expected a temperature above 0, got {self.temperature}")
+        if not 0 <= self.unsure_below <= 1:
+            raise BundleError(f"expected unsure_below from 0 to 1, got {self.unsure_below}")
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
         write_json(path, dataclasses.asdict(self))
+
+
+def _numbers(value: Any, place: str) -> Iterator[tuple[str, float]]:
+    """Every number of a JSON value, and where it stands."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _numbers(inner, f"{place}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for number, inner in enumerate(value):
+            yield from _numbers(inner, f"{place}[{number}]")
+    elif isinstance(value, float):
+        yield place, value
 
 
 def load_card(path: Path) -> Card:

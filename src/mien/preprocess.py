@@ -1,5 +1,6 @@
 """The only definition of face crop → network input; training, export and recognition share it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,9 +27,12 @@ class Preprocess:
 
     def __post_init__(self) -> None:
         if self.size_px < 1 or self.source_px < 1:
-            raise ShapeError(f"expected sizes of at least 1 px, got {self.size_px}")
+            sizes = f"{self.size_px} and {self.source_px}"
+            raise ShapeError(f"expected sizes of at least 1 px, got {sizes}")
         if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean):
             raise ShapeError(f"expected 1 or 3 means and stds, got {self.mean} and {self.std}")
+        if not all(map(math.isfinite, (*self.mean, *self.std))):
+            raise ShapeError(f"expected finite means and stds, got {self.mean} and {self.std}")
         if min(self.std) <= 0:
             raise ShapeError(f"expected stds above 0, got {self.std}")
 
