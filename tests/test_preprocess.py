@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mien.errors import ShapeError
 from mien.preprocess import Preprocess, scale
@@ -17,13 +19,13 @@ def crop(*shape: int) -> np.ndarray:
 @pytest.mark.parametrize(("mean", "std"), [((0.5,), (0.25,)), IMAGENET])
 def test_any_crop_becomes_the_network_s_input(shape, size_px, mean, std):
     preprocess = Preprocess(size_px, mean, std)
-    out = preprocess([crop(*shape), crop(*shape)])
-    assert out.shape == (2, len(mean), size_px, size_px)
-    assert out.dtype == np.float32
-    assert out.flags.c_contiguous
-    lowest, highest = -max(mean) / min(std), (1 - min(mean)) / min(std)
-    assert out.min() >= lowest - 1e-4
-    assert out.max() <= highest + 1e-4
+    crops = [crop(*shape), crop(*shape)]
+    out = preprocess(crops)
+    assert (out.dtype, out.flags.c_contiguous) == (np.float32, True)
+    assert out.shape == (2, len(mean), size_px, size_px) == (2, preprocess.channels, *out.shape[2:])
+    grey = preprocess.resize(crops) / 255
+    for channel, (m, s) in enumerate(zip(mean, std, strict=True)):
+        assert out[:, channel] == pytest.approx((grey - m) / s, abs=1e-5)
 
 
 def test_values_are_standardised_intensities():
@@ -44,16 +46,38 @@ def test_grey_and_the_same_grey_as_rgb_agree():
     assert (preprocess([grey]) == preprocess([np.repeat(grey[..., None], 3, 2)])).all()
 
 
-def test_colours_are_taken_as_rgb():
-    red = np.zeros((48, 48, 3), np.uint8)
-    red[..., 0] = 255
-    assert Preprocess(48, (0.0,), (1.0,))([red]) == pytest.approx(0.299, abs=0.005)
+@pytest.mark.parametrize(("channel", "weight"), [(0, 0.299), (1, 0.587), (2, 0.114)])
+def test_colours_are_taken_as_rgb_and_weighed_as_in_bt_601(channel: int, weight: float):
+    colour = np.zeros((48, 48, 3), np.uint8)
+    colour[..., channel] = 255
+    assert Preprocess(48, (0.0,), (1.0,))([colour]) == pytest.approx(weight, abs=0.003)
 
 
-def test_a_sharp_crop_passes_through_the_resolution_of_the_training_data():
-    fine = np.indices((192, 192)).sum(0).astype(np.uint8) % 2 * 255
-    out = Preprocess(96, (0.0,), (1.0,), source_px=48)([fine])
-    assert out == pytest.approx(0.5, abs=0.01)
+def test_each_crop_has_its_row():
+    crops = [np.full((9, 9), 10, np.uint8), np.full((60, 50, 3), 200, np.uint8)]
+    assert Preprocess(4, (0.0,), (1.0,)).resize(crops).tolist() == [
+        [[value] * 4] * 4 for value in (10, 200)
+    ]
+
+
+def stripes(size_px: int) -> np.ndarray:
+    """Columns of black and white, a pixel wide: at half the size they are an even grey."""
+    return np.tile(np.array([0, 255], np.uint8), (size_px, size_px // 2))
+
+
+@pytest.mark.parametrize(
+    ("source_px", "spread"),
+    [(48, 0), (96, 255)],
+)
+def test_a_sharp_crop_passes_through_the_resolution_of_the_training_data(source_px, spread):
+    small = Preprocess(96, (0.0,), (1.0,), source_px=source_px).resize([stripes(96)])[0]
+    assert np.ptp(small.astype(int)) == spread
+    assert small.mean() == pytest.approx(127.5, abs=0.6)
+
+
+def test_the_training_data_is_of_48_px_unless_the_card_says_otherwise():
+    fine = Preprocess(96, (0.0,), (1.0,)).resize([stripes(96)])[0]
+    assert np.ptp(fine.astype(int)) == 0
 
 
 @pytest.mark.parametrize(("mean", "std"), [((0.508,), (0.255,)), IMAGENET])
@@ -77,8 +101,34 @@ def test_scaling_keeps_the_mean_intensity(shape, size_px):
     assert scaled.mean() == pytest.approx(ramp.mean(), abs=2)
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (8, 12), (20, 4 * 3)])
+def test_a_larger_picture_is_averaged_over_areas(shape):
+    image = crop(*shape)
+    rows, columns = shape[0] // 4, shape[1] // 4
+    areas = image.reshape(4, rows, 4, columns).mean((1, 3))
+    assert np.abs(scale(image, 4) - areas).max() <= 0.51
+
+
+def test_a_smaller_picture_is_interpolated_between_the_middles_of_its_pixels():
+    two = np.array([[0, 200], [0, 200]], np.uint8)
+    assert scale(two, 4).tolist() == [[0, 50, 150, 200]] * 4
+
+
+def test_a_picture_narrow_one_way_is_interpolated():
+    """By areas it would be drawn out in blocks."""
+    narrow = np.tile(np.array([0, 80], np.uint8), (8, 1))
+    assert scale(narrow, 4)[0].tolist() == [0, 20, 60, 80]
+
+
+def test_a_picture_of_the_right_size_is_left_alone():
+    image = crop(5, 5)
+    assert scale(image, 5) is image
+    assert scale(crop(5, 10), 5).shape == (5, 5)
+
+
 def test_no_crops_are_an_empty_batch():
     assert Preprocess(48, (0.5,), (0.5,))([]).shape == (0, 1, 48, 48)
+    assert Preprocess(40, *IMAGENET)([]).shape == (0, 3, 40, 40)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +136,11 @@ def test_no_crops_are_an_empty_batch():
     [
         (np.zeros((48, 48), np.float32), r"uint8 crops?, got \(48, 48\) float32"),
         (np.zeros((48, 48, 4), np.uint8), "3 colour channels"),
+        (np.zeros((48, 48, 1), np.uint8), r"3 colour channels \(RGB\), got 1"),
+        (np.zeros((48, 48, 2), np.uint8), "got 2"),
         (np.zeros((0, 48), np.uint8), r"got \(0, 48\)"),
+        (np.zeros((48, 0, 3), np.uint8), r"got \(48, 0, 3\)"),
+        (np.zeros((1, 48, 48, 3), np.uint8), r"got \(1, 48, 48, 3\)"),
         (np.zeros((48,), np.uint8), r"got \(48,\)"),
     ],
 )
@@ -103,8 +157,39 @@ def test_what_is_no_crop_is_refused(bad, message):
         ((48, (), ()), "1 or 3 means"),
         ((48, (0.5,), (0.5, 0.5, 0.5)), "1 or 3 means"),
         ((48, (0.5,), (0.0,)), "above 0"),
+        ((48, IMAGENET[0], (0.2, 0.2, -0.1)), "above 0"),
+        ((-1, (0.5,), (0.5,)), "at least 1 px, got -1 and 48"),
+        ((48, (0.5,), (0.5,), 0), "at least 1 px, got 48 and 0"),
+        ((48, (float("nan"),), (0.5,)), "finite means and stds"),
+        ((48, (0.5,), (float("nan"),)), "finite means and stds"),
+        ((48, (0.5,), (float("inf"),)), "finite means and stds"),
     ],
 )
 def test_impossible_preprocessing_is_refused(fields, message):
     with pytest.raises(ShapeError, match=message):
         Preprocess(*fields)
+
+
+def test_a_pixel_is_size_enough():
+    assert Preprocess(1, (0.0,), (1.0,), 1)([np.full((3, 3), 255, np.uint8)]).tolist() == [[[[1]]]]
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(
+    height=st.integers(1, 60),
+    width=st.integers(1, 60),
+    size_px=st.integers(1, 60),
+    source_px=st.integers(1, 60),
+    seed=st.integers(0, 9),
+)
+def test_resizing_stays_within_the_crop_s_own_tones_and_is_the_same_each_time(
+    height, width, size_px, source_px, seed
+):
+    image = np.random.default_rng(seed).integers(60, 190, (height, width)).astype(np.uint8)
+    preprocess = Preprocess(size_px, (0.5,), (0.25,), source_px)
+    out = preprocess.resize([image])
+    assert image.min() <= out.min()
+    assert out.max() <= image.max()
+    assert (preprocess.resize([image, image])[1] == out[0]).all()
+    mirrored = preprocess.resize([image[:, ::-1]])[:, :, ::-1]
+    assert np.abs(mirrored.astype(int) - out).max() <= 2
