@@ -120,9 +120,10 @@ class Classifier:
         # Threads that wait by spinning would take the cores from those that decode and detect.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.card = bundle.card
+        providers = _providers(device)
         try:
             self._session = onnxruntime.InferenceSession(
-                str(bundle.model_file), options, providers=_providers(device)
+                str(bundle.model_file), options, providers=providers
             )
         except Exception as error:
             raise BundleError(f"{bundle.model_file} cannot be run: {error}") from error
