@@ -1,63 +1,132 @@
-import time
+import os
+import threading
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
 import pytest
 
-from mien.stream import BATCH, Found, Seen, in_order
+from mien import stream
+from mien.stream import BATCH, Found, Seen, cores, in_order
 from mien.types import Box, Face, Readings
 
 
-def found(number: int, faces: int = 1) -> Found:
+def found(number: int, faces: int = 1, pixels: bool = False) -> Found:
     box = Face(Box(0, 0, 9, 9))
     inputs = np.zeros((faces, 8, 8), np.uint8)
-    return Found(str(number), number, None, None, [box] * faces, inputs, [1.0] * faces)
+    picture = np.zeros((2, 2, 3), np.uint8) if pixels else None
+    return Found(str(number), number, None, None, [box] * faces, inputs, [1.0] * faces, picture)
 
 
 def read(batch: list[Found]) -> list[Seen]:
-    sizes.append(len(batch))
     return [Seen(f.path, f.index, f.time_s, Readings()) for f in batch]
 
 
-sizes: list[int] = []
+class Batches:
+    """Reads, and keeps how many pictures came at once."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def __call__(self, batch: list[Found]) -> list[Seen]:
+        self.sizes.append(len(batch))
+        return read(batch)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])
 @pytest.mark.parametrize("count", [0, 1, 3, 100])
 def test_answers_come_in_the_order_of_the_items(workers: int, count: int):
-    def slow(number: int) -> Found:
-        time.sleep(0.002 * (number % 3))
-        return found(number)
-
-    seen = list(in_order(range(count), slow, read, workers))
+    seen = list(in_order(range(count), found, read, workers))
     assert [s.index for s in seen] == list(range(count))
 
 
-def test_faces_of_many_pictures_share_a_batch_and_no_batch_grows():
-    sizes.clear()
-    list(in_order(range(100), lambda n: found(n, faces=n % 3), read, 2))
-    assert sum(sizes) == 100
-    assert max(sizes) <= BATCH
-    assert len(sizes) < 20
+def test_a_slow_picture_keeps_its_place():
+    second = threading.Event()
+
+    def find(number: int) -> Found:
+        if number == 0:
+            assert second.wait(30), "the second runs beside the first"
+        if number == 1:
+            second.set()
+        return found(number)
+
+    assert [s.index for s in in_order(range(9), find, read, 2)] == list(range(9))
 
 
-def test_few_items_are_taken_ahead():
+@pytest.mark.parametrize(
+    ("faces", "pixels", "sizes"),
+    [
+        (1, False, [16, 16, 8]),
+        (0, False, [16, 16, 8]),  # pictures without a face are counted, too
+        (2, False, [8, 8, 8, 8, 8]),
+        (5, False, [4] * 10),
+        (3, False, [6] * 6 + [4]),
+        (40, False, [1] * 40),
+        (1, True, [4] * 10),  # pixels take memory
+        (9, True, [2] * 20),
+    ],
+)
+def test_faces_of_many_pictures_share_a_batch_and_no_batch_grows(faces, pixels, sizes):
+    batches = Batches()
+    list(in_order(range(40), lambda n: found(n, faces, pixels), batches, 2))
+    assert [size for size in batches.sizes if size] == sizes
+    assert BATCH == 16
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_few_items_are_taken_ahead(workers: int):
     taken = 0
 
-    def items():
+    def items() -> Iterator[int]:
         nonlocal taken
         for number in range(1000):
             taken += 1
             yield number
 
-    answers = in_order(items(), found, read, 2)
+    answers = in_order(items(), found, read, workers)
     next(answers)
-    assert taken <= BATCH + 5
+    assert taken == BATCH + 2 * workers
+    for _ in range(BATCH):
+        next(answers)
+    assert taken == 2 * BATCH + 2 * workers
+    answers.close()
 
 
-def test_an_error_of_a_worker_comes_out_and_opencv_s_threads_are_put_back():
+@pytest.mark.parametrize(
+    ("given", "there", "used"), [(None, 3, 3), (None, 64, 8), (5, 64, 5), (12, 2, 12)]
+)
+def test_as_many_threads_as_cores_but_no_crowd(monkeypatch, given, there, used):
+    asked = []
+
+    class Pool(stream.ThreadPoolExecutor):
+        def __init__(self, workers: int) -> None:
+            asked.append(workers)
+            super().__init__(workers)
+
+    monkeypatch.setattr(stream, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(stream, "cores", lambda: there)
+    list(in_order(range(3), found, read, given))
+    assert asked == [used]
+
+
+def test_cores_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0: {1, 5, 7}}[pid], raising=False)
+    assert cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    for counted, expected in ((6, 6), (None, 1)):
+        monkeypatch.setattr(os, "cpu_count", lambda counted=counted: counted)
+        assert cores() == expected
+
+
+@pytest.fixture
+def opencv_threads() -> Iterator[int]:
     before = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    yield 3
+    cv2.setNumThreads(before)
 
+
+def test_an_error_of_a_worker_comes_out_and_opencv_s_threads_are_put_back(opencv_threads: int):
     def fails(number: int) -> Found:
         assert cv2.getNumThreads() == 1
         if number == 5:
@@ -66,4 +135,42 @@ def test_an_error_of_a_worker_comes_out_and_opencv_s_threads_are_put_back():
 
     with pytest.raises(RuntimeError, match="five"):
         list(in_order(range(1000), fails, read, 2))
-    assert cv2.getNumThreads() == before
+    assert cv2.getNumThreads() == opencv_threads
+
+
+def test_opencv_s_threads_are_put_back_by_the_last_of_several(opencv_threads: int):
+    first, second = (in_order(range(100), found, read, 1) for _ in range(2))
+    next(first)
+    next(second)
+    first.close()
+    assert cv2.getNumThreads() == 1
+    second.close()
+    assert cv2.getNumThreads() == opencv_threads
+    next(again := in_order(range(100), found, read, 1))
+    assert cv2.getNumThreads() == 1
+    again.close()
+    assert cv2.getNumThreads() == opencv_threads
+
+
+def test_what_waits_is_not_begun_when_nobody_listens_any_more(monkeypatch):
+    begun = []
+    held, release = threading.Event(), threading.Event()
+
+    class Pool(stream.ThreadPoolExecutor):
+        def __exit__(self, *error: object) -> bool | None:
+            release.set()
+            return super().__exit__(*error)
+
+    def find(number: int) -> Found:
+        begun.append(number)
+        if number == BATCH:
+            held.set()
+            assert release.wait(30)
+        return found(number)
+
+    monkeypatch.setattr(stream, "ThreadPoolExecutor", Pool)
+    answers = in_order(range(1000), find, read, 1)
+    next(answers)
+    assert held.wait(30)
+    answers.close()
+    assert begun == list(range(BATCH + 1)), "one more waited for the thread that was held"
