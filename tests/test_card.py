@@ -162,6 +162,8 @@ def test_a_folder_without_a_card_is_named(tmp_path: Path):
 def test_a_card_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         CARD.temperature = 2.0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CARD.measured[0].accuracy = 1.0
 
 
 def test_a_bundle_with_a_wrong_card_does_not_open(tmp_path: Path):

@@ -73,3 +73,8 @@ def test_an_unknown_label_is_told_with_its_place_and_the_known_ones():
 )
 def test_label_index_understands_other_spellings(labels, name, index):
     assert label_index(labels, name, where="here") == index
+
+
+def test_the_place_is_named():
+    with pytest.raises(TypeError):
+        label_index(FER2013, "happy", "here")  # type: ignore[misc]

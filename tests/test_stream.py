@@ -73,6 +73,12 @@ def test_faces_of_many_pictures_share_a_batch_and_no_batch_grows(faces, pixels, 
     assert BATCH == 16
 
 
+def test_a_picture_that_cannot_be_read_lets_no_pixels_pile_up():
+    batches = Batches()
+    list(in_order(range(40), lambda n: found(n, pixels=n > 0), batches, 2))
+    assert max(batches.sizes) == 4
+
+
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_few_items_are_taken_ahead(workers: int):
     taken = 0

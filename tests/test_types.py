@@ -242,6 +242,7 @@ def test_a_table_of_readings():
     assert table.loc[1, list(LABELS)].tolist() == [0.2, 0.7, 0.1]
     assert list(Readings([NOBODY]).to_pandas().columns) == list(COLUMNS)
     assert Readings().to_pandas().empty
+    assert list(Readings().to_pandas().columns) == list(COLUMNS)
 
 
 @pytest.mark.parametrize("value", [Box(0, 0, 1, 1), SCORES, FACE, NOBODY])
