@@ -1,9 +1,12 @@
 import dataclasses
+import functools
 import re
 import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -247,6 +250,32 @@ def test_strict_raises_for_one_picture_and_for_several(
         bright_faces.recognize(source, strict=True)
 
 
+@pytest.fixture
+def address(tmp_path: Path, monkeypatch) -> Iterator[str]:
+    """Where a light picture is served, on this machine."""
+    cv2.imwrite(str(tmp_path / "light.png"), LIGHT)
+    monkeypatch.delenv("MIEN_OFFLINE", raising=False)
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/light.png"
+        server.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None: ...
+
+
+def test_addresses_lead_into_private_networks_only_if_they_may(bright_faces, address: str):
+    with pytest.raises(InputError, match="private"):
+        bright_faces.recognize(address)
+    (refused,) = bright_faces.recognize([address])
+    assert (refused.path, refused.status) == (address, "unreadable")
+    for source in (address, [address]):
+        (reading,) = bright_faces.recognize(source, private=True)
+        assert (reading.path, reading.label) == (address, "sad")
+
+
 def test_strict_gives_what_can_be_read(bright_faces):
     assert len(bright_faces.recognize([LIGHT, LIGHT], strict=True)) == 2
     assert len(bright_faces.recognize(LIGHT, strict=True)) == 1
@@ -364,9 +393,9 @@ def test_a_film_is_tracked_and_pictures_are_not(bright_faces, tmp_path: Path):
     found = bright_faces.recognize(clip, cut=Cut(start_s=0.4))
     assert [(r.frame, r.time_s) for r in found] == [(1, 0.5), (2, 1.0)]
     tracker = Tracker()
-    list(bright_faces.stream(clip, tracker=tracker))
-    (again,) = tracker.update(1.1, [found[0].face], [found[0].scores])
-    assert again[0] == 0, "the caller's tracker knows the face"
+    tracker.recall(6, 0.0, face_at(9000, 0, 9), found[0].scores)
+    seen = bright_faces.stream(clip, tracker=tracker)
+    assert [s.readings[0].face_id for s in seen] == [7, 7, 7], "the caller's tracker counts on"
     pictures = list(bright_faces.stream([LIGHT, DARK], pixels=True))
     assert [s.readings[0].face_id for s in pictures] == [None, None]
     assert [s.pixels[0, 0, 0] for s in pictures] == [200, 0]
