@@ -6,6 +6,7 @@ it upright is read here.
 
 import struct
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ def decode_over_white(data: bytes) -> Pixels | None:
         return None
     import cv2
 
-    stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    stored: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if stored is None or stored.dtype not in (np.uint8, np.uint16):
         return None
     if stored.dtype == np.uint16:
@@ -86,7 +87,7 @@ def _clear_grey(data: bytes) -> int | None:
     body = _transparency(data) if data.startswith(_PNG) else None
     if not body or len(body) < 2 or (depth := data[24]) > 8:
         return None
-    return body[1] * 255 // (2**depth - 1)
+    return body[1] * 255 // ((1 << depth) - 1)
 
 
 def _orientation(data: bytes) -> int:
