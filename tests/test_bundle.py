@@ -204,6 +204,8 @@ def test_a_graphics_card_is_used_where_there_is_one(
     class Session(onnxruntime.InferenceSession):
         def __init__(self, path, options, providers):
             asked.update(providers=providers, threads=options.intra_op_num_threads)
+            spins = options.get_session_config_entry("session.intra_op.allow_spinning")
+            assert (spins, options.log_severity_level) == ("0", 3), "waits asleep, and says errors"
             super().__init__(path, options, providers=["CPUExecutionProvider"])
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)

@@ -434,6 +434,18 @@ def test_faces_of_several_pictures_keep_to_their_pictures(brightness: Path):
     ]
 
 
+def test_options_are_given_by_name(brightness: Path, bright_faces):
+    for call in (
+        lambda: mien.Recognizer(brightness, "none"),
+        lambda: bright_faces.recognize(DARK, "rgb"),
+        lambda: list(bright_faces.stream(DARK, "rgb")),
+        lambda: list(bright_faces.read([], True)),
+        lambda: mien.recognize(DARK, "none"),
+    ):
+        with pytest.raises(TypeError, match="positional"):
+            call()
+
+
 @pytest.mark.parametrize("threads", [0, -1])
 def test_threads_are_at_least_one(brightness: Path, threads: int):
     with pytest.raises(InputError, match=f"at least one thread, got {threads}"):
