@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 import stat
@@ -91,12 +92,32 @@ def test_a_whole_folder_replaces_the_old_one(tmp_path):
 
 
 def test_nothing_has_the_name_before_it_is_whole(tmp_path):
+    """What is half done is hidden, and on the same disk."""
     with replacing(tmp_path / "file") as file:
         file.write(b"half")
-        assert not (tmp_path / "file").exists()
-    with replacing_folder(tmp_path / "folder"):
-        assert not (tmp_path / "folder").exists()
-    assert names(tmp_path) == ["file", "folder"]
+        (half,) = names(tmp_path)
+        assert half.startswith(".file.")
+    with replacing_folder(tmp_path / "a" / "b" / "folder"):
+        (half,) = names(tmp_path / "a" / "b")
+        assert half.startswith(".folder.")
+    assert names(tmp_path) == ["a", "file"]
+    assert names(tmp_path / "a" / "b") == ["folder"]
+
+
+@pytest.mark.parametrize(("named", "told"), [((), "{path}"), (("elsewhere",), "elsewhere")])
+def test_an_error_of_the_disk_says_which_file(tmp_path, named, told):
+    path = tmp_path / "file"
+    with pytest.raises(OSError) as caught, replacing(path):
+        raise OSError(errno.ENOSPC, "full", *named)
+    assert caught.value.filename == told.format(path=path)
+    assert names(tmp_path) == []
+
+
+def test_other_errors_come_out_as_they_are(tmp_path):
+    with pytest.raises(RuntimeError), replacing_folder(tmp_path / "folder") as folder:
+        folder.rmdir()
+        raise RuntimeError
+    assert names(tmp_path) == []
 
 
 def test_what_is_there_can_be_kept(tmp_path):
@@ -174,7 +195,7 @@ def test_a_table_is_written_to_six_digits(tmp_path):
         "share": [1 / 3, float("nan"), np.float64(1234567.8)],
     }
     write_csv(tmp_path / "t.csv", columns)
-    assert (tmp_path / "t.csv").read_text(encoding="utf-8") == (
+    assert (tmp_path / "t.csv").read_bytes().decode() == (
         'name,count,share\n"a,b",1,0.333333\nü,12345678,\n,-3,1.23457e+06\n'
     )
     with pytest.raises(ValueError, match=r"shorter|longer"):
