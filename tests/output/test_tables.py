@@ -1,18 +1,18 @@
-import csv
+import io
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from mien.errors import InputError
 from mien.output import done_in, open_table
-from mien.output.tables import read_row
+from mien.output.tables import check_suffix, read_row
 from mien.types import COLUMNS, Box, Face, Reading, Readings, Scores
 
 LABELS = ("angry", "happy")
-HEADER = (*COLUMNS, *LABELS)
+HEADER = "path,time_s,frame,face_id,x,y,width,height,score,label,confidence,status,angry,happy\n"
 
 
 def picture(name: str, faces: int = 2) -> Readings:
@@ -24,73 +24,165 @@ def picture(name: str, faces: int = 2) -> Readings:
     )
 
 
+FRAME = Readings(
+    [
+        Reading(
+            Face(Box(-3, 5, 20, 24), 0.123456789, ((1.5, 2.0),) * 5),
+            Scores(LABELS, (2 / 3, 1 / 3)),
+            "unsure",
+            path="f.mp4",
+            time_s=1 / 3,
+            frame=10,
+            face_id=0,
+            smoothed=Scores(LABELS, (0.5, 0.5)),
+        ),
+        Reading(Face(Box(4, 5, 6, 7)), Scores(LABELS, (0.0, 1.0)), path="f.mp4", time_s=2.0),
+        Reading(None, None, "unreadable", path="g.png", error="g.png is empty"),
+    ]
+)
+CSV_ROWS = (
+    "f.mp4,0.333333,10,0,-3,5,20,24,0.123457,angry,0.666667,unsure,0.666667,0.333333\n"
+    "f.mp4,2.0,,,4,5,6,7,,happy,1.0,ok,0.0,1.0\n"
+    "g.png,,,,,,,,,,,unreadable,,\n"
+)
+
+
+def written(path: Path, *pictures: Readings, resume: bool = False) -> bytes:
+    table = open_table(path, LABELS, resume=resume)
+    for readings in pictures:
+        table.write(readings)
+    table.close()
+    return path.read_bytes()
+
+
 NAMES = ["a.jpg", "with, comma.jpg", 'with "quotes".jpg', "ünïcödé 名.jpg"]
 
 
+def test_a_csv_is_a_header_and_a_row_per_reading_with_numbers_to_six_decimals(tmp_path: Path):
+    assert written(tmp_path / "new" / "t.csv", FRAME).decode() == HEADER + CSV_ROWS
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".ndjson"])
+def test_json_lines_hold_what_the_csv_does_and_more_unrounded(suffix: str, tmp_path: Path):
+    data = written(tmp_path / "new" / f"t{suffix}", FRAME)
+    assert data.endswith(b"\n")
+    face, bare, none = (json.loads(line) for line in data.splitlines())
+    assert face == {
+        "path": "f.mp4",
+        "time_s": 1 / 3,
+        "frame": 10,
+        "face_id": 0,
+        "status": "unsure",
+        "box": {"x": -3, "y": 5, "width": 20, "height": 24},
+        "score": 0.123456789,
+        "landmarks": [[1.5, 2.0]] * 5,
+        "label": "angry",
+        "confidence": 2 / 3,
+        "expressions": {"angry": 2 / 3, "happy": 1 / 3},
+        "smoothed": {"angry": 0.5, "happy": 0.5},
+    }
+    assert set(bare) == {"path", "time_s", "status", "box", "label", "confidence", "expressions"}
+    assert none == {"path": "g.png", "status": "unreadable", "error": "g.png is empty"}
+
+
+def test_a_parquet_has_columns_of_their_kinds_and_every_digit(tmp_path: Path):
+    written(tmp_path / "new" / "t.parquet", FRAME, picture("a.jpg", 1))
+    table = pq.read_table(tmp_path / "new" / "t.parquet")
+    kinds = {"path": "string", "label": "string", "status": "string"}
+    whole = ("frame", "face_id", "x", "y", "width", "height")
+    kinds |= dict.fromkeys(whole, "int64")
+    assert {f.name: str(f.type) for f in table.schema} == {
+        name: kinds.get(name, "double") for name in (*COLUMNS, *LABELS)
+    }
+    assert table.to_pylist() == [r.to_row(LABELS) for r in (*FRAME, *picture("a.jpg", 1))]
+
+
+def test_a_parquet_is_written_in_groups_of_rows_in_order(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("mien.output.tables._Parquet._ROWS", 4)
+    written(tmp_path / "t.parquet", *[picture(name) for name in "abcde"])
+    file = pq.ParquetFile(tmp_path / "t.parquet")
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [4, 4, 2]
+    assert file.read()["path"].to_pylist() == list("aabbccddee")
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-def test_every_kind_of_table_holds_a_row_per_face(suffix: str, tmp_path: Path):
-    path = tmp_path / "new" / f"t{suffix}"
+def test_every_kind_of_table_holds_every_name(suffix: str, tmp_path: Path):
+    path = tmp_path / f"t{suffix}"
+    written(path, *[picture(name) for name in NAMES], picture("none.jpg", faces=0))
+    read = {
+        ".csv": pd.read_csv,
+        ".parquet": pd.read_parquet,
+        ".jsonl": lambda file: pd.read_json(file, lines=True),
+    }[suffix]
+    found = read(path)
+    assert list(found.path) == [n for n in NAMES for _ in range(2)] + ["none.jpg"]
+    assert list(found.status) == ["ok"] * 8 + ["no_face"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_table_is_valid_while_it_grows(suffix: str, tmp_path: Path):
+    path = tmp_path / f"t{suffix}"
     table = open_table(path, LABELS)
-    for name in NAMES:
-        table.write(picture(name))
-    table.write(picture("none.jpg", faces=0))
-    table.close()
-    read = {".csv": pd.read_csv, ".parquet": pd.read_parquet}.get(suffix)
-    if read is None:
-        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-        assert rows[-1] == {"path": "none.jpg", "status": "no_face"}
-        assert rows[0]["expressions"] == {"angry": 0.25, "happy": 0.75}
-    else:
-        found = read(path)
-        assert tuple(found.columns) == HEADER
-        assert list(found.path) == [n for n in NAMES for _ in range(2)] + ["none.jpg"]
-        assert list(found.status) == ["ok"] * 8 + ["no_face"]
-        assert found.happy[0] == 0.75
-        assert np.isnan(found.happy.iloc[-1])
-
-
-def test_a_table_is_valid_while_it_grows(tmp_path: Path):
-    table = open_table(tmp_path / "t.csv", LABELS)
-    assert len(pd.read_csv(tmp_path / "t.csv")) == 0
+    begun = path.read_text()
+    assert begun == (HEADER if suffix == ".csv" else "")
     table.write(picture("a.jpg"))
-    assert len(pd.read_csv(tmp_path / "t.csv")) == 2
+    assert len(path.read_text().removeprefix(begun).splitlines()) == 2
+    assert path.read_text().endswith("\n")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_without_resume_a_table_begins_anew(suffix: str, tmp_path: Path):
+    path = tmp_path / f"t{suffix}"
+    once = written(path, picture("a.jpg"))
+    written(path, picture("b.jpg"), picture("c.jpg"))
+    assert written(path, picture("a.jpg")) == once
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_table_that_is_not_there_is_begun_where_it_should_be_resumed(suffix, tmp_path: Path):
+    fresh = written(tmp_path / f"whole{suffix}", picture("a.jpg"))
+    assert written(tmp_path / f"t{suffix}", picture("a.jpg"), resume=True) == fresh
 
 
 @pytest.mark.parametrize("torn", [1, 10, 40])
-def test_a_line_that_was_cut_off_is_dropped_and_written_again(torn: int, tmp_path: Path):
-    whole = tmp_path / "whole.csv"
-    table = open_table(whole, LABELS)
-    table.write(picture("a.jpg"))
-    table.write(picture("b.jpg", faces=1))
-    (tmp_path / "t.csv").write_bytes(whole.read_bytes()[:-torn])
-    assert [row["path"] for row in done_in(tmp_path / "t.csv", LABELS)] == ["a.jpg", "a.jpg"]
-    table = open_table(tmp_path / "t.csv", LABELS, resume=True)
-    table.write(picture("b.jpg", faces=1))
-    assert (tmp_path / "t.csv").read_bytes() == whole.read_bytes()
+def test_a_line_that_was_cut_off_is_dropped_from_the_file(torn: int, tmp_path: Path):
+    path = tmp_path / "t.csv"
+    first = written(path, picture("a.jpg"))
+    path.write_bytes(written(path, picture("a.jpg"), picture("b.jpg", faces=1))[:-torn])
+    assert [row["path"] for row in done_in(path, LABELS)] == ["a.jpg", "a.jpg"]
+    assert path.read_bytes() == first
+
+
+def test_nothing_was_done_in_a_table_that_is_not_there_or_has_no_rows(tmp_path: Path):
+    assert done_in(tmp_path / "t.csv", LABELS) == []
+    assert not (tmp_path / "t.csv").exists()
+    for begun in ("", HEADER[:30], HEADER[:-1], HEADER):
+        (tmp_path / "t.csv").write_text(begun)
+        assert done_in(tmp_path / "t.csv", LABELS) == []
+        assert (tmp_path / "t.csv").read_text() == (HEADER if begun == HEADER else "")
 
 
 def test_rows_come_back_as_faces(tmp_path: Path):
-    table = open_table(tmp_path / "t.csv", LABELS)
-    table.write(picture("a.jpg", faces=1))
-    table.write(picture("b.jpg", faces=0))
-    one, none = done_in(tmp_path / "t.csv", LABELS)
-    assert read_row(one, LABELS) == (Face(Box(0, 5, 20, 24)), Scores(LABELS, (0.25, 0.75)))
+    written(tmp_path / "t.csv", FRAME)
+    unsure, sure, none = done_in(tmp_path / "t.csv", LABELS)
     assert read_row(none, LABELS) is None
+    assert read_row(sure, LABELS) == (Face(Box(4, 5, 6, 7)), Scores(LABELS, (0.0, 1.0)))
+    face, scores = read_row(unsure, LABELS)
+    assert face == Face(Box(-3, 5, 20, 24))
+    assert scores.labels == LABELS
+    assert scores.values == pytest.approx((2 / 3, 1 / 3), abs=1e-6)
+    thirds = {**unsure, "angry": "0.333333", "happy": "0.333333"}
+    assert sum(read_row(thirds, LABELS)[1].values) == pytest.approx(1, abs=1e-12)
 
 
-def test_what_cannot_be_continued_is_refused(tmp_path: Path):
-    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
-    (tmp_path / "notes.csv").write_text("my only notes")
-    (tmp_path / "notes.jsonl").write_text("my only notes")
-    for name in ("t.csv", "notes.csv", "notes.jsonl"):
-        before = (tmp_path / name).read_bytes()
-        with pytest.raises(InputError, match=r"other columns|no JSON lines"):
-            open_table(tmp_path / name, LABELS, resume=True)
-        assert (tmp_path / name).read_bytes() == before
-    with pytest.raises(InputError, match="Parquet is written whole"):
-        open_table(tmp_path / "t.parquet", LABELS, resume=True)
-    with pytest.raises(InputError, match=r"use \.csv"):
-        open_table(tmp_path / "t.xls", LABELS)
+@pytest.mark.parametrize("name", ["t.xls", "t", "t.CSV", "csv"])
+def test_a_name_that_is_no_tables_is_refused(name: str, tmp_path: Path):
+    for refuse in (check_suffix, lambda path: open_table(path, LABELS)):
+        with pytest.raises(InputError, match=r"use \.csv, \.jsonl or \.parquet"):
+            refuse(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    for suffix in (".csv", ".jsonl", ".ndjson", ".parquet"):
+        check_suffix(tmp_path / f"t{suffix}")
 
 
 def test_a_parquet_that_was_not_closed_leaves_nothing_under_its_name(tmp_path: Path):
@@ -101,9 +193,18 @@ def test_a_parquet_that_was_not_closed_leaves_nothing_under_its_name(tmp_path: P
     assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
 
 
-def test_the_csv_is_what_the_standard_library_reads(tmp_path: Path):
-    table = open_table(tmp_path / "t.csv", LABELS)
-    table.write(picture(NAMES[2]))
-    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert rows[0]["path"] == NAMES[2]
+class Slow(io.FileIO):
+    """A file that takes a few bytes at a time, as the system may."""
+
+    def write(self, data) -> int:
+        return super().write(data[:7])
+
+
+def test_what_the_system_takes_in_parts_is_written_to_its_end(tmp_path: Path, monkeypatch):
+    whole = written(tmp_path / "whole.csv", FRAME)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda path, mode, buffering: Slow(path, mode))
+        table = open_table(tmp_path / "t.csv", LABELS)
+        table.write(FRAME)
+        table.close()
+    assert (tmp_path / "t.csv").read_bytes() == whole
