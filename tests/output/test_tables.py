@@ -1,5 +1,6 @@
 import io
 import json
+import resource
 from pathlib import Path
 
 import pandas as pd
@@ -191,6 +192,26 @@ def test_a_parquet_that_was_not_closed_leaves_nothing_under_its_name(tmp_path: P
     assert not (tmp_path / "t.parquet").exists()
     table.close()
     assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_full_disk_leaves_whole_lines(suffix: str, tmp_path: Path):
+    path = tmp_path / f"t{suffix}"
+    table = open_table(path, LABELS)
+    table.write(picture("a.jpg"))
+    before = path.read_bytes()
+    bounds = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 30, bounds[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            table.write(picture("b.jpg"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, bounds)
+    assert path.read_bytes() == before
+    table.write(picture("b.jpg"))
+    assert path.read_bytes() == written(
+        tmp_path / f"whole{suffix}", picture("a.jpg"), picture("b.jpg")
+    )
 
 
 class Slow(io.FileIO):

@@ -91,6 +91,7 @@ class _Lines:
                 data = data[self._file.write(data) :]
         except OSError:  # a full disk: all or none
             self._file.truncate(start)
+            self._file.seek(start)
             raise
 
     @property
