@@ -1,3 +1,4 @@
+import csv
 import io
 import json
 import resource
@@ -6,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mien.errors import InputError
 from mien.output import done_in, open_table
@@ -229,3 +232,41 @@ def test_what_the_system_takes_in_parts_is_written_to_its_end(tmp_path: Path, mo
         table.write(FRAME)
         table.close()
     assert (tmp_path / "t.csv").read_bytes() == whole
+
+
+PICTURES = st.lists(
+    st.builds(
+        picture,
+        st.text(st.characters(codec="utf-8"), min_size=1, max_size=12),
+        faces=st.integers(0, 2),
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(PICTURES)
+def test_whatever_a_picture_is_called_its_rows_come_back(tmp_path_factory, pictures):
+    path = tmp_path_factory.mktemp("t") / "t.csv"
+    data = written(path, *pictures)
+    expected = [r.path for readings in pictures for r in readings]
+    assert [row["path"] for row in done_in(path, LABELS)] == expected
+    with path.open(newline="", encoding="utf-8") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == expected
+    assert path.read_bytes() == data
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(PICTURES, st.data())
+def test_a_row_that_was_cut_off_anywhere_is_dropped_whatever_it_holds(
+    tmp_path_factory, pictures, data
+):
+    path = tmp_path_factory.mktemp("t") / "t.csv"
+    ends = [written(path, *pictures[:n]) for n in range(len(pictures) + 1)]
+    torn = data.draw(st.integers(0, len(ends[-1])))
+    path.write_bytes(ends[-1][:torn])
+    rows = done_in(path, LABELS)
+    assert path.read_bytes() == b"" or ends[-1].startswith(path.read_bytes())
+    expected = [r.path for readings in pictures for r in readings]
+    assert [row["path"] for row in rows] == expected[: len(rows)]
+    assert all(row["status"] for row in rows), "no part of a row"

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 from mien.errors import InputError
@@ -60,12 +61,22 @@ def done_in(path: Path, labels: Sequence[str]) -> list[dict[str, str]]:
     header = _csv_lines([[*COLUMNS, *labels]]).encode()
     if not data.startswith(header) and not header.startswith(data):
         raise InputError(f"{path} has other columns than this model writes; choose another --csv")
-    whole = data[: data.rfind(b"\n") + 1]
+    whole = _whole_rows(data)
     if len(whole) < len(data):
         with path.open("r+b") as file:
             file.truncate(len(whole))
-    rows = list(csv.DictReader(io.StringIO(whole.decode("utf-8", "replace"), newline="")))
-    return rows
+    return list(csv.DictReader(io.StringIO(whole.decode("utf-8", "replace"), newline="")))
+
+
+def _whole_rows(data: bytes) -> bytes:
+    """`data` up to the end of its last whole row; a line's end within quotes is no row's."""
+    end = data.rfind(b"\n") + 1
+    quoted = data.count(b'"', 0, end) % 2
+    while quoted:
+        begin = data.rfind(b"\n", 0, end - 1) + 1
+        quoted ^= data.count(b'"', begin, end) % 2
+        end = begin
+    return data[:end]
 
 
 def read_row(row: dict[str, str], labels: Sequence[str]) -> tuple[Face, Scores] | None:
@@ -120,9 +131,10 @@ class _Csv:
 
 
 def _csv_lines(rows: list[list[Any]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    lines: list[str] = []
+    # The writer puts into quotes what holds a character of its line's end, and names may hold both.
+    csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n").writerows(rows)
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
 
 
 def _cell(value: Any) -> Any:
