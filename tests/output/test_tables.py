@@ -142,6 +142,24 @@ def test_without_resume_a_table_begins_anew(suffix: str, tmp_path: Path):
     assert written(path, picture("a.jpg")) == once
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".ndjson"])
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_a_table_that_is_resumed_at_any_byte_becomes_the_same(
+    suffix: str, kept: int, tmp_path: Path
+):
+    """Torn within the header, or within the line of each picture; nothing is glued together."""
+    pictures = [picture("a.jpg", 1), picture('ü, "b".jpg', 0), picture("c.jpg", 1)]
+    whole = written(tmp_path / f"whole{suffix}", *pictures)
+    header = len(HEADER) if suffix == ".csv" else 0
+    ends = [header]
+    while len(ends) <= len(pictures):
+        ends.append(whole.index(b"\n", ends[-1]) + 1)
+    for torn in range(ends[kept] if kept else 0, ends[kept + 1]):
+        (tmp_path / f"t{suffix}").write_bytes(whole[:torn])
+        again = written(tmp_path / f"t{suffix}", *pictures[kept:], resume=True)
+        assert again == whole, whole[:torn]
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 def test_a_table_that_is_not_there_is_begun_where_it_should_be_resumed(suffix, tmp_path: Path):
     fresh = written(tmp_path / f"whole{suffix}", picture("a.jpg"))
@@ -177,6 +195,51 @@ def test_rows_come_back_as_faces(tmp_path: Path):
     assert scores.values == pytest.approx((2 / 3, 1 / 3), abs=1e-6)
     thirds = {**unsure, "angry": "0.333333", "happy": "0.333333"}
     assert sum(read_row(thirds, LABELS)[1].values) == pytest.approx(1, abs=1e-12)
+
+
+OTHERS = {
+    "other labels": ("angry", "sad"),
+    "another order": ("happy", "angry"),
+    "fewer": ("angry",),
+    "more": ("angry", "happy", "sad"),
+}
+
+
+@pytest.mark.parametrize("labels", OTHERS.values(), ids=list(OTHERS))
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_table_of_another_model_is_not_continued(suffix, labels, tmp_path: Path):
+    path = tmp_path / f"t{suffix}"
+    before = written(path, picture("none.jpg", 0), picture("a.jpg"))
+    with pytest.raises(InputError, match=r"has other (columns|expressions) .* choose another"):
+        open_table(path, labels, resume=True)
+    assert path.read_bytes() == before
+
+
+def test_json_lines_of_pictures_without_a_face_are_of_any_model(tmp_path: Path):
+    before = written(tmp_path / "t.jsonl", picture("none.jpg", 0))
+    table = open_table(tmp_path / "t.jsonl", ("sad",), resume=True)
+    table.close()
+    assert (tmp_path / "t.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("t.csv", "a,b\n1,2\n", "other columns"),
+        ("notes.csv", "my only notes", "other columns"),
+        ("long.csv", HEADER[:-1] + ",sad", "other columns"),
+        ("notes.jsonl", "my only notes", "no JSON lines"),
+        ("notes.jsonl", "my only\nnotes", "no JSON lines"),
+        ("other.jsonl", '{"expressions": {}}\n', "other expressions"),
+        ("torn.jsonl", '{"expressions": {"angry"\n', "other expressions"),
+        ("t.parquet", "", r"Parquet is written whole; use a \.csv"),
+    ],
+)
+def test_what_cannot_be_continued_is_refused_and_left_as_it_is(name, text, message, tmp_path: Path):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=f"{name}.*{message}"):
+        open_table(tmp_path / name, LABELS, resume=True)
+    assert (tmp_path / name).read_text() == text
 
 
 @pytest.mark.parametrize("name", ["t.xls", "t", "t.CSV", "csv"])

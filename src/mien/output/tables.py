@@ -37,7 +37,7 @@ def open_table(path: Path, labels: Sequence[str], *, resume: bool = False) -> Ta
     if path.suffix == ".csv":
         return _Csv(path, labels, resume)
     if path.suffix in (".jsonl", ".ndjson"):
-        return _JsonLines(path, resume)
+        return _JsonLines(path, labels, resume)
     if resume:
         raise InputError(f"{path} cannot be continued: Parquet is written whole; use a .csv")
     return _Parquet(path, labels)
@@ -144,13 +144,13 @@ def _cell(value: Any) -> Any:
 class _JsonLines:
     """A line per reading; a resumed file loses a last line that was cut off."""
 
-    def __init__(self, path: Path, resume: bool) -> None:
+    def __init__(self, path: Path, labels: Sequence[str], resume: bool) -> None:
         if resume and path.exists():
             data = path.read_bytes()
-            if not data.startswith(b"{"):
-                raise InputError(f"{path} holds no JSON lines; choose another file")
+            whole = data[: data.rfind(b"\n") + 1]
+            _check_lines(path, whole or data, labels)
             with path.open("r+b") as file:
-                file.truncate(data.rfind(b"\n") + 1)
+                file.truncate(len(whole))
         self._lines = _Lines(path, resume)
 
     def write(self, readings: Readings) -> None:
@@ -158,6 +158,22 @@ class _JsonLines:
 
     def close(self) -> None:
         self._lines.close()
+
+
+def _check_lines(path: Path, data: bytes, labels: Sequence[str]) -> None:
+    """InputError unless `data` is nothing yet, or JSON lines that a model of `labels` wrote."""
+    if data and not data.startswith(b"{"):
+        raise InputError(f"{path} holds no JSON lines; choose another file")
+    told = next((line for line in io.BytesIO(data) if b'"expressions": {' in line), None)
+    if told is not None and told.endswith(b"\n") and _expressions(told) != tuple(labels):
+        raise InputError(f"{path} has other expressions than this model; choose another file")
+
+
+def _expressions(line: bytes) -> tuple[str, ...] | None:
+    try:
+        return tuple(json.loads(line)["expressions"])
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 class _Parquet:
