@@ -1,7 +1,6 @@
 """Pictures of many callers, in few runs of the network."""
 
 import threading
-import time
 from concurrent.futures import CancelledError, Future, wait
 
 import numpy as np
@@ -14,6 +13,8 @@ from mien.serve.engine import Engine, Full
 from mien.serve.settings import Limits, Settings
 from mien.sources import Frame, read_picture
 from mien.stream import Seen
+from mien.types import Box, Face
+from tests.serve.jobs import until
 
 PIXELS = read_picture(PORTRAIT)[:240, 110:350]
 
@@ -49,7 +50,8 @@ def portrait() -> Frame:
 
 
 def free(engine: Engine) -> int:
-    """How many pictures may come in, now that all answers are there."""
+    """How many pictures may come in, once all that were there have left."""
+    until(lambda: engine._inside == 0)
     gate, inside = Gate(), []
     while True:
         try:
@@ -64,17 +66,75 @@ def labels(futures: list["Future[Seen]"]) -> list[str | None]:
     return [future.result(10).readings[0].label for future in futures]
 
 
-def test_callers_share_runs_and_each_gets_its_own(recognizer):
-    patient = Settings(threads=2, batch=3, wait_s=20, limits=Limits(queue=8, files=4))
-    engine = Engine(recognizer, patient)
+def grey() -> Frame:
+    return Frame("grey", np.full((90, 90, 3), 90, np.uint8))
+
+
+def runs(recognizer, loads, **chosen) -> tuple[list[str | None], list[int]]:
+    """The labels of `loads`, found one after the other, and the faces of each run."""
+    limits = Limits(queue=8, files=4)
+    engine = Engine(recognizer, Settings(threads=1, limits=limits, **chosen))
     sizes: list[int] = []
     engine.batches = sizes.append
-    grey = engine.submit(lambda: Frame("grey", np.full((90, 90, 3), 90, np.uint8)))
-    time.sleep(0.5)  # found before the others: it fills no place in the run
-    found = [engine.submit(portrait)[0] for _ in range(3)]
-    assert labels(grey + found) == [None, "happy", "happy", "happy"]
-    assert sizes == [3], "a run begins when it is full, not when the first has waited its time"
+    try:
+        return labels([engine.submit(load)[0] for load in loads]), sizes
+    finally:
+        engine.close()
+
+
+def test_callers_share_runs_and_each_gets_its_own(recognizer):
+    """A run begins when it is full, not when the first has waited its time; what has no face
+    fills no place in it."""
+    found, sizes = runs(recognizer, [grey, portrait, grey, portrait, portrait], batch=3, wait_s=60)
+    assert found == [None, "happy", None, "happy", "happy"]
+    assert sizes == [3]
+
+
+def test_a_run_is_not_waited_for_longer_than_told(recognizer):
+    found, sizes = runs(recognizer, [portrait], batch=16, wait_s=0.01)
+    assert (found, sizes) == (["happy"], [1])
+
+
+def test_a_batch_of_one_is_a_run_for_each(recognizer):
+    found, sizes = runs(recognizer, [portrait] * 3, batch=1, wait_s=60)
+    assert (found, sizes) == (["happy"] * 3, [1] * 3)
+
+
+def test_without_waiting_what_is_there_shares_a_run(recognizer, monkeypatch):
+    gate, answer, sizes = threading.Event(), recognizer.answer, []
+
+    def slow(found):
+        assert gate.wait(10)
+        sizes.append(len(found))
+        return answer(found)
+
+    monkeypatch.setattr(recognizer, "answer", slow)
+    limits = Limits(queue=8, files=4)
+    engine = Engine(recognizer, Settings(threads=1, wait_s=0, batch=16, limits=limits))
+    first = engine.submit(portrait)
+    until(lambda: engine._finders._work_queue.empty() and engine._ready.empty())
+    rest = engine.submit(*[portrait] * 4)
+    until(lambda: engine._ready.qsize() == 4)
+    gate.set()
+    assert labels(first + rest) == ["happy"] * 5
+    assert sizes == [1, 4]
     engine.close()
+
+
+@pytest.mark.parametrize(("most", "boxes"), [(1, 1), (2, 2), (3, 3), (4, 3)])
+def test_of_a_picture_the_largest_faces_alone_are_read(recognizer, monkeypatch, most, boxes):
+    faces = [Face(Box(0, 0, side, side)) for side in (90, 60, 30)]
+    monkeypatch.setattr(recognizer.detector, "detect", lambda _pixels: faces)
+    engine = Engine(recognizer, Settings(limits=Limits(faces=most)))
+    (seen,) = engine.submit(portrait)
+    assert [reading.face for reading in seen.result(10).readings] == faces[:boxes]
+    engine.close()
+
+
+def test_an_answer_says_which_picture_it_is_of(engine):
+    (seen,) = engine.submit(lambda: Frame("a.png", PIXELS, index=3, time_s=0.5))
+    told = seen.result(10)
+    assert (told.path, told.index, told.time_s) == ("a.png", 3, 0.5)
 
 
 def test_a_picture_that_waits_keeps_no_pixels(engine, recognizer, monkeypatch):
@@ -91,6 +151,9 @@ def test_all_pictures_of_a_request_come_in_or_none(engine):
     with pytest.raises(Full):
         engine.submit(*[portrait] * 3)
     two = engine.submit(*[portrait] * 2)
+    with pytest.raises(Full, match="too many pictures wait; try again in a second") as full:
+        engine.submit(portrait)
+    assert full.value.wait_s == 1
     gate.open()
     assert labels(inside + two) == ["happy"] * 8
     assert free(engine) == 8
@@ -116,7 +179,6 @@ def test_whoever_gives_up_makes_room_once(engine):
     wait(inside)
     with pytest.raises(CancelledError):
         gone[0].result()
-    time.sleep(0.05)
     assert free(engine) == 8
 
 
@@ -148,16 +210,18 @@ def test_many_threads_at_once(engine):
     answers: list[str | None] = []
 
     def ask() -> None:
-        for _ in range(5):
+        for _ in range(3):
             try:
                 answers.extend(labels(engine.submit(portrait)))
             except Full:
-                time.sleep(0.01)
+                refused.append(True)
 
+    refused: list[bool] = []
     threads = [threading.Thread(target=ask) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert set(answers) == {"happy"}
+    assert len(answers) + len(refused) == 36
     assert free(engine) == 8
