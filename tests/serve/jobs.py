@@ -31,6 +31,10 @@ if how == "bad":
 if how == "refuse":
     sys.stderr.write("the video breaks off")
     sys.exit(2)
+if how == "mute":
+    sys.exit(2)
+if how == "three":
+    sys.exit(3)
 (half / "table.csv").write_text("whole")
 half.rename(video.parent / "done")
 """

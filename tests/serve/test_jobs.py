@@ -1,15 +1,17 @@
 """Videos: accepted, read, kept, forgotten; what is killed loses nothing."""
 
+import io
 import json
 import os
 import signal
+import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from mien.errors import InputError
-from mien.serve import folders
-from mien.serve.jobs import Job, Jobs, NoJob
+from mien.serve.jobs import Job, Jobs, NoJob, NoRoom
 from mien.serve.run import serve
 from mien.serve.settings import Settings
 from tests.serve.jobs import WORKER, finished, place, reader, until
@@ -19,7 +21,10 @@ def test_a_job_is_read_and_told(make, add):
     jobs = make()
     job = finished(jobs, add(jobs))
     assert (job.state, job.frames, job.total, job.error) == ("done", 1, 2, None)
+    assert (job.kills, job.recalls, len(job.id)) == (0, 0, 22)
     assert jobs.files(job) == ["table.csv"]
+    with pytest.raises(NoJob, match=r"the job has no file 'x\.csv'; it is done"):
+        jobs.file(job.id, "x.csv")
     assert jobs.file(job.id, "table.csv").read_text() == "whole"
     until(lambda: sorted(p.name for p in place(jobs, job).iterdir()) == ["done", "job.json", "pid"])
 
@@ -30,6 +35,8 @@ def test_a_job_is_read_and_told(make, add):
         ("once", "done", None),
         ("kill", "failed", "the reader of this video failed"),
         ("bad", "failed", "the reader of this video failed"),
+        ("three", "failed", "the reader of this video failed"),
+        ("mute", "failed", "the reader of this video failed"),
         ("refuse", "failed", "the video breaks off"),
     ],
 )
@@ -37,6 +44,8 @@ def test_a_reader_that_ends_badly_ends_its_own_job_alone(make, add, how, state, 
     jobs = make()
     one, other = add(jobs, how), add(jobs)
     assert (finished(jobs, one).state, jobs.get(one.id).error) == (state, error)
+    assert jobs.get(one.id).kills == (how in ("once", "kill"))
+    assert not (place(jobs, one) / "video.mp4").exists()
     assert finished(jobs, other).state == "done"
     assert not list(place(jobs, one).glob(".*"))
 
@@ -45,7 +54,7 @@ def test_a_reader_that_does_not_end_is_given_up(make, add):
     jobs = make(limits={"reading_s": 0.5})
     job = finished(jobs, add(jobs, "slow"))
     assert job.state == "failed"
-    assert "took longer than 0.5 s" in job.error
+    assert job.error == "reading it took longer than 0.5 s; send less"
 
 
 def test_a_service_that_stops_leaves_what_it_accepted_to_the_next(make, add, command):
@@ -95,9 +104,21 @@ def test_a_video_that_takes_the_service_with_it_is_given_up(make, add, monkeypat
         kill_service(jobs, job)
         jobs = make()
     assert finished(jobs, job).state == "failed"
-    assert "killed 2 times" in jobs.get(job.id).error
+    assert jobs.get(job.id).error == "the service was killed 2 times while it read this"
     assert finished(jobs, waiting).state == "done"
     assert jobs.get(waiting.id).recalls == 0
+
+
+@pytest.mark.parametrize(("recalls", "state"), [(9, "done"), (10, "failed")])
+def test_ten_times_is_the_last(make, clip, tmp_path, recalls, state):
+    folder = tmp_path / "jobs" / "mien-job-a"
+    folder.mkdir(parents=True)
+    (folder / "video.mp4").write_bytes(clip + b" " * 8)
+    (folder / "job.json").write_text(json.dumps(asdict(Job("a", "running", recalls=recalls))))
+    jobs = make()
+    job = finished(jobs, Job("a"))
+    assert (job.state, job.recalls) == (state, 10)
+    assert (job.error is None) == (state == "done")
 
 
 def test_a_job_that_was_done_before_the_service_was_killed_is_kept(make, add):
@@ -146,6 +167,50 @@ def test_nobody_else_can_look_into_a_job(make, add):
     assert jobs._own.path.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_job_that_is_read_says_how_far_it_is(make, add):
+    jobs = make()
+    running, waiting = add(jobs, "slow"), add(jobs)
+    assert (running.state, running.frames, running.total) == ("waiting", 0, None)
+    reader(jobs, running)
+    told = jobs.get(running.id)
+    assert (told.state, told.frames, told.total) == ("running", 1, 2)
+    assert jobs.get(waiting.id).state == "waiting"
+    assert jobs.expires_in_s(told) is None
+    assert jobs.files(told) == []
+    with pytest.raises(NoJob, match=r"no file 'table\.csv'; it is running"):
+        jobs.file(running.id, "table.csv")
+    assert json.loads((place(jobs, told) / "job.json").read_text())["state"] == "running"
+
+
+@pytest.mark.parametrize(("ago_s", "left_s"), [(0, 60), (10, 50), (59, 1), (60, 0), (100, 0)])
+def test_a_finished_job_says_how_long_it_is_kept(make, ago_s, left_s):
+    job = Job("a", "done", finished_at=time.time() - ago_s)
+    assert make(keep_s=60).expires_in_s(job) == pytest.approx(left_s, abs=0.5)
+
+
+@pytest.mark.parametrize(("given", "kept"), [(".mkv", ".mkv"), (".exe", ".mp4"), ("", ".mp4")])
+@pytest.mark.parametrize("blur", [True, False])
+def test_a_reader_is_told_what_to_read_and_how(make, clip, command, given, kept, blur):
+    Path(command[-1]).write_text(
+        "import pathlib, sys\n"
+        "out = pathlib.Path(sys.argv[-2]).parent / 'done'\n"
+        "if '--check' not in sys.argv:\n"
+        "    out.mkdir()\n"
+        "    (out / 'told').write_text(' '.join(sys.argv[1:]))\n"
+    )
+    jobs = make()
+    job = finished(jobs, jobs.add(io.BytesIO(clip), given, blur=blur))
+    told = jobs.file(job.id, "told").read_text()
+    assert told == f"{place(jobs, job)}/video{kept} --{'' if blur else 'no-'}blur"
+
+
+def test_a_service_that_stops_accepts_nothing(make, add):
+    jobs = make()
+    jobs.close()
+    with pytest.raises(NoRoom, match="the service is stopping; try again in a while"):
+        add(jobs)
+
+
 @pytest.mark.parametrize("how", ["", "slow"])
 def test_a_removed_job_leaves_nothing(make, add, how):
     jobs = make()
@@ -172,26 +237,9 @@ def test_files_go_when_their_time_is_over(make, add):
         jobs.get(job.id)
 
 
-def test_a_temporary_folder_goes_with_the_service_or_with_the_next(tmp_path, monkeypatch):
-    monkeypatch.setattr(folders.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(folders.tempfile, "tempdir", str(tmp_path))
-    killed = tmp_path / "mien-jobs-killed"
-    killed.mkdir()
-    (killed / "video.mp4").write_bytes(b"x")
-    living = folders.Own(None)
-    for old in (killed, living.path):
-        os.utime(old, (1, 1))
-    mine = folders.Own(None)
-    assert not killed.exists()
-    assert living.path.is_dir()
-    mine.close()
-    assert not mine.path.exists()
-    living.close()
-
-
 def test_what_a_service_left_a_moment_ago_goes_in_a_while(make, tmp_path, monkeypatch):
-    monkeypatch.setattr(folders.tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(folders, "_YOUNG_S", 0.5)
+    monkeypatch.setattr("mien.serve.folders.tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("mien.serve.folders._YOUNG_S", 0.5)
     monkeypatch.setattr("mien.serve.jobs._SWEEP_S", 0.1)
     killed = tmp_path / "mien-jobs-killed"
     killed.mkdir()

@@ -12,10 +12,10 @@ import pytest
 
 from mien.errors import PictureError
 from mien.serve.engine import Full
-from mien.serve.jobs import worker_command
+from mien.serve.jobs import Job, worker_command
 from mien.serve.settings import Limits, Settings
 from mien.sources.video import Video
-from tests.clips import film, scene
+from tests.clips import scene
 from tests.serve.conftest import asking
 from tests.serve.jobs import finished, reader, until
 
@@ -97,29 +97,6 @@ def test_many_at_once_are_each_read_removed_or_refused(make, add):
     assert {p.name for p in jobs._own.path.glob("mien-job-*")} == known
 
 
-def test_a_video_is_read_through_and_through(clip, tmp_path):
-    with asking(jobs_folder=tmp_path / "jobs") as client:
-        given = {"files": {"video": ("me.mp4", clip)}, "data": {"blur": "true"}}
-        sent = client.post("/v1/videos", **given)
-        assert sent.status_code == 202
-        where = f"/v1/videos/{sent.json()['id']}"
-        until(lambda: client.get(where).json()["state"] in ("done", "failed"), 60)
-        told = client.get(where).json()
-        assert (told["state"], told["frames"], told["error"]) == ("done", 5, None)
-        assert told["files"] == ["overlay.mp4", "segments.csv", "table.csv", "table.jsonl"]
-        assert 0 < told["expires_in_s"] <= 3600
-        table = client.get(f"{where}/table.csv").text
-        assert table.count("happy") >= 5
-        assert str(tmp_path) not in table
-        overlay = client.get(f"{where}/overlay.mp4", headers={"range": "bytes=0-99"})
-        assert (overlay.status_code, len(overlay.content)) == (206, 100)
-        for name in ("job.json", "..%2fjob.json", ".lock", "overlay.mp4%00"):
-            assert client.get(f"{where}/{name}").status_code == 404
-        assert client.delete(where).status_code == 204
-        assert client.get(where).status_code == 404
-        assert not list((tmp_path / "jobs").glob("mien-job-*"))
-
-
 def changes(film: Path) -> list[float]:
     """How far the first frame is from what was filmed, at the face and at the suit below."""
     (frame, *_) = Video(str(film))
@@ -127,29 +104,64 @@ def changes(film: Path) -> list[float]:
     return [change[rows, 140:200].mean() for rows in (slice(90, 150), slice(210, 290))]
 
 
-def test_a_face_is_hidden_where_that_is_asked_for_alone(clip, tmp_path):
+def test_a_video_is_read_through_and_through_and_faces_are_hidden_where_asked(clip, tmp_path):
     with asking(jobs_folder=tmp_path / "jobs") as client:
+        sent = {}
         for blur in ("true", "false"):
             given = {"files": {"video": ("me.mp4", clip)}, "data": {"blur": blur}}
-            where = f"/v1/videos/{client.post('/v1/videos', **given).json()['id']}"
+            answer = client.post("/v1/videos", **given)
+            assert answer.status_code == 202
+            sent[blur] = f"/v1/videos/{answer.json()['id']}"
+        for blur, where in sent.items():
             until(lambda where=where: client.get(where).json()["state"] in ("done", "failed"), 60)
-            overlay = client.get(f"{where}/overlay.mp4")
-            (tmp_path / f"{blur}.mp4").write_bytes(overlay.content)
+            (tmp_path / f"{blur}.mp4").write_bytes(client.get(f"{where}/overlay.mp4").content)
+        told = client.get(where).json()
+        assert (told["state"], told["frames"], told["error"]) == ("done", 5, None)
+        assert told["files"] == ["overlay.mp4", "segments.csv", "table.csv", "table.jsonl"]
+        assert 3500 < told["expires_in_s"] <= 3600
+        table = client.get(f"{where}/table.csv").text
+        assert [row.split(",")[0] for row in table.splitlines()[1:6]] == ["video.mp4"] * 5
+        assert table.count("happy") >= 5
+        overlay = client.get(f"{where}/overlay.mp4", headers={"range": "bytes=0-99"})
+        assert (overlay.status_code, len(overlay.content)) == (206, 100)
+        for name in ("job.json", "..%2fjob.json", ".lock", "overlay.mp4%00"):
+            assert client.get(f"{where}/{name}").status_code == 404
+        for where in sent.values():
+            assert client.delete(where).status_code == 204
+            assert client.get(where).status_code == 404
+        assert not list((tmp_path / "jobs").glob("mien-job-*"))
     (hidden, suit), (shown, same) = changes(tmp_path / "true.mp4"), changes(tmp_path / "false.mp4")
     assert hidden > 15 > 10 > max(shown, suit, same)
 
 
-def test_a_video_whose_frames_grow_too_large_is_read_up_to_there(make, tmp_path):
-    small = film(tmp_path / "small.ts", [i / 25 for i in range(20)], (320, 180))
-    large = film(tmp_path / "large.ts", [0, 0.04], (1920, 1080), empty=True)
-    joined = io.BytesIO(small.read_bytes() + large.read_bytes())
-    jobs = make(real=True, limits={"pixels": 320 * 180})
-    job = jobs.add(joined, ".ts", blur=False)
-    until(lambda: jobs.get(job.id).finished_at, 60)
-    assert jobs.get(job.id).state == "done"
-    *read, last = jobs.file(job.id, "table.jsonl").read_text().splitlines()
-    assert len(read) >= 18
-    assert ["breaks off" in line for line in (*read, last)] == [False] * len(read) + [True]
+@pytest.mark.parametrize(
+    ("name", "data", "suffix", "blur"),
+    [
+        ("me.MKV", {}, ".mkv", False),
+        ("me", {"blur": "true"}, "", True),
+        ("a.b.mov", {"blur": "false"}, ".mov", False),
+    ],
+)
+def test_a_job_is_what_was_sent_and_is_told_as_waiting(name, data, suffix, blur, monkeypatch):
+    added = []
+
+    def add(_jobs, video, suffix, *, blur):
+        added.append((video.read(), suffix, blur))
+        return Job("a job")
+
+    monkeypatch.setattr("mien.serve.jobs.Jobs.add", add)
+    with asking() as client:
+        answer = client.post("/v1/videos", files={"video": (name, b"x")}, data=data)
+    assert added == [(b"x", suffix, blur)]
+    assert answer.json() == {
+        "id": "a job",
+        "state": "waiting",
+        "frames": 0,
+        "total": None,
+        "error": None,
+        "files": [],
+        "expires_in_s": None,
+    }
 
 
 @pytest.mark.parametrize("full", ["queue", "disk", "spool"])
