@@ -1,8 +1,16 @@
+"""Tables in the terminal, and drawings: what they say, and where.
+
+`drawn.png` and `overlay.png` are what a person has looked at and found right; after a change that
+is meant, `python -m tests.output.test_drawing` makes them anew.
+"""
+
 import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from rich.console import Console
 
 from mien import output
@@ -11,58 +19,287 @@ from mien.sources import read_picture
 from mien.types import Box, Face, Reading, Scores
 
 LABELS = ("angry", "happy", "sad")
+BLUE, GREY = (0, 114, 178), (173, 181, 189)
+PANEL_PX = 236
+HERE = Path(__file__).parent
+
+
+def reading(box: Box, values: tuple[float, ...] = (0.125, 0.75, 0.125), **more) -> Reading:
+    return Reading(Face(box, more.pop("score", 0.9)), Scores(LABELS, values), **more)
 
 
 def readings(n: int) -> list[Reading]:
-    return [
-        Reading(Face(Box(10 * i, 5, 20, 24), 0.9), Scores(LABELS, (0.125, 0.75, 0.125)))
-        for i in range(n)
+    return [reading(Box(10 * i, 5, 20, 24)) for i in range(n)]
+
+
+NO_FACE = Reading(None, None, "no_face")
+
+
+def printed(given: list[Reading], labels: tuple[str, ...] = LABELS) -> list[list[str]]:
+    """The cells of the table as they are shown, row by row."""
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(output.to_table(given, labels))
+    return [line.split("  ") for line in console.export_text().rstrip().splitlines()]
+
+
+def cells(row: list[str]) -> list[str]:
+    return [cell.strip() for cell in row if cell.strip()]
+
+
+def test_the_table_has_a_row_per_face_with_box_score_label_and_all_probabilities():
+    heading, first, second, third = printed(
+        [
+            reading(Box(10, 5, 20, 24)),
+            NO_FACE,
+            reading(Box(-1, 0, 7, 8), (0.5, 0.2, 0.3), score=None, status="unsure"),
+            reading(Box(0, 0, 9, 9), (0.1, 0.2, 0.7), score=0.456, status="small"),
+        ]
+    )
+    names = ["face", "box (x y w h)", "found", "expression", *LABELS]
+    assert cells(heading) == names
+    assert cells(first) == ["1", "10 5 20 24", "0.90", "happy 75%", "0.125", "0.750", "0.125"]
+    assert cells(second) == [
+        *("3", "-1 0 7 8", "-", "angry 50% (unsure)", "0.500", "0.200", "0.300"),
+    ]
+    assert cells(third) == [
+        *("4", "0 0 9 9", "0.46", "sad 70% (small)", "0.100", "0.200", "0.700"),
     ]
 
 
-def test_the_table_has_a_row_per_face_with_box_label_and_all_probabilities():
-    console = Console(width=120, record=True, file=io.StringIO())
-    console.print(output.to_table(readings(2), LABELS))
-    text = console.export_text()
-    assert len(text.strip().splitlines()) == 3
-    assert "10 5 20 24" in text
-    assert "happy 75%" in text
-    assert "0.125" in text
+def test_the_highest_probability_stands_out_and_the_others_stand_back():
+    table = output.to_table([reading(Box(0, 0, 9, 9))], LABELS)
+    assert [next(iter(c.cells)) for c in table.columns[4:]] == [
+        "[dim]0.125[/dim]",
+        "[bold]0.750[/bold]",
+        "[dim]0.125[/dim]",
+    ]
 
 
 def test_the_table_takes_no_label_for_markup():
-    console = Console(width=120, record=True, file=io.StringIO())
     labels = ("[red]", "[/]")
     face = Face(Box(0, 0, 9, 9), 0.9)
-    console.print(output.to_table([Reading(face, Scores(labels, (0.25, 0.75)))], labels))
-    text = console.export_text()
-    assert "[red]" in text
-    assert "[/] 75%" in text
+    heading, row = printed([Reading(face, Scores(labels, (0.25, 0.75)))], labels)
+    assert cells(heading)[4:] == ["[red]", "[/]"]
+    assert cells(row)[3] == "[/] 75%"
 
 
-@pytest.mark.parametrize("faces", [0, 1, 3, 20])
-@pytest.mark.parametrize("shape", [(40, 60), (700, 300)])
-def test_a_drawing_keeps_the_picture_and_adds_panels(faces: int, shape: tuple[int, int]):
-    picture = np.full((*shape, 3), 77, np.uint8)
-    drawn = output.draw(picture, readings(faces))
-    scale = max(1, 480 / shape[0])
-    assert drawn.shape[0] >= round(shape[0] * scale)
-    assert (drawn.shape[1] > round(shape[1] * scale)) == (faces > 0)
+@pytest.fixture
+def words(monkeypatch) -> list[str]:
+    """The words that are drawn, in the order they are."""
+    told, put = [], cv2.putText
+    monkeypatch.setattr(cv2, "putText", lambda *a: told.append(a[1]) or put(*a))
+    return told
+
+
+def test_a_drawing_names_each_face_and_tells_all_of_its_probabilities(words):
+    picture = np.full((100, 100, 3), 77, np.uint8)
+    output.draw(picture, [NO_FACE, readings(1)[0], reading(Box(50, 50, 9, 9), (0.1, 0.3, 0.6))])
+    assert words == [
+        *("1 happy 75%", "2 sad 60%"),
+        *("face 1", "angry", "12%", "happy", "75%", "sad", "12%"),
+        *("face 2", "angry", "10%", "happy", "30%", "sad", "60%"),
+    ]
     assert (picture == 77).all(), "the caller's picture is not drawn on"
-    assert faces == 0 or len(np.unique(drawn)) > 3
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((480, 640), (480, 640)),
+        ((700, 300), (700, 300)),
+        ((240, 320), (480, 640)),  # enlarged so that the words can be read
+        ((481, 100), (481, 100)),
+        ((20, 30), (240, 360)),  # but no more than 12 times
+        ((40, 1000), (320, 8000)),  # nor to more than 8000 px
+        ((40, 9000), (40, 9000)),
+        ((1, 1), (12, 12)),
+    ],
+)
+def test_a_small_picture_is_enlarged(shape, expected):
+    """Without a face, nothing is beside it."""
+    pixels = np.full((*shape, 3), 77, np.uint8)
+    drawn = output.draw(pixels, [NO_FACE])
+    assert drawn.shape == (*expected, 3)
+    assert (drawn == 77).all()
+
+
+def matching(drawn: NDArray[np.uint8], colour: tuple[int, int, int]) -> NDArray[np.bool_]:
+    return (drawn == colour).all(axis=2)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_box_is_drawn_around_its_face(scale):
+    height = 480 // scale
+    drawn = output.draw(np.full((height, 400, 3), 77, np.uint8), [reading(Box(100, 120, 60, 90))])[
+        :, : 400 * scale
+    ]
+    left, top, right, bottom = (v * scale for v in (100, 120, 160, 210))
+    for x, y in ((left, top + 20), (right, top + 20), (left + 9, bottom), (right - 9, bottom)):
+        assert tuple(drawn[y, x]) == BLUE, (x, y)
+    assert tuple(drawn[(top + bottom) // 2, (left + right) // 2]) == (77, 77, 77)
+    assert tuple(drawn[top - 15, left + 2]) == BLUE, "the name stands above"
+
+
+@pytest.mark.parametrize(
+    ("box", "x", "y"),
+    [
+        (Box(100, 100, 50, 50), 101, 92),  # above its face
+        (Box(100, 5, 50, 50), 101, 60),  # below, where there is no room above
+        (Box(-40, 100, 50, 50), 1, 92),  # never beside the picture
+        (Box(380, 100, 50, 50), 398, 92),
+    ],
+)
+def test_a_name_stands_where_it_can_be_read(box, x, y):
+    drawn = output.overlay(np.full((480, 400, 3), 77, np.uint8), [reading(box)])
+    assert tuple(drawn[y, x]) == BLUE
+    assert (drawn > 150).all(axis=2).sum() > 50, "words in white"
+
+
+def test_bars_are_as_long_as_the_probabilities_and_the_highest_is_blue():
+    values = (0.0, 0.75, 0.25)
+    drawn = output.draw(np.full((480, 100, 3), 77, np.uint8), [reading(Box(9, 9, 9, 9), values)])
+    panel = drawn[:, 100:]
+    assert panel.shape[1] == PANEL_PX
+    blue, grey = matching(panel, BLUE), matching(panel, GREY)
+    assert [int(blue[:, 90:].any(axis=0).sum()), int(grey[60:].any(axis=0).sum())] == [
+        pytest.approx(94 * 0.75, abs=1.5),
+        pytest.approx(94 * 0.25, abs=1.5),
+    ]
+    first, *_, last = np.flatnonzero(grey.any(axis=1))
+    assert first < np.flatnonzero(blue.any(axis=1))[0] < last, "in the order of the labels"
+    assert grey[first : first + 10].any(axis=0).sum() in (1, 2), "one of none can be seen"
+
+
+@pytest.mark.parametrize(("faces", "columns"), [(1, 1), (4, 1), (5, 2), (8, 2), (9, 3)])
+def test_panels_stand_in_columns_beside_the_picture(faces, columns):
+    """Of three labels, each is 110 px high: four to a column of 480."""
+    picture = np.full((480, 100, 3), 77, np.uint8)
+    drawn = output.draw(picture, [reading(Box(9, 9, 9, 9))] * faces)
+    assert drawn.shape == (480, 100 + columns * PANEL_PX, 3)
+    used = [
+        bool((drawn[row * 110 : (row + 1) * 110, 100 + c * PANEL_PX :][:, :PANEL_PX] < 250).any())
+        for c in range(columns)
+        for row in range(4)
+    ]
+    assert used == [True] * faces + [False] * (4 * columns - faces)
+
+
+def test_a_panel_that_is_higher_than_the_picture_is_not_cut():
+    drawn = output.draw(np.full((5, 1000, 3), 77, np.uint8), [reading(Box(1, 1, 3, 3))] * 2)
+    assert drawn.shape == (110, 8000 + 2 * PANEL_PX, 3)
+    assert (drawn[60:, :8000] == 255).all()
+
+
+def test_a_frame_shows_the_id_and_the_smoothed_expression(words):
+    smoothed = Scores(LABELS, (0.9, 0.05, 0.05))
+    frame = np.full((90, 120, 3), 77, np.uint8)
+    shown = output.overlay(
+        frame,
+        [
+            reading(Box(10, 40, 20, 20), face_id=0, smoothed=smoothed),
+            NO_FACE,
+            reading(Box(60, 40, 20, 20), face_id=12),
+            reading(Box(90, 40, 20, 20)),
+        ],
+    )
+    assert words == ["0 angry 90%", "12 happy 75%", "happy 75%"]
+    assert shown.shape == frame.shape
+    assert (frame == 77).all(), "the caller's frame is not drawn on"
+
+
+def test_a_frame_without_a_face_is_as_it_was():
+    frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    for blur in (False, True):
+        assert (output.overlay(frame, [NO_FACE], blur=blur) == frame).all()
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(200, 200, 100, 100),
+        Box(-30, -30, 100, 100),
+        Box(600, 440, 100, 100),
+        Box(200, 200, 100, 50),
+    ],
+)
+def test_a_hidden_face_is_averages_wider_than_its_box_and_nothing_else_changes(box):
+    shown = output.overlay(NOISE, [reading(box)])
+    hidden = output.overlay(NOISE, [reading(box)], blur=True)
+    side = 1.3 * max(box.width, box.height)
+    centre_x, centre_y = box.x + box.width / 2, box.y + box.height / 2
+    rows, columns = np.mgrid[:480, :640]
+    inside = np.maximum(abs(columns + 0.5 - centre_x), abs(rows + 0.5 - centre_y)) < side / 2 - 2
+    outside = np.maximum(abs(columns + 0.5 - centre_x), abs(rows + 0.5 - centre_y)) > side / 2 + 2
+    assert (hidden[outside] == shown[outside]).all()
+    untouched = (shown == NOISE).all(axis=2) & inside  # no box, no word
+    assert untouched.sum() > 500
+    spread = float(np.std(NOISE[untouched].astype(float)))
+    assert np.std(hidden[untouched].astype(float)) < spread / 3
+
+
+def test_all_faces_are_hidden_before_any_is_named():
+    """The box of one lies within what is hidden of another."""
+    one, other = reading(Box(200, 200, 100, 100)), reading(Box(300, 200, 100, 100))
+    hidden = output.overlay(NOISE, [one, other], blur=True)
+    assert tuple(hidden[250, 200]) == tuple(hidden[250, 400]) == BLUE
+    assert tuple(hidden[250, 300]) == BLUE, "not wiped out by the second"
+
+
+def test_a_face_outside_the_frame_hides_nothing():
+    shown = output.overlay(NOISE, [reading(Box(2000, 2000, 50, 50))], blur=True)
+    assert (shown[:400, :400] == NOISE[:400, :400]).all()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ""])
 def test_a_saved_picture_can_be_read_back(tmp_path: Path, suffix: str):
     picture = np.zeros((32, 48, 3), np.uint8)
     picture[..., 0] = 200  # red
-    output.save_picture(tmp_path / f"p{suffix}", picture)
-    again = read_picture(tmp_path / f"p{suffix}")
+    output.save_picture(tmp_path / "new" / f"p{suffix}", picture)
+    again = read_picture(tmp_path / "new" / f"p{suffix}")
     assert again.shape == picture.shape
     assert again[..., 0].mean() > 180 > 20 > again[..., 2].mean()
+    assert suffix in (".jpg", ".webp") or (again == picture).all()
 
 
-def test_an_unknown_suffix_is_refused_and_writes_nothing(tmp_path: Path):
-    with pytest.raises(InputError, match=r"use \.png, \.jpg or \.webp"):
-        output.save_picture(tmp_path / "p.xyz", np.zeros((8, 8, 3), np.uint8))
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("p.xyz", (8, 8, 3), r"p\.xyz: cannot write '\.xyz'; use \.png, \.jpg or \.webp"),
+        ("p.webp", (4, 20_000, 3), r"p\.webp: 20000x4 px do not fit; use \.png"),
+    ],
+)
+def test_what_cannot_be_saved_is_refused_and_writes_nothing(tmp_path: Path, name, shape, message):
+    with pytest.raises(InputError, match=message):
+        output.save_picture(tmp_path / name, np.zeros(shape, np.uint8))
     assert not list(tmp_path.iterdir())
+
+
+def golden() -> dict[str, NDArray[np.uint8]]:
+    """A drawing and a frame with everything in them."""
+    dice = np.random.default_rng(1).integers(0, 256, (4, 5, 3), np.uint8)
+    frame = np.repeat(np.repeat(dice, 80, 0), 80, 1)
+    given = [
+        reading(Box(20, 60, 50, 60), (0.5, 0.2, 0.3), face_id=0),
+        NO_FACE,
+        reading(Box(150, 4, 40, 40), (0.02, 0.9, 0.08), face_id=3),
+    ]
+    return {
+        "drawn.png": output.draw(np.full((160, 200, 3), 77, np.uint8), given),
+        "overlay.png": output.overlay(frame, given, blur=True),
+    }
+
+
+@pytest.mark.parametrize("name", ["drawn.png", "overlay.png"])
+def test_drawings_look_as_they_were_found_right(name):
+    expected, drawn = read_picture(HERE / name), golden()[name]
+    assert drawn.shape == expected.shape
+    different = np.abs(drawn.astype(int) - expected.astype(int)).max(axis=2) > 24
+    assert different.sum() <= 20, "look at both; if it is meant, make it anew"
+
+
+if __name__ == "__main__":
+    for name, picture in golden().items():
+        output.save_picture(HERE / name, picture)
