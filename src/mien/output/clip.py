@@ -1,6 +1,7 @@
 """Frames → an .mp4 with their own times, and the sound of the video they are from."""
 
 import contextlib
+import io
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -45,8 +46,8 @@ class Clip:
 
     def __enter__(self) -> "Clip":
         file = self._stack.enter_context(replacing(self._path))
-        kind = {".mkv": "matroska"}.get(self._path.suffix, self._path.suffix[1:])
-        self._out: Any = self._stack.enter_context(av.open(file, "w", format=kind))
+        self._kind = {".mkv": "matroska"}.get(self._path.suffix, self._path.suffix[1:])
+        self._out: Any = self._stack.enter_context(av.open(file, "w", format=self._kind))
         self._video: Any = None
         self._sound: Iterator[Any] = iter(())
         self._packet: Any = None
@@ -91,10 +92,9 @@ class Clip:
         if not source.streams.audio:
             return iter(())
         track = source.streams.audio[0]
-        try:
-            copy = self._out.add_stream_from_template(track)
-        except (FFmpegError, ValueError):
-            return iter(())  # a codec that the format cannot hold
+        if not _holds(self._kind, track):
+            return iter(())
+        copy = self._out.add_stream_from_template(track)
         first = source.streams.video[0]  # times count from its start, as those of the frames
         zero_s = self._start_s + float((first.start_time or 0) * (first.time_base or 0))
         return self._packets(source, track, copy, zero_s)
@@ -115,3 +115,14 @@ class Clip:
         ):
             self._out.mux(self._packet)
             self._packet = next(self._sound, None)
+
+
+def _holds(kind: str, track: Any) -> bool:
+    """Whether a film of `kind` can hold the sound of `track`; some fail at its head alone."""
+    try:
+        with av.open(io.BytesIO(), "w", format=kind) as trial:
+            trial.add_stream_from_template(track)
+            trial.start_encoding()
+    except (FFmpegError, ValueError):
+        return False
+    return True
