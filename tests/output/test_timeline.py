@@ -111,6 +111,12 @@ def test_moments_are_halved_when_they_become_too_many(drawn, monkeypatch, moment
     assert len(stacked(band)[0][0]) == kept
 
 
+def test_some_thousand_moments_are_shown(drawn):
+    for moments, kept in ((3999, 3999), (4000, 2000)):
+        (band,) = drawn([reading(float(t)) for t in range(moments)]).axes
+        assert len(band.collections[0].get_paths()[0].vertices) // 2 == pytest.approx(kept, abs=3)
+
+
 @pytest.mark.parametrize(
     ("name", "head"),
     [("t.png", b"\x89PNG"), ("t.svg", b"<?xml"), ("t.pdf", b"%PDF"), ("t", b"\x89PNG")],
