@@ -1,15 +1,17 @@
-"""Folders and films from end to end, with the network in the package and a real detector."""
+"""Folders and films from end to end: with a tiny network and a detector that knows the film where
+the way is what matters, with the network in the package and a real detector where faces do."""
 
 import functools
 import http.server
 import itertools
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-import time
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -19,12 +21,58 @@ import pandas as pd
 import pytest
 
 import mien
-from mien.analyse import Outputs, analyse
+from mien.analyse import Outputs, Summary, analyse
 from mien.demo import PORTRAIT
 from mien.errors import InputError
 from mien.sources import Cut, read_picture
+from mien.types import Box, Face, Reading, Readings, Scores
 from tests.clips import film
 from tests.fakes import brightness_bundle
+
+SIZE = (128, 64)
+LABELS = ("dark", "grey", "bright")
+DARK, BRIGHT = 60, 230
+
+
+def scene(tenth: int) -> tuple[int, int] | None:
+    """How bright the left and the right face are after so many tenths of a second; None: gone."""
+    if 20 <= tenth < 33:
+        return None
+    bright, dark = BRIGHT + tenth % 10, DARK - tenth % 20  # no two moments are the same
+    return (bright if tenth < 10 or tenth >= 33 else dark), dark
+
+
+def drawn(tenth: int) -> np.ndarray:
+    pixels = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    for half, grey in enumerate(scene(tenth) or (0, 0)):
+        pixels[:, 64 * half : 64 * (half + 1)] = grey
+    return pixels
+
+
+@pytest.fixture(scope="module")
+def play(tmp_path_factory) -> Path:
+    """4.1 s: the left face turns from bright to dark, both leave, both come back."""
+    path = tmp_path_factory.mktemp("play") / "play.mp4"
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("libx264", rate=Fraction(10))
+        video.width, video.height, video.pix_fmt = *SIZE, "yuv420p"
+        video.options = {"preset": "ultrafast", "crf": "5"}
+        for tenth in range(41):
+            out.mux(video.encode(av.VideoFrame.from_ndarray(drawn(tenth), format="rgb24")))
+        out.mux(video.encode())
+    return path
+
+
+def halves(pixels: np.ndarray) -> list[tuple[int, int, int, int]]:
+    """The boxes of the faces of the play."""
+    return [] if pixels.mean() < 20 else [(12, 12, 40, 40), (78, 14, 36, 36)]
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory) -> mien.Recognizer:
+    """Tells dark faces from bright ones."""
+    folder = tmp_path_factory.mktemp("bundle") / "b"
+    return mien.Recognizer(brightness_bundle(folder, LABELS).folder, detector=halves, threads=2)
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +82,10 @@ def recognizer(yunet_home: Path) -> mien.Recognizer:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two portraits for 2.4 s at uneven times, with sound."""
-    times = [round(i / 25 + 0.01 * (i % 3), 4) for i in range(60)]
-    return film(tmp_path_factory.mktemp("clip") / "clip.mp4", times, faces=2, sound=True)
+    """Two portraits for a second at uneven times, with sound."""
+    times = [round(i / 25 + 0.01 * (i % 3), 4) for i in range(24)]
+    place = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    return film(place, times, (320, 180), faces=2, sound=True)
 
 
 @pytest.fixture
@@ -61,8 +110,12 @@ def test_a_folder_becomes_a_table_in_order_whatever_its_files(recognizer, album,
     assert names == ["deep/0.jpg", "deep/1.jpg", "deep/2.jpg", "torn.jpg", "wall.png", "zero.png"]
     assert list(table.status) == ["ok"] * 3 + ["unreadable", "no_face", "unreadable"]
     assert list(table.label[:3]) == ["happy"] * 3
-    assert (summary.pictures, summary.faces, summary.unreadable) == (6, 3, 2)
-    assert len(list((tmp_path / "drawn").rglob("*.jpg"))) == 4
+    assert summary == Summary(6, 3, 1, 2, 0, {"happy": 3})
+    album_drawn = tmp_path / "drawn" / album.relative_to("/")
+    drawings = sorted((tmp_path / "drawn").rglob("*.*"))
+    expected = ["deep/0.jpg.jpg", "deep/1.jpg.jpg", "deep/2.jpg.jpg", "wall.png.jpg"]
+    assert drawings == [album_drawn / name for name in expected]
+    assert [read_picture(p).shape[1] for p in drawings] == [512 + 236, 480 + 236, 480 + 236, 480]
 
 
 def test_many_pictures_read_as_one_by_one(recognizer, album):
@@ -89,8 +142,11 @@ def test_a_folder_is_continued_where_it_stopped(recognizer, album, tmp_path):
     analyse(recognizer, album, Outputs((tmp_path / "whole.csv",)))
     lines = (tmp_path / "whole.csv").read_bytes().splitlines(keepends=True)
     (tmp_path / "t.csv").write_bytes(b"".join(lines[:4]) + lines[4][:9])
-    summary = analyse(recognizer, album, Outputs((tmp_path / "t.csv",)), resume=True)
-    assert (summary.pictures, summary.skipped) == (3, 3)
+    totals = []
+    summary = analyse(
+        recognizer, album, Outputs((tmp_path / "t.csv",)), resume=True, begin=totals.append
+    )
+    assert (summary.pictures, summary.skipped, totals) == (3, 3, [3])
     assert (tmp_path / "t.csv").read_bytes() == b"".join(lines)
 
 
@@ -99,10 +155,162 @@ def outputs(folder: Path, **more: object) -> Outputs:
     return Outputs((folder / "t.csv",), **{**names, **more})
 
 
+def test_the_play_becomes_a_table_and_segments(reader, play, tmp_path):
+    told: dict[str, list] = {"begin": [], "advance": [], "show": []}
+    summary = analyse(
+        reader,
+        play,
+        Outputs((tmp_path / "t.csv",), segments=tmp_path / "s.csv"),
+        begin=told["begin"].append,
+        advance=told["advance"].append,
+        show=told["show"].append,
+    )
+    table = pd.read_csv(tmp_path / "t.csv")
+    faces = table[table.status != "no_face"]
+    assert list(faces.frame) == [n for n in range(41) if scene(n) for _ in range(2)]
+    assert list(table.frame[table.status == "no_face"]) == list(range(20, 33))
+    assert np.allclose(table.time_s, table.frame / 10)
+    ids = [(0, 1)] * 20 + [(2, 3)] * 8
+    assert list(faces.face_id) == [face for pair in ids for face in pair]
+    left = ["bright"] * 10 + ["dark"] * 10 + ["bright"] * 8
+    assert list(faces.label) == [label for one in left for label in (one, "dark")]
+    assert list(faces.x) == [12, 78] * 28
+    rows = [line.split(",") for line in (tmp_path / "s.csv").read_text().splitlines()]
+    assert rows[0] == ["face_id", "expression", "from_s", "to_s", "peak", "peak_s"]
+    assert [row[:3] for row in rows[1:]] == [
+        ["0", "bright", "0.0"],
+        ["1", "dark", "0.0"],
+        ["0", "dark", rows[3][2]],
+        ["2", "bright", "3.3"],
+        ["3", "dark", "3.3"],
+    ]
+    assert 1.0 < float(rows[3][2]) < 1.6, "smoothing takes a moment"
+    assert [row[3] for row in rows[1:]] == [rows[3][2], "1.9", "1.9", "4.0", "4.0"]
+    assert all(len(value.partition(".")[2]) <= 6 for row in rows[1:] for value in row)
+    assert summary == Summary(41, 56, 13, 0, 0, {"bright": 18, "dark": 38})
+    assert told["begin"] == [41]
+    assert told["advance"] == [1] * 41
+    assert [seen.index for seen in told["show"]] == list(range(41))
+
+
+@pytest.mark.parametrize("kept", [0, 1, 5, 10, 11, 13, 19, 20, 25, 32, 33, 34, 40, 41])
+def test_a_film_is_continued_to_the_same_tables_segments_and_timeline(
+    reader, play, tmp_path, kept, monkeypatch
+):
+    """Whichever frame was the last one: among faces, before they leave, while they are away."""
+    timelines = []
+    monkeypatch.setattr(
+        "mien.output.timeline.Timeline.save",
+        lambda timeline, _path: timelines.append(timeline._moments),
+    )
+
+    def run(folder: Path, resume: bool = False) -> tuple[list[str], list[str], pd.DataFrame]:
+        tables = (folder / "t.csv", folder / "t.jsonl")
+        out = Outputs(tables, plot=folder / "p.png", segments=folder / "s.csv")
+        totals = []
+        summary = analyse(reader, play, out, resume=resume, begin=totals.append)
+        assert (summary.skipped, summary.pictures) == ((kept, 41 - kept) if resume else (0, 41))
+        assert totals == [pytest.approx(summary.pictures, abs=1)], "about"
+        rows, lines = (path.read_text().splitlines(keepends=True) for path in tables)
+        return rows, lines, pd.read_csv(folder / "s.csv")
+
+    rows, lines, segments = run(tmp_path)
+    frames = [int(row.split(",")[2]) for row in rows[1:]]
+    whole = sum(frame < kept for frame in frames)
+    (tmp_path / "t.csv").write_text("".join(rows[: whole + 1]) + "play")
+    (tmp_path / "t.jsonl").write_text("".join(lines[:whole]) + '{"path": "play')
+    again, told, parts = run(tmp_path, resume=True)
+    assert again == rows
+    for one, other in zip(told, lines, strict=True):
+        one, other = json.loads(one), json.loads(other)
+        assert one.pop("smoothed", {}) == pytest.approx(other.pop("smoothed", {}), abs=2e-6)
+        assert one == other
+    pd.testing.assert_frame_equal(parts, segments, atol=2e-6)
+    first, second = timelines
+    assert list(second) == list(first) == [0, 1, 2, 3]
+    for face, moments in first.items():
+        assert [t for t, _ in second[face]] == [t for t, _ in moments]
+        values = np.array([v for _, v in second[face]]), np.array([v for _, v in moments])
+        assert np.allclose(*values, atol=2e-6)
+
+
+def test_only_the_chosen_frames_are_read_also_when_continued(reader, play, tmp_path):
+    table, cut = tmp_path / "t.csv", Cut(every=4, start_s=0.5, end_s=3.6)
+    analyse(reader, play, Outputs((table,)), cut=cut)
+    frames = sorted(set(pd.read_csv(table).frame))
+    assert frames == list(range(8, 36, 4))
+    whole = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(whole[:5]))
+    assert analyse(reader, play, Outputs((table,)), cut=cut, resume=True).skipped == 2
+    assert table.read_text().splitlines(keepends=True) == whole
+
+
+def test_a_film_that_broke_off_is_not_read_again(reader, play, tmp_path):
+    torn = tmp_path / "torn.ts"
+    with av.open(str(play)) as source, av.open(str(torn), "w") as out:
+        copy = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = copy
+                out.mux(packet)
+    large = film(tmp_path / "large.ts", [0.0, 0.04], (320, 240), empty=True)
+    torn.write_bytes(torn.read_bytes() + large.read_bytes())
+    table = tmp_path / "t.csv"
+    read = functools.partial(analyse, reader, torn, Outputs((table,)), most_pixels=128 * 64)
+    assert read().unreadable == 1
+    before = table.read_bytes()
+    assert before.decode().splitlines()[-1].split(",")[-4] == "unreadable"
+    again = read(resume=True)
+    assert (again.pictures, again.skipped) == (0, len(set(pd.read_csv(table).time_s.dropna())))
+    assert table.read_bytes() == before
+
+
+def test_frames_are_drawn_under_their_numbers(reader, play, tmp_path):
+    out = Outputs(pictures=tmp_path / "drawn")
+    summary = analyse(reader, play, out, cut=Cut(every=10))
+    names = [f"frame_{number:06d}.jpg" for number in (0, 10, 20, 30, 40)]
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == names
+    assert summary.words() == "5 read, 6 faces, 2 without a face; dark 4, bright 2"
+    assert read_picture(tmp_path / "drawn" / names[0]).shape == (480, 960 + 236, 3)
+
+
+@pytest.mark.parametrize(
+    ("summary", "words"),
+    [
+        (Summary(), "0 read, 0 faces"),
+        (Summary(1, 2, labels={"sad": 1, "happy": 1}), "1 read, 2 faces; sad 1, happy 1"),
+        (
+            Summary(9, 5, 1, 2, 3, {"sad": 1, "happy": 4}),
+            "9 read, 5 faces, 1 without a face, 2 unreadable, 3 done before; happy 4, sad 1",
+        ),
+    ],
+)
+def test_what_was_read_is_told_in_a_line(summary, words):
+    assert summary.words() == words
+
+
+def test_pictures_and_the_faces_on_them_are_counted():
+    scores = Scores(("a", "b"), (0.75, 0.25))
+    face = Reading(Face(Box(0, 0, 9, 9)), scores)
+    summary = Summary()
+    for readings in ([face, face], [Reading(None, None, "no_face")], [face]):
+        summary.count(Readings(readings))
+    summary.count(Readings([Reading(None, None, "unreadable", error="torn")]))
+    assert summary == Summary(4, 3, 1, 1, 0, {"a": 3})
+
+
+@pytest.mark.parametrize(
+    ("tables", "csv"),
+    [((), None), (("t.jsonl",), None), (("t.jsonl", "t.csv"), "t.csv"), (("a.csv",), "a.csv")],
+)
+def test_the_csv_is_what_can_be_continued(tables, csv):
+    assert Outputs(tuple(map(Path, tables))).csv == (csv and Path(csv))
+
+
 def test_a_film_becomes_everything_that_can_be_asked_for(recognizer, clip, tmp_path):
     analyse(recognizer, clip, outputs(tmp_path, video=tmp_path / "v.mp4", blur=True))
     table = pd.read_csv(tmp_path / "t.csv")
-    assert table.frame.nunique() == 60
+    assert table.frame.nunique() == 24
     assert set(table.face_id) == {0, 1}
     with av.open(str(clip)) as original:
         times = [float(f.time) for f in original.decode(video=0)]
@@ -122,11 +330,11 @@ def test_a_film_becomes_everything_that_can_be_asked_for(recognizer, clip, tmp_p
 
 
 def test_a_part_of_a_film_has_the_sound_of_that_part(recognizer, clip, tmp_path):
-    analyse(recognizer, clip, Outputs(video=tmp_path / "v.mp4"), cut=Cut(start_s=0.5, end_s=1.5))
+    analyse(recognizer, clip, Outputs(video=tmp_path / "v.mp4"), cut=Cut(start_s=0.2, end_s=0.8))
     with av.open(str(tmp_path / "v.mp4")) as drawn:
         heard = [p for p in drawn.demux(audio=0) if p.pts is not None]
     length_s = float(sum(p.duration * p.time_base for p in heard))
-    assert length_s == pytest.approx(1.0, abs=0.3)
+    assert length_s == pytest.approx(0.6, abs=0.2)
 
 
 def test_a_film_without_a_frame_is_not_written(recognizer, clip, tmp_path):
@@ -140,46 +348,46 @@ def test_blurred_faces_are_not_found_again(recognizer, clip, tmp_path):
     assert all(r.status == "no_face" for r in recognizer.recognize(tmp_path / "v.mp4"))
 
 
-@pytest.mark.parametrize("kept", [1, 31, 90, 119])
-def test_a_film_is_continued_to_the_same_table_and_segments(recognizer, clip, tmp_path, kept):
-    analyse(recognizer, clip, outputs(tmp_path))
-    whole = (tmp_path / "t.csv").read_bytes()
-    parts = pd.read_csv(tmp_path / "s.csv")
-    lines = whole.splitlines(keepends=True)
-    while kept < 120 and lines[kept].split(b",")[2] == lines[kept + 1].split(b",")[2]:
-        kept += 1  # the rows of a frame are written at once
-    (tmp_path / "t.csv").write_bytes(b"".join(lines[: kept + 1]))
-    analyse(recognizer, clip, outputs(tmp_path), resume=True)
-    assert (tmp_path / "t.csv").read_bytes() == whole
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "s.csv"), parts, atol=2e-6)
+RUN = """
+import os, signal, sys, mien.recognizer
+answer, batches, kind = mien.recognizer.Recognizer.answer, [], int(sys.argv.pop())
+
+def killed(self, batch):
+    batches.append(batch)
+    if len(batches) == 4:
+        os.kill(os.getpid(), kind)
+    return answer(self, batch)
+
+mien.recognizer.Recognizer.answer = killed
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a test run ignores Ctrl-C
+from mien.cli import main
+main()
+"""
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_film_leaves_a_valid_table_and_no_half_film(yunet_home, tmp_path, kind):
-    long = film(tmp_path / "long.mp4", [i / 25 for i in range(700)])
+def test_an_interrupted_film_leaves_a_valid_table_and_no_half_film(tmp_path, play, kind):
+    bundle = brightness_bundle(tmp_path / "b", LABELS).folder
     table, shown = tmp_path / "t.csv", tmp_path / "v.mp4"
-    command = [sys.executable, "-m", "mien", "recognize", long, "--csv", table, "--video", shown]
-    # A test run in the background ignores Ctrl-C, and so would the command.
-    heeds = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(
-        [str(c) for c in command], stderr=subprocess.PIPE, text=True, preexec_fn=heeds
+    command = ["recognize", play, "--csv", table, "--model", bundle, "--detector", "none"]
+    told = subprocess.run(
+        [sys.executable, "-c", RUN, *map(str, command), "--video", shown, str(int(kind))],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
-    for _ in range(600):
-        if table.exists() and table.stat().st_size > 5000:
-            break
-        time.sleep(0.05)
-    process.send_signal(kind)
-    said = process.communicate(timeout=60)[1]
     found = pd.read_csv(table)
+    assert 4 <= len(found) < 41
     assert list(found.frame) == list(range(len(found)))
-    assert 10 < len(found) < 700
     assert not shown.exists()
     if kind == signal.SIGINT:
-        assert process.returncode == 130
-        assert "--resume" in said
-    again = subprocess.run([*map(str, command[:-2]), "--resume"], capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
-    assert list(pd.read_csv(table).frame) == list(range(700))
+        assert told.returncode == 130
+        assert told.stderr == f"mien: stopped; continue with --csv {table} --resume\n"
+        assert not list(tmp_path.glob(".v*"))
+    reader = mien.Recognizer(bundle, detector="none")
+    analyse(reader, str(play), Outputs((table,)), resume=True)
+    analyse(reader, str(play), Outputs((tmp_path / "whole.csv",)))
+    assert table.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
 def test_pictures_and_films_are_read_from_an_address(recognizer, clip, monkeypatch):
@@ -208,15 +416,15 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 def test_eight_threads_sharing_a_recognizer_read_what_one_reads(recognizer, album):
     from concurrent.futures import ThreadPoolExecutor
 
-    names = [str(album / "deep" / f"{i % 3}.jpg") for i in range(24)]
-    expected = [recognizer.recognize(name) for name in names]
+    names = [str(album / "deep" / f"{i}.jpg") for i in range(3)]
+    expected = [recognizer.recognize(name) for name in names] * 4
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(recognizer.recognize, names))
+        found = list(pool.map(recognizer.recognize, names * 4))
     assert [r.to_dict() for r in found] == [r.to_dict() for r in expected]
 
 
 def test_memory_stays_flat_over_many_frames(tmp_path):
-    """10,000 pictures through a tiny network and no detector: what is measured is mien's own."""
+    """4,000 pictures through a tiny network and no detector: what is measured is mien's own."""
     bundle = brightness_bundle(tmp_path / "b").folder
     reader = mien.Recognizer(bundle, detector="none")
     picture = np.zeros((120, 160, 3), np.uint8)
@@ -226,11 +434,11 @@ def test_memory_stays_flat_over_many_frames(tmp_path):
         return int(Path("/proc/self/statm").read_text().split()[1]) * page / 1e6
 
     begun = 0.0
-    for number, _ in enumerate(reader.stream(itertools.repeat(picture, 10_000))):
+    for number, _ in enumerate(reader.stream(itertools.repeat(picture, 4_000))):
         if number == 500:
             begun = resident_mb()
-    assert number == 9_999
-    assert resident_mb() - begun < 20
+    assert number == 3_999
+    assert resident_mb() - begun < 8
 
 
 @pytest.mark.parametrize(
@@ -241,33 +449,35 @@ def test_memory_stays_flat_over_many_frames(tmp_path):
         ({"segments": "s.csv"}, "need one"),
     ],
 )
-def test_outputs_of_films_are_refused_for_pictures(recognizer, album, tmp_path, more, message):
+def test_outputs_of_films_are_refused_for_pictures(reader, album, tmp_path, more, message):
     paths = {name: tmp_path / value for name, value in more.items()}
     with pytest.raises(InputError, match=message):
-        analyse(recognizer, album, Outputs((tmp_path / "t.csv",), **paths))
+        analyse(reader, album, Outputs((tmp_path / "t.csv",), **paths))
     assert not (tmp_path / "t.csv").exists()
 
 
-def test_what_cannot_go_together_is_said(recognizer, clip, album, tmp_path):
+def test_what_cannot_go_together_is_said(reader, play, album, tmp_path):
     with pytest.raises(InputError, match="the same --csv"):
-        analyse(recognizer, clip, Outputs(), resume=True)
+        analyse(reader, play, Outputs(), resume=True)
     with pytest.raises(InputError, match="no video"):
-        analyse(recognizer, album, Outputs(), cut=Cut(every=2))
-    analyse(recognizer, clip, outputs(tmp_path), cut=Cut(end_s=0.2))
+        analyse(reader, album, Outputs(), cut=Cut(every=2))
+    analyse(reader, play, outputs(tmp_path), cut=Cut(end_s=0.2))
     other = film(tmp_path / "other.mp4", [0.0, 0.1])
     with pytest.raises(InputError, match="choose another"):
-        analyse(recognizer, other, outputs(tmp_path), resume=True)
+        analyse(reader, other, outputs(tmp_path), resume=True)
     with pytest.raises(InputError, match="choose another"):
-        analyse(recognizer, album, Outputs((tmp_path / "t.csv",)), resume=True)
+        analyse(reader, album, Outputs((tmp_path / "t.csv",)), resume=True)
     with pytest.raises(InputError, match="one video at a time"):
-        analyse(recognizer, [clip, other], Outputs())
-    with pytest.raises(InputError, match="hides the faces in --video"):
-        analyse(recognizer, clip, Outputs(blur=True))
+        analyse(reader, [play, other], Outputs())
+    with pytest.raises(InputError, match="hides the faces in --video; add it"):
+        analyse(reader, play, Outputs(blur=True))
+    with pytest.raises(InputError, match="hides the faces in --video alone; leave --out out"):
+        analyse(reader, play, Outputs((), tmp_path / "d", tmp_path / "v.mp4", blur=True))
     with pytest.raises(InputError, match="a folder for drawings"):
-        analyse(recognizer, album, Outputs(pictures=tmp_path / "x.png"))
+        analyse(reader, album, Outputs(pictures=tmp_path / "x.png"))
     with pytest.raises(InputError, match=r"use \.png, \.svg or \.pdf"):
-        analyse(recognizer, clip, Outputs(plot=tmp_path / "x.txt"))
+        analyse(reader, play, Outputs(plot=tmp_path / "x.txt"))
     with pytest.raises(InputError, match="cannot be continued"):
-        analyse(recognizer, clip, outputs(tmp_path, video=tmp_path / "v.mp4"), resume=True)
+        analyse(reader, play, outputs(tmp_path, video=tmp_path / "v.mp4"), resume=True)
     with pytest.raises(InputError, match=r"use \.mp4"):
-        analyse(recognizer, clip, outputs(tmp_path, video=tmp_path / "v.xyz"))
+        analyse(reader, play, outputs(tmp_path, video=tmp_path / "v.xyz"))
