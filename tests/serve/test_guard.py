@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from mien.serve.guard import HEADERS, Guard
+from mien.serve.guard import HEADERS, Guard, _Buckets
 from mien.serve.settings import Limits, Settings
 from tests.serve.conftest import asking
 
@@ -368,6 +368,14 @@ def test_of_very_many_addresses_it_keeps_no_more_than_some(clock, monkeypatch):
     for number in range(20):
         statuses(str(number))
         assert len(app._buckets._tokens) <= 3
+
+
+def test_ten_thousand_addresses_are_remembered(clock):
+    buckets = _Buckets(1)
+    assert [buckets.take(str(number)) for number in range(10_000)] == [0.0] * 10_000
+    assert buckets.take("0") == 60
+    assert buckets.take("one more") == 0.0
+    assert buckets.take("0") == 0.0
 
 
 def test_who_guesses_keys_waits_too():

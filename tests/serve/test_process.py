@@ -23,7 +23,7 @@ PHOTO = PORTRAIT.read_bytes()
 SOCKETS = 500
 
 
-def healthy(running, most_s: float = 0.5) -> float:
+def healthy(running, most_s: float = 5.0) -> float:
     """Seconds until /healthz is answered, the best of three: the machine has other work."""
     took = []
     for _ in range(3):
