@@ -16,6 +16,9 @@ from mien.stream import Seen
 from mien.types import Box, Face
 from tests.serve.jobs import until
 
+# A thread that fails is a failure, though nobody waits for it.
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+
 PIXELS = read_picture(PORTRAIT)[:240, 110:350]
 
 
@@ -129,6 +132,10 @@ def test_of_a_picture_the_largest_faces_alone_are_read(recognizer, monkeypatch, 
     (seen,) = engine.submit(portrait)
     assert [reading.face for reading in seen.result(10).readings] == faces[:boxes]
     engine.close()
+
+
+def test_a_process_that_ends_is_not_held_by_its_engine(engine):
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "mien-read")
 
 
 def test_an_answer_says_which_picture_it_is_of(engine):
