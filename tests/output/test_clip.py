@@ -112,6 +112,16 @@ def test_sound_is_copied_as_it_is(tmp_path, talk):
     assert heard(path)[:2] == pytest.approx(heard(talk)[:2], abs=0.02)
 
 
+def test_sound_stands_beside_the_frames_it_belongs_to(tmp_path, talk):
+    """A player that reads on need not jump."""
+    path = write(tmp_path / "v.mkv", [i / 25 for i in range(50)], talk)
+    with av.open(str(path)) as opened:
+        kinds = [packet.stream.type for packet in opened.demux() if packet.size]
+    first = kinds.index("audio")
+    assert "video" in kinds[first:]
+    assert kinds[: len(kinds) // 2].count("audio") >= kinds.count("audio") // 4
+
+
 def test_sound_of_a_part_is_that_of_the_part(tmp_path, talk):
     """A packet is 0.128 s long: one that begins within is heard."""
     times = [0.5 + i / 25 for i in range(25)]

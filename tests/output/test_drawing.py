@@ -281,13 +281,15 @@ def golden() -> dict[str, NDArray[np.uint8]]:
     """A drawing and a frame with everything in them."""
     dice = np.random.default_rng(1).integers(0, 256, (4, 5, 3), np.uint8)
     frame = np.repeat(np.repeat(dice, 80, 0), 80, 1)
+    picture = np.full((160, 200, 3), 77, np.uint8)
+    picture[140:150, ::20] = 255  # edges, by which enlarging can be seen
     given = [
         reading(Box(20, 60, 50, 60), (0.5, 0.2, 0.3), face_id=0),
         NO_FACE,
         reading(Box(150, 4, 40, 40), (0.02, 0.9, 0.08), face_id=3),
     ]
     return {
-        "drawn.png": output.draw(np.full((160, 200, 3), 77, np.uint8), given),
+        "drawn.png": output.draw(picture, given),
         "overlay.png": output.overlay(frame, given, blur=True),
     }
 

@@ -277,6 +277,16 @@ def test_a_full_disk_leaves_whole_lines(suffix: str, tmp_path: Path):
     )
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_table_that_is_closed_takes_nothing_more(suffix: str, tmp_path: Path):
+    table = open_table(tmp_path / f"t{suffix}", LABELS)
+    table.close()
+    before = (tmp_path / f"t{suffix}").read_bytes()
+    with pytest.raises(ValueError, match="closed"):
+        table.write(picture("a.jpg"))
+    assert (tmp_path / f"t{suffix}").read_bytes() == before
+
+
 class Slow(io.FileIO):
     """A file that takes a few bytes at a time, as the system may."""
 

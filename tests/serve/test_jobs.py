@@ -45,7 +45,7 @@ def test_a_reader_that_ends_badly_ends_its_own_job_alone(make, add, how, state, 
     one, other = add(jobs, how), add(jobs)
     assert (finished(jobs, one).state, jobs.get(one.id).error) == (state, error)
     assert jobs.get(one.id).kills == (how in ("once", "kill"))
-    assert not (place(jobs, one) / "video.mp4").exists()
+    until(lambda: not (place(jobs, one) / "video.mp4").exists())
     assert finished(jobs, other).state == "done"
     assert not list(place(jobs, one).glob(".*"))
 
