@@ -148,6 +148,29 @@ def test_only_its_own_folders_are_touched(make, tmp_path):
     assert not cut_off.exists()
 
 
+def test_what_lies_beside_a_job_does_not_keep_it_from_being_taken_up(make, clip, tmp_path):
+    told = {
+        "0": None,
+        "1": Job("elsewhere"),
+        "2": Job("2"),
+        "3": Job("3", "done", finished_at=1e12),
+    }
+    for name, job in told.items():
+        folder = tmp_path / "jobs" / f"mien-job-{name}"
+        folder.mkdir(parents=True)
+        (folder / "video.mp4").write_bytes(clip + b" " * 8)
+        if job is not None:
+            (folder / "job.json").write_text(json.dumps(asdict(job)))
+    jobs = make()
+    assert finished(jobs, Job("2")).state == "done"
+    assert jobs.get("3").finished_at == 1e12
+    for name in ("0", "1", "elsewhere"):
+        with pytest.raises(NoJob):
+            jobs.get(name)
+    names = [path.name for path in sorted((tmp_path / "jobs").glob("mien-*"))]
+    assert names == ["mien-job-1", "mien-job-2", "mien-job-3"], "what is cut off goes"
+
+
 def test_a_folder_belongs_to_one_service(make):
     make()
     with pytest.raises(InputError, match="another service"):
