@@ -9,6 +9,7 @@ import ast
 import difflib
 import random
 import re
+from bisect import bisect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -40,7 +41,7 @@ _COMMUTE = {"min", "max", "minimum", "maximum", "array_equal", "isinstance", "is
 _RETURNED = {"bool": "not ({})", "int": "({}) + 1", "float": "({}) + 1", "str": '""'}
 _RETURNED |= {"list": "({})[::-1]", "NDArray": "({})[::-1]", "tuple": "({})[::-1]", "dict": "{{}}"}
 # Speed, memory and checks of our own assumptions: no user sees them.
-_DULL_KEYWORDS = {"slots", "strict", "stacklevel", "kw_only"}
+_DULL_KEYWORDS = {"slots", "strict", "stacklevel", "kw_only", "encoding"}
 _DULL_DECORATORS = re.compile(r"(functools\.|typing\.)?((lru_)?cache\b|override|overload)")
 
 
@@ -76,9 +77,16 @@ def identity(file: str, function: str, before: str, after: str) -> tuple[str, ..
     return (file, function, *("".join(text.split()) for text in (before, after)))
 
 
-Edit = tuple[int, int, str]  # start, end, new text
-Choice = tuple[str, int] | Edit  # an operator of cosmic-ray and its n-th spot, or an edit of ours
-Change = tuple[ast.AST, str]  # a node and its new text
+@dataclass(frozen=True)
+class Choice:
+    """A change that can be made: the n-th spot of an operator of cosmic-ray, or an edit of ours."""
+
+    kind: str
+    number: int = 0
+    edit: tuple[int, int, str] | None = None  # start, end, new text
+
+
+Change = tuple[str, ast.AST, str]  # its kind, a node, the node's new text
 Code = Callable[[ast.AST], str]
 
 
@@ -117,21 +125,22 @@ class Source:
             spots = [spot for node in nodes for spot in _operator(name).mutation_positions(node)]
             for number, ((line, column), _) in enumerate(spots):
                 if not self._is_dull(self._begins[line - 1] + column):
-                    found.setdefault(line, []).append((name, number))
-        for node, new in _own(self):
+                    found.setdefault(line, []).append(Choice(name, number))
+        for kind, node, new in _own(self):
             start, end = self.span(node)
             if not self._is_dull(start):
-                found.setdefault(node.lineno, []).append((start, end, new))  # type: ignore[attr-defined]
+                line = bisect(self._begins, start)
+                found.setdefault(line, []).append(Choice(kind, edit=(start, end, new)))
         return found
 
     def changed(self, choice: Choice) -> Mutant | None:
         """The mutant of a choice; None if it does not parse or means the same."""
-        if len(choice) == 3:
-            start, end, new = choice
+        if choice.edit:
+            start, end, new = choice.edit
             text = self.text[:start] + new + self.text[end:]
         else:
-            name, number = choice
-            text = MutationVisitor.mutate_code(self.text, _operator(name), number)
+            operator = _operator(choice.kind)
+            text = MutationVisitor.mutate_code(self.text, operator, choice.number)
         try:
             if ast.dump(ast.parse(text)) == ast.dump(self.tree):
                 return None
@@ -175,7 +184,7 @@ def mutants(
 ) -> Iterator[Mutant]:
     """Mutants of the files, or of some `lines` of each, none twice.
 
-    A line is drawn at random, then one of its changes, so that no long formula dominates.
+    A line is drawn, then a kind of change, then one of these: no long formula or call dominates.
     """
     draw = random.Random(seed)
     seen: set[tuple[str, ...]] = set()
@@ -188,7 +197,9 @@ def mutants(
     }
     while left:
         at = draw.choice(list(left))
-        choice = left[at].pop(draw.randrange(len(left[at])))
+        kind = draw.choice(sorted({choice.kind.partition("_")[0] for choice in left[at]}))
+        choice = draw.choice([c for c in left[at] if c.kind.partition("_")[0] == kind])
+        left[at].remove(choice)
         if not left[at]:
             del left[at]
         mutant = sources[at[0]].changed(choice)
@@ -247,18 +258,20 @@ def _own(source: "Source") -> Iterator[Change]:
                 yield from _statements(node, code)
             case ast.Compare(left, [ast.In() | ast.NotIn() as operator], [right]):
                 word = "not in" if isinstance(operator, ast.In) else "in"
-                yield node, f"{code(left)} {word} {code(right)}"
+                yield "in", node, f"{code(left)} {word} {code(right)}"
             case ast.comprehension(ifs=conditions):
-                yield from ((condition, f"not ({code(condition)})") for condition in conditions)
+                yield from (
+                    ("if", condition, f"not ({code(condition)})") for condition in conditions
+                )
             case ast.Slice(lower, upper, None):
                 if lower:
-                    yield node, f":{code(upper) if upper else ''}"
+                    yield "slice", node, f":{code(upper) if upper else ''}"
                 if upper:
-                    yield node, f"{code(lower) if lower else ''}:"
+                    yield "slice", node, f"{code(lower) if lower else ''}:"
             case ast.Name(name) if name in _SWAPS:
-                yield node, _SWAPS[name]
+                yield "name", node, _SWAPS[name]
             case ast.Attribute(value, name) if name in _SWAPS:
-                yield node, f"{code(value)}.{_SWAPS[name]}"
+                yield "name", node, f"{code(value)}.{_SWAPS[name]}"
             case ast.Call():
                 yield from _arguments(node, code)
 
@@ -270,14 +283,14 @@ def _statements(function: ast.FunctionDef | ast.AsyncFunctionDef, code: Code) ->
     for node in _within(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.JoinedStr):
         match node:
             case ast.Expr(value=ast.Call() | ast.Await()) | ast.AugAssign() | ast.Raise():
-                yield node, "pass"
+                yield "statement", node, "pass"
             case ast.Assign() | ast.AnnAssign(value=ast.expr()):
                 names = {name.id for name in ast.walk(node) if _is_bound_by(name)}
                 if names <= bound and (names or function.name != "__init__"):
-                    yield node, "pass"
+                    yield "statement", node, "pass"
                 bound |= names
             case ast.Return(value=ast.expr() as value):
-                yield value, _RETURNED.get(kind, "None").format(code(value))
+                yield "return", value, _RETURNED.get(kind, "None").format(code(value))
 
 
 def _arguments(call: ast.Call, code: Code) -> Iterator[Change]:
@@ -288,11 +301,11 @@ def _arguments(call: ast.Call, code: Code) -> Iterator[Change]:
         for at in range(1, len(arguments)):
             pair = arguments[at], arguments[at - 1]
             swapped = [*arguments[: at - 1], *pair, *arguments[at + 1 :], *keywords]
-            yield call, f"{function}({', '.join(swapped)})"
+            yield "order", call, f"{function}({', '.join(swapped)})"
     for at, keyword in enumerate(call.keywords):
         if keyword.arg not in {None, *_DULL_KEYWORDS}:
             kept = [*arguments, *keywords[:at], *keywords[at + 1 :]]
-            yield call, f"{function}({', '.join(kept)})"
+            yield "keyword", call, f"{function}({', '.join(kept)})"
 
 
 def _within(node: ast.AST, border: Any) -> Iterator[ast.AST]:
