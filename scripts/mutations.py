@@ -219,7 +219,7 @@ def difference(old: str, new: str) -> tuple[int, str, str]:
 
 
 def _joined(lines: list[str]) -> str:
-    return " ".join(line.strip() for line in lines)
+    return " ".join(" ".join(lines).split())
 
 
 @cache
