@@ -14,6 +14,7 @@ from mien.evaluate import Evaluation
 from mien.evaluate.evaluation import load
 from mien.evaluate.intervals import Figure
 from mien.evaluate.metrics import Metrics
+from scripts import gpu_table
 
 ROOT = Path(__file__).parents[1]
 
@@ -168,6 +169,19 @@ def test_networks_of_the_graphics_card():
         values = [100 * accuracy.value for accuracy in accuracies]
         assert row[4] == f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
         assert row[5] == ", ".join(f"{metrics['loss']['value']:.3f}" for metrics in found)
+
+
+def test_networks_of_the_second_round():
+    said = list(table("docs/accuracy.md", "| network | plain, % | mirrored, % | field"))[1:]
+    assert said == list(gpu_table.rows())
+
+
+@pytest.mark.parametrize("name", ["mien-l-int8", "mien-m-int8", "mien-s-wide-int8"])
+def test_bundles_of_the_second_round(name: str):
+    (row,) = (r for r in table("docs/accuracy.md", "| bundle | parameters") if name in r[0])
+    assert row[2] == metrics(name).accuracy.percent().split(" [")[0]
+    (row, *_) = (r for r in table("README.md", "model | report's") if f"`{name}`" in r[0])
+    assert row[2].replace("*", "") == metrics(name).accuracy.percent()
 
 
 def test_what_cross_fitted_teachers_know():
