@@ -52,7 +52,7 @@ def cell(right: NDArray[np.generic]) -> str:
 
 def main() -> None:
     print(
-        "| network | plain, % | mirrored, % | field, % | loss, mirrored |",
+        "| network | plain, % | with mirror image, % | field, % | loss |",
         "|---" * 5 + "|",
         sep="\n",
     )

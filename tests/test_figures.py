@@ -172,7 +172,7 @@ def test_networks_of_the_graphics_card():
 
 
 def test_networks_of_the_second_round():
-    said = list(table("docs/accuracy.md", "| network | plain, % | mirrored, % | field"))[1:]
+    said = list(table("docs/accuracy.md", "| network | plain, % | with mirror image"))[1:]
     assert said == list(gpu_table.rows())
 
 
