@@ -1,3 +1,4 @@
+import csv
 import errno
 import hashlib
 import os
@@ -201,6 +202,15 @@ def test_a_table_is_written_to_six_digits(tmp_path):
     with pytest.raises(ValueError, match=r"shorter|longer"):
         write_csv(tmp_path / "u.csv", {"a": [1, 2], "b": [1]})
     assert names(tmp_path) == ["t.csv"]
+
+
+def test_names_with_line_ends_stay_one_cell_of_a_table(tmp_path):
+    odd = ["a\rb", "a\nb", "a\r\nb", 'a"b', "a,b", "a\r"]
+    write_csv(tmp_path / "t.csv", {"name": odd, "count": [1, 2, 3, 4, 5, 6]})
+    with (tmp_path / "t.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["name", "count"]
+    assert rows == [[name, str(number)] for number, name in enumerate(odd, 1)]
 
 
 @pytest.mark.parametrize("size", [0, 3, 3_000_000])

@@ -1,9 +1,7 @@
 """Pictures or a video in; tables, drawings, a film and a timeline out."""
 
 import contextlib
-import csv
 import dataclasses
-import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 from mien.errors import InputError
 from mien.extras import installed
 from mien.faces.tracking import Tracker
-from mien.files import write_text
+from mien.files import csv_text, write_text
 from mien.output import Table, done_in, draw, open_table, overlay, save_picture
 from mien.output.tables import check_suffix, read_row
 from mien.output.timeline import Timeline
@@ -180,13 +178,11 @@ class _Film:
 
 
 def _write_segments(path: Path, segments: list[Segment]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([f.name for f in dataclasses.fields(Segment)])
+    rows: list[list[object]] = [[f.name for f in dataclasses.fields(Segment)]]
     for one in sorted(segments, key=lambda s: (s.from_s, s.face_id)):
         values = dataclasses.astuple(one)
-        writer.writerow([round(v, 6) if isinstance(v, float) else v for v in values])
-    write_text(path, text.getvalue())
+        rows.append([round(v, 6) if isinstance(v, float) else v for v in values])
+    write_text(path, csv_text(rows))
 
 
 def _check(outputs: Outputs) -> None:

@@ -3,14 +3,14 @@
 import contextlib
 import csv
 import hashlib
-import io
 import json
 import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 from mien.errors import InputError, RunError
@@ -114,11 +114,16 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_csv(path: Path, columns: Mapping[str, Iterable[Any]]) -> None:
     """Write a table from its columns, numbers to six digits, what is no number left empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
-    write_text(path, text.getvalue())
+    rows = ([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
+    write_text(path, csv_text([tuple(columns), *rows]))
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Lines of CSV that end in a line feed; cells with a line end of any kind are in quotes."""
+    lines: list[str] = []
+    # The writer puts into quotes what holds a character of its line's end, and names may hold both.
+    csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n").writerows(rows)
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
 
 
 def _cell(value: Any) -> str:

@@ -58,6 +58,12 @@ def test_training_pictures_with_an_error_are_written_with_their_codes(tmp_path: 
     assert read_exclude(tmp_path / "none.csv") == frozenset()
 
 
+def test_pictures_with_line_ends_in_their_names_can_be_left_out(tmp_path: Path) -> None:
+    names = ["a\rb", "a\nb", "a\r\nb"]
+    write_exclude(tmp_path / "e.csv", [Finding(BLANK, name, "", "train") for name in names])
+    assert read_exclude(tmp_path / "e.csv") == {("train", name) for name in names}
+
+
 def test_nothing_to_exclude_changes_nothing(tmp_path: Path) -> None:
     excluded = read_exclude(table(tmp_path, "split,name\n"))
     assert without(dataset(), excluded).split("train").digest == dataset().split("train").digest

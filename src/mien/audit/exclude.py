@@ -1,7 +1,6 @@
 """exclude.csv: pictures to be left out of training, by split and name."""
 
 import csv
-import io
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from mien.audit.checks import TRAIN, Finding
 from mien.data import Dataset
 from mien.errors import DataError
-from mien.files import existing, write_text
+from mien.files import csv_text, existing, write_text
 
 Excluded = frozenset[tuple[str, str]]
 """Split and name of each picture."""
@@ -25,11 +24,8 @@ def write_exclude(path: Path, findings: Iterable[Finding]) -> int:
     for finding in findings:
         if finding.check.severity == "error" and finding.split == TRAIN:
             codes.setdefault(finding.name, []).append(finding.check.code)
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_COLUMNS)
-    table.writerows((TRAIN, name, " ".join(found)) for name, found in sorted(codes.items()))
-    write_text(path, text.getvalue())
+    rows = ((TRAIN, name, " ".join(found)) for name, found in sorted(codes.items()))
+    write_text(path, csv_text([_COLUMNS, *rows]))
     return len(codes)
 
 

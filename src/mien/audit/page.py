@@ -1,8 +1,6 @@
 """An audit's page: contact sheets of what was found, and the tables beside it."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -14,7 +12,7 @@ from mien.audit.exclude import write_exclude
 from mien.audit.pool import Pool
 from mien.audit.run import Audit
 from mien.errors import InputError
-from mien.files import write_text
+from mien.files import csv_text, write_text
 from mien.report.page import data_uri, render
 
 SHOWN_GROUPS = 24
@@ -68,12 +66,12 @@ def write_audit(audit: Audit, out: Path) -> tuple[Path, int]:
         doubts=audit.doubts,
     )
     excluded = write_exclude(out / "exclude.csv", audit.findings)
-    write_text(out / "findings.csv", _csv([_COLUMNS, *map(_row, audit.findings)]))
+    write_text(out / "findings.csv", csv_text([_COLUMNS, *map(_row, audit.findings)]))
     header = ("code", "severity", "check", "pictures", "groups", *audit.pool.data.splits)
-    write_text(out / "summary.csv", _csv([header, *summary(audit)]))
+    write_text(out / "summary.csv", csv_text([header, *summary(audit)]))
     if audit.joint is not None:
         header = ("label", *audit.pool.data.labels)
-        write_text(out / "confident_joint.csv", _csv([header, *_joint_rows(audit)]))
+        write_text(out / "confident_joint.csv", csv_text([header, *_joint_rows(audit)]))
     write_text(out / "index.html", page)
     return out / "index.html", excluded
 
@@ -102,12 +100,6 @@ def _row(finding: Finding) -> Sequence[object]:
     place = (finding.split, finding.name, finding.label)
     group = "" if finding.group is None else finding.group
     return (check.code, check.severity, group, *place, score, finding.detail, check.fix)
-
-
-def _csv(rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 # Contact sheets

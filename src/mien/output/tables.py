@@ -5,11 +5,10 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Protocol
 
 from mien.errors import InputError
-from mien.files import replacing
+from mien.files import csv_text, replacing
 from mien.types import COLUMNS, Box, Face, Readings, Scores
 
 _DECIMALS = 6
@@ -58,7 +57,7 @@ def done_in(path: Path, labels: Sequence[str]) -> list[dict[str, str]]:
     if not path.exists():
         return []
     data = path.read_bytes()
-    header = _csv_lines([[*COLUMNS, *labels]]).encode()
+    header = csv_text([[*COLUMNS, *labels]]).encode()
     if not data.startswith(header) and not header.startswith(data):
         raise InputError(f"{path} has other columns than this model writes; choose another --csv")
     whole = _whole_rows(data)
@@ -120,21 +119,14 @@ class _Csv:
             done_in(path, labels)
         self._lines = _Lines(path, resume)
         if self._lines.empty:
-            self._lines.add(_csv_lines([[*COLUMNS, *self._labels]]))
+            self._lines.add(csv_text([[*COLUMNS, *self._labels]]))
 
     def write(self, readings: Readings) -> None:
         rows = [[_cell(v) for v in r.to_row(self._labels).values()] for r in readings]
-        self._lines.add(_csv_lines(rows))
+        self._lines.add(csv_text(rows))
 
     def close(self) -> None:
         self._lines.close()
-
-
-def _csv_lines(rows: list[list[Any]]) -> str:
-    lines: list[str] = []
-    # The writer puts into quotes what holds a character of its line's end, and names may hold both.
-    csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n").writerows(rows)
-    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
 
 
 def _cell(value: Any) -> Any:

@@ -1,8 +1,6 @@
 """A data set's page: its statistics as tables, figures and one HTML file."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,7 @@ from numpy.typing import NDArray
 from mien.data.dataset import Dataset, Split
 from mien.data.statistics import Statistics, describe
 from mien.errors import InputError
-from mien.files import replacing, write_json, write_text
+from mien.files import csv_text, replacing, write_json, write_text
 from mien.report import figures
 from mien.report.page import data_uri, render
 
@@ -43,7 +41,7 @@ def write_statistics(data: Dataset, out: Path) -> Path:
         with replacing(out / f"{name}.png") as file:
             file.write(picture)
     for name, rows in _csv_tables(statistics).items():
-        write_text(out / f"{name}.csv", _csv(rows))
+        write_text(out / f"{name}.csv", csv_text(rows))
     write_json(out / "statistics.json", statistics.to_json())
     write_text(out / "index.html", page)
     return out / "index.html"
@@ -114,12 +112,6 @@ def _samples(split: Split, label: int) -> NDArray[np.uint8]:
 
 
 # Tables
-
-
-def _csv(rows: Iterable[Row]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 def _count_rows(s: Statistics) -> list[list[object]]:
