@@ -566,6 +566,7 @@ class Log:
         self.path, self.started = path, time.perf_counter()
 
     def __call__(self, line: str) -> None:
+        """Add a line, with the seconds since the start before it."""
         text = f"{time.perf_counter() - self.started:6.1f} s  {line}"
         print(text, flush=True)
         with self.path.open("a") as file:
