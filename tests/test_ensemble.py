@@ -10,14 +10,12 @@ import mien
 from mien.bundle import CARD_FILE, MODEL_FILE, Bundle, Classifier, open_bundle
 from mien.card import Measured, load_card
 from mien.data import Dataset, Split
-from mien.demo import PORTRAIT
 from mien.ensemble import RULES, combine, fit_weights, weigh
 from mien.errors import BundleError, NotComparable
 from mien.files import sha256
 from mien.labels import FER2013
 from mien.preprocess import Preprocess
 from mien.quantize import quantize
-from mien.recognizer import Recognizer
 from tests.fakes import brightness_bundle
 
 FACES = np.random.default_rng(0).integers(0, 256, (40, 48, 48)).astype(np.uint8)
@@ -130,14 +128,6 @@ def test_members_in_8_bits_are_combined_as_any_others(tmp_path: Path):
     members = [open_bundle("mien-s-int8"), open_bundle("mien-s")]
     both = combine(members, tmp_path / "both")
     assert np.allclose(Classifier(both).probabilities(FACES), answers(members).mean(0), atol=1e-5)
-
-
-def test_the_ensemble_of_the_repository_holds_the_weights_of_the_package():
-    whole = open_bundle(Path(__file__).parents[1] / "bundles" / "ensemble")
-    digests = {m["name"]: m["digest"] for m in whole.card.training["members"]}
-    assert digests["mien-s"] == open_bundle("mien-s").card.digest
-    (reading,) = Recognizer(whole.folder, detector="haar").recognize(PORTRAIT)
-    assert reading.label == "happy"
 
 
 @pytest.mark.parametrize(
