@@ -208,7 +208,7 @@ class Child:
 
 
 def run_pytest(place: Path, tests: Iterable[str], *plugins: object) -> int:
-    """pytest's exit code for some paths or names of tests."""
+    """pytest's exit code for some paths or names of tests, and options."""
     more = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "--tb=short"]
     return int(pytest.main([*more, f"--basetemp={place / 'tmp'}", *tests], [*plugins]))
 
