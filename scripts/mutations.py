@@ -289,6 +289,8 @@ def _statements(function: ast.FunctionDef | ast.AsyncFunctionDef, code: Code) ->
                 if names <= bound and (names or function.name != "__init__"):
                     yield "statement", node, "pass"
                 bound |= names
+            case ast.Return(value=ast.List(elts=[]) as value):
+                yield "return", value, "None"
             case ast.Return(value=ast.expr() as value):
                 yield "return", value, _RETURNED.get(kind, "None").format(code(value))
 
