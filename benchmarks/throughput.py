@@ -1,6 +1,6 @@
 """mien beside a plain loop of detector and classifier: folders, films, single faces.
 
-    python benchmarks/throughput.py [--pictures 200] [--frames 300] [--rounds 3]
+    python benchmarks/throughput.py [--pictures 200] [--frames 300] [--rounds 3] [--bundles ...]
 
 The plain loop reads a picture, detects, crops and classifies, one after the other, with the same
 parts. Both sides take turns; printed are the medians and the ratio within each turn. The readings
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--bundles", nargs="*", default=[], help="beside the package's, for a face")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = photos(Path(place) / "photos", given.pictures)
@@ -43,8 +44,7 @@ def main() -> None:
         recognizer = Recognizer(detector="yunet")
         against("640x480 photos", loop_over_photos, folder, recognizer, given)
         against("720p frames", loop_over_film, clip, recognizer, given)
-    for name in bundle_names():
-        one_face(name)
+    one_face(["mien-s", *(n for n in bundle_names() if n != "mien-s"), *given.bundles])
 
 
 def photos(folder: Path, count: int) -> Path:
@@ -106,17 +106,24 @@ def against(
     )
 
 
-def one_face(name: str) -> None:
-    classifier = Classifier(open_bundle(name), threads=1, device="cpu")
+def one_face(names: list[str]) -> None:
+    """Milliseconds of each bundle, in turns, and the ratio of the least to that of the first."""
+    networks = [Classifier(open_bundle(name), threads=1, device="cpu") for name in names]
     face = np.random.default_rng(0).integers(0, 256, (1, 48, 48)).astype(np.uint8)
-    inputs = classifier.card.preprocess(face)
-    times = []
-    for _ in range(500):
-        started = time.perf_counter()
-        classifier.logits(inputs)
-        times.append(1000 * (time.perf_counter() - started))
-    low, middle, high = np.quantile(times[20:], [0.25, 0.5, 0.75])
-    print(f"{name}: {middle:.2f} ms a face, one thread [quartiles {low:.2f}, {high:.2f}]")
+    inputs = [network.card.preprocess(face) for network in networks]
+    times = np.zeros((300, len(networks)))
+    for turn in times:
+        for number, network in enumerate(networks):
+            started = time.perf_counter()
+            network.logits(inputs[number])
+            turn[number] = 1000 * (time.perf_counter() - started)
+    least = times.min(0)
+    for name, taken, best in zip(names, times[20:].T, least, strict=True):
+        low, middle, high = np.quantile(taken, [0.25, 0.5, 0.75])
+        print(
+            f"{name}: {middle:.2f} ms a face, one thread [quartiles {low:.2f}, {high:.2f}], "
+            f"least {best:.2f}, {best / least[0]:.2f} times {names[0]}"
+        )
 
 
 if __name__ == "__main__":
