@@ -9,11 +9,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, BinaryIO
 
 from mien.errors import InputError, RunError
+
+_Identity = tuple[int, int] | str
+_UNTOUCHED: ContextVar[Mapping[_Identity, str]] = ContextVar(
+    "untouched", default=MappingProxyType({})
+)
 
 
 def home() -> Path:
@@ -47,12 +53,97 @@ def existing(path: Path | str, what: str) -> Path:
     return path
 
 
+def check_outputs(
+    outputs: Iterable[tuple[str, Path | None]], inputs: Iterable[Path | str] = ()
+) -> None:
+    """InputError if an output, an option and its path, is the file of an input or of another one.
+
+    Links, relative paths and, where the disk takes them for one, other cases are the same file.
+    `inputs` are only looked at if one of the outputs is there already.
+    """
+    told: dict[_Identity, str] = {}
+    for option, path in outputs:
+        if path is None:
+            continue
+        file, name = _identity(path), f"{option} {path}"
+        if file in told:
+            raise InputError(
+                f"{told[file]} and {name} are the same file; expected a file for each output: "
+                "choose another name"
+            )
+        told[file] = name
+    if all(isinstance(file, str) for file in told):
+        return
+    for source in inputs:
+        if name := told.get(_identity(source)):
+            raise InputError(
+                f"{name} is the same file as the input {source}, which would be replaced; "
+                "expected a file of its own: choose another name"
+            )
+
+
+def check_folder(
+    option: str, out: Path, inputs: Iterable[Path | str | None], *, replaced: bool = False
+) -> None:
+    """InputError if the output folder `out` is one of the inputs, or one of them is in a folder
+    that will be `replaced`."""
+    folder = _identity(out)
+    for source in inputs:
+        if source is None:
+            continue
+        if _identity(source) == folder:
+            raise InputError(
+                f"{option} {out} is the same folder as the input {source}; expected a folder of "
+                "its own: choose another name"
+            )
+        if replaced and folder in map(_identity, Path(os.path.realpath(source)).parents):
+            raise InputError(
+                f"{option} {out} holds the input {source}, and would be replaced with all that it "
+                "holds; expected a new folder: choose another name"
+            )
+
+
+@contextlib.contextmanager
+def untouched(*inputs: Path | str | None) -> Iterator[None]:
+    """As long as it lasts, `replacing` replaces none of these files but raises InputError.
+
+    For commands that write many files into one folder: the one that the user reads may be there.
+    """
+    files = {_identity(source): str(source) for source in inputs if source is not None}
+    token = _UNTOUCHED.set({**_UNTOUCHED.get(), **files})
+    try:
+        yield
+    finally:
+        _UNTOUCHED.reset(token)
+
+
+def same_file(one: Path | str, other: Path | str) -> bool:
+    """Whether both lead to one file, by whatever name or link."""
+    return _identity(one) == _identity(other)
+
+
+def _identity(path: Path | str) -> _Identity:
+    """What `os.path.samefile` compares; of what is not there, the real path."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  (text need not be a path)
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):  # a zero byte, a name too long
+            return os.path.realpath(path)
+        return str(path)
+    return found.st_dev, found.st_ino
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` only once it is whole.
 
-    On any error, a full disk too, nothing is left under `path` that was not there before.
+    On any error, a full disk too, nothing is left under `path` that was not there before. Raises
+    InputError for a file that is `untouched`.
     """
+    if source := _UNTOUCHED.get().get(_identity(path)):
+        raise InputError(
+            f"{path} is the input {source}, which would be replaced; choose another folder"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
