@@ -10,13 +10,13 @@ from typing import Any
 from mien.errors import InputError
 from mien.extras import installed
 from mien.faces.tracking import Tracker
-from mien.files import csv_text, write_text
+from mien.files import check_outputs, csv_text, same_file, write_text
 from mien.output import Table, done_in, draw, open_table, overlay, save_picture
 from mien.output.tables import check_suffix, read_row
 from mien.output.timeline import Timeline
 from mien.recognizer import Recognizer
 from mien.segments import Segment, Segmenter
-from mien.sources import MAX_PIXELS, Cut, Frame, Pending, open_items
+from mien.sources import MAX_PIXELS, Cut, Frame, Pending, files_of, is_video, open_items
 from mien.stream import Seen
 from mien.types import Reading, Readings
 
@@ -36,6 +36,18 @@ class Outputs:
     def csv(self) -> Path | None:
         """The table that an interrupted run can be continued from."""
         return next((t for t in self.tables if t.suffix == ".csv"), None)
+
+    @property
+    def named(self) -> list[tuple[str, Path]]:
+        """The option and the path of each."""
+        others = (
+            ("--out", self.pictures),
+            ("--video", self.video),
+            ("--plot", self.plot),
+            ("--segments", self.segments),
+        )
+        tables = [("table", path) for path in self.tables]
+        return tables + [(option, path) for option, path in others if path is not None]
 
 
 @dataclass(slots=True)
@@ -88,9 +100,10 @@ def analyse(
     With `resume`, what the rows of the .csv table hold is not read again. A video ends where its
     frames have more than `most_pixels`. `begin` is told how many
     pictures or frames will come, `advance` of each one done, `show` what was seen. Raises
-    InputError for outputs that do not fit the source, and the errors of opening it.
+    InputError for outputs that do not fit the source or would replace it (but an iterator's
+    pictures, which are not known yet), and the errors of opening it.
     """
-    _check(outputs)
+    check(outputs, source)
     film = _Film(recognizer, outputs)
     rows = _done(recognizer, outputs, resume)
     if rows and outputs.video is not None:
@@ -122,7 +135,7 @@ def analyse(
             for table in tables:
                 table.write(seen.readings)
             if outputs.pictures is not None and seen.pixels is not None:
-                place = _place(outputs.pictures, seen)
+                place = _place(outputs.pictures, seen.path, seen.index)
                 save_picture(place, draw(seen.pixels, seen.readings))
             if clip is not None and seen.pixels is not None and seen.time_s is not None:
                 picture = overlay(seen.pixels, seen.readings, blur=outputs.blur)
@@ -185,8 +198,8 @@ def _write_segments(path: Path, segments: list[Segment]) -> None:
     write_text(path, csv_text(rows))
 
 
-def _check(outputs: Outputs) -> None:
-    """Refuse at once what could not be written at the end."""
+def check(outputs: Outputs, source: Any) -> None:
+    """Refuse at once what could not be written at the end, or only in place of what is read."""
     for table in outputs.tables:
         check_suffix(table)
     if outputs.blur and outputs.video is None:
@@ -199,6 +212,23 @@ def _check(outputs: Outputs) -> None:
         installed("matplotlib", extra="report")
         if outputs.plot.suffix not in (".png", ".svg", ".pdf"):
             raise InputError(f"{outputs.plot}: cannot plot that; use .png, .svg or .pdf")
+    check_outputs(outputs.named, files_of(source))
+    if outputs.pictures is not None and not is_video(source):
+        _check_drawings(outputs.pictures, list(files_of(source)))
+
+
+def _check_drawings(folder: Path, pictures: list[str | Path]) -> None:
+    """Refuse drawings that would replace a picture, or the drawing of another one."""
+    drawn: dict[Path, str | Path] = {}
+    for picture in pictures:
+        place = _place(folder, Pending(picture).name)
+        other = drawn.setdefault(place, picture)
+        if other != picture and not same_file(other, picture):
+            raise InputError(
+                f"{other} and {picture} would both be drawn as {place}; expected a drawing for "
+                "each: give them in two commands, or as paths that tell them apart"
+            )
+    check_outputs((("--out", place) for place in drawn if place.exists()), pictures)
 
 
 def _done(recognizer: Recognizer, outputs: Outputs, resume: bool) -> list[dict[str, str]]:
@@ -237,10 +267,10 @@ def _clip(
     return stack.enter_context(Clip(outputs.video, fps, sound, start_s, end_s))
 
 
-def _place(folder: Path, seen: Seen) -> Path:
+def _place(folder: Path, path: str | None, index: int | None = None) -> Path:
     """Where the drawing of a picture goes: its own path below `folder`."""
-    if seen.index is not None:
-        return folder / f"frame_{seen.index:06d}.jpg"
-    name = Path(seen.path or "picture")
+    if index is not None:
+        return folder / f"frame_{index:06d}.jpg"
+    name = Path(path or "picture")
     parts = [p for p in name.parts if p not in (name.anchor, "..", ".")]
     return folder.joinpath(*parts).with_suffix(f"{name.suffix}.jpg")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.faces.tracking import Tracker
+from mien.files import check_outputs
 from mien.output import open_table
 from mien.recognizer import Recognizer, tracked
 from mien.sources.live import Live
@@ -37,11 +38,12 @@ def watch(
 ) -> Watched:
     """Show the newest frame's readings until the source ends, `seconds` are over, or Ctrl-C.
 
-    Rows are added to a `csv` that is there. Raises PictureError if the source cannot be opened or
-    stops.
+    Rows are added to a `csv` that is there. Raises InputError if that is the source, and
+    PictureError if the source cannot be opened or stops.
     """
     from rich.live import Live as LiveTable
 
+    check_outputs([("--csv", csv)], [source] if isinstance(source, str) else [])
     live, tracker, watched = Live(source), Tracker(), Watched()
     with contextlib.ExitStack() as stack:
         table = open_table(csv, recognizer.labels, resume=True) if csv else None

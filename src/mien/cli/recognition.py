@@ -54,21 +54,27 @@ def recognize(
     threads: Threads = None,
 ) -> None:
     """Read the expression of every face in pictures or a video."""
-    from mien.analyse import Outputs
+    from mien.analyse import Outputs, check
+    from mien.files import check_outputs
     from mien.recognizer import Recognizer
-    from mien.sources import Cut
+    from mien.sources import Cut, files_of
 
     source: Any = sources[0] if len(sources) == 1 else sources
     tables = tuple(path for path in (csv, jsonl, parquet) if path is not None)
     cut = Cut(every, fps, start, end)
-    single = Recognizer.is_single(source)  # what is not there is told before the weights are read
+    outputs = Outputs(tables, out, video, plot, segments, blur)
+    # What is not there, or in the way, is told before the weights are read.
+    alone = Recognizer.is_single(source) and cut == Cut() and not resume
+    if alone := alone and outputs == Outputs(pictures=out):
+        check_outputs([("--out", out)], files_of(source))
+    else:
+        check(outputs, source)
     recognizer = Recognizer(
         model, detector=detector, device=device, threads=threads, align=align, views=views
     )
-    if single and not tables and cut == Cut() and not (video or plot or segments or resume or blur):
+    if alone:
         _recognize_one(recognizer, source, json, out, strict, private)
         return
-    outputs = Outputs(tables, out, video, plot, segments, blur)
     _analyse(recognizer, source, outputs, cut, _How(json, resume, strict, private))
 
 
@@ -119,8 +125,10 @@ def demo(
 ) -> None:
     """Recognise the face in the portrait in the package, offline."""
     from mien.demo import PORTRAIT
+    from mien.files import check_outputs
     from mien.recognizer import Recognizer
 
+    check_outputs([("--out", out)], [PORTRAIT])
     _recognize_one(Recognizer(), PORTRAIT, False, out, False, False)
 
 

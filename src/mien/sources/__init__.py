@@ -29,6 +29,7 @@ __all__ = [
     "Items",
     "Pending",
     "decode",
+    "files_of",
     "from_array",
     "is_live",
     "is_video",
@@ -167,6 +168,19 @@ def list_pictures(source: Any) -> list[Any] | None:
     if isinstance(source, Iterable) and not hasattr(source, "getexif"):
         return list(_flat(source))
     return None
+
+
+def files_of(source: Any) -> Iterator[str | Path]:
+    """The files that `open_items` would read; none for what is live, on the web or in memory.
+
+    An iterator is passed over: to list it would use it up. InputError as from `list_pictures`.
+    """
+    if is_live(source) or isinstance(source, Iterator):
+        return
+    many = None if is_video(source) else list_pictures(source)
+    for one in [source] if many is None else many:
+        if isinstance(one, Path) or (_is_name(one) and not one.startswith(REMOTE)):
+            yield one
 
 
 def _flat(sources: Iterable[Any]) -> Iterator[Any]:
