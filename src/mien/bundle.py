@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mien.card import Card, load_card
 from mien.errors import BundleError, InputError
 from mien.extras import need
-from mien.files import replacing_folder, sha256
+from mien.files import check_folder, replacing_folder, sha256
 from mien.views import VIEWS
 
 _FLOOR = 1e-12  # keeps the log of a probability that rounded to 0 finite
@@ -53,14 +53,26 @@ def open_bundle(name: str | Path = DEFAULT) -> Bundle:
     return Bundle(folder, card)
 
 
-@contextmanager
-def new_bundle(out: Path) -> Iterator[Path]:
-    """A new folder that becomes the bundle `out`, in place of an older one, once it is whole.
+def check_place(out: Path, *inputs: str | Path | None) -> None:
+    """Raise unless a new bundle may be written to `out`.
 
-    Raises BundleError if `out` holds anything but a bundle.
+    InputError if one of the `inputs` would go with what is there: `out` is its folder, or holds it.
+    BundleError if `out` holds anything but a bundle.
     """
+    check_folder("--out", out, inputs, replaced=True)
+    if out.exists() and not out.is_dir():
+        raise BundleError(f"{out} is a file; choose another --out")
     if out.exists() and not (out / CARD_FILE).exists() and any(out.iterdir()):
         raise BundleError(f"{out} is there and is no bundle; choose another --out")
+
+
+@contextmanager
+def new_bundle(out: Path, *inputs: str | Path | None) -> Iterator[Path]:
+    """A new folder that becomes the bundle `out`, in place of an older one, once it is whole.
+
+    Raises as `check_place`.
+    """
+    check_place(out, *inputs)
     with replacing_folder(out) as folder:
         yield folder
 
@@ -82,13 +94,18 @@ def bundle_names() -> tuple[str, ...]:
     return tuple(sorted(p.parent.name for p in _shipped().glob(f"*/{CARD_FILE}")))
 
 
+def is_shipped(name: str | Path) -> bool:
+    """Whether `name` is that of a bundle in the package, whatever folder lies here."""
+    return isinstance(name, str) and name in bundle_names()
+
+
 def _shipped() -> Path:
     return Path(str(resources.files("mien") / "bundles"))
 
 
 def _find(name: str | Path) -> Path:
-    if isinstance(name, str) and name in bundle_names():
-        return _shipped() / name  # whatever folder lies here; ./NAME is that one
+    if is_shipped(name):
+        return _shipped() / name  # ./NAME is the folder
     if Path(name).is_dir():
         return Path(name)
     known = ", ".join(bundle_names()) or "none"

@@ -47,7 +47,7 @@ def combine(
         raise BundleError("a weighted ensemble needs weights; fit them on public or val")
     shares = _shares(len(members), weights if by == "weighted" else None)
     source_px = members[0].card.preprocess.source_px
-    with new_bundle(out) as folder:
+    with new_bundle(out, *(member.folder for member in members)) as folder:
         _merge(members, shares, by, folder / MODEL_FILE)
         card = Card(
             name=out.resolve().name,

@@ -62,7 +62,7 @@ def export(
     """
     tolerance = HALF_TOLERANCE if half else TOLERANCE
     model, facts = load_run(run)
-    with new_bundle(out) as folder:
+    with new_bundle(out, run) as folder:
         _to_onnx(model, facts.preprocess, folder / MODEL_FILE)
         if half:
             _halve(folder / MODEL_FILE)

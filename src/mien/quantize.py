@@ -38,7 +38,7 @@ def quantize(bundle: Bundle, faces: NDArray[np.uint8], out: Path) -> Bundle:
     """
     if len(faces) == 0:
         raise DataError("there is no face to measure activations on")
-    with new_bundle(out) as folder:
+    with new_bundle(out, bundle.folder) as folder:
         with _quiet():
             _write(bundle, faces, folder / MODEL_FILE)
         _card(bundle, "int8", folder).save(folder / CARD_FILE)
@@ -52,7 +52,7 @@ def quantize_weights(bundle: Bundle, out: Path) -> Bundle:
     channels of a few weights, as depthwise convolutions have. No face is needed; the new bundle
     wants to be evaluated with `--record`, as after `quantize`.
     """
-    with new_bundle(out) as folder:
+    with new_bundle(out, bundle.folder) as folder:
         _write_weights(bundle, folder / MODEL_FILE)
         _card(bundle, "w8", folder).save(folder / CARD_FILE)
     return open_bundle(out)

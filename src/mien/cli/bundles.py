@@ -36,11 +36,12 @@ def ensemble(
 ) -> None:
     """Make one bundle of several: their mean, their weighted mean or their majority vote."""
     need_train()
-    from mien.bundle import open_bundle
+    from mien.bundle import check_place, open_bundle
     from mien.data import open_dataset
     from mien.ensemble import combine, weigh
 
     opened = [open_bundle(name) for name in members]
+    check_place(out, *(bundle.folder for bundle in opened), data)
     weights = None
     if by == "weighted":
         if data is None:
@@ -67,13 +68,14 @@ def quantize(
 ) -> None:
     """Make an 8-bit bundle: smaller, and on many processors faster."""
     need_train()
-    from mien.bundle import open_bundle
+    from mien.bundle import check_place, open_bundle
     from mien.data import open_dataset
     from mien.errors import InputError
     from mien.quantize import calibration_faces, quantize_weights
     from mien.quantize import quantize as write
 
     bundle = open_bundle(model)
+    check_place(out, bundle.folder, data)
     if weights_only:
         small = quantize_weights(bundle, out)
     elif data is None:
@@ -91,13 +93,15 @@ def quantize(
 def export_run(run: Path, data: Path | None, out: Path, *, half: bool = False) -> Path:
     """Export `run`; its parity is proved on images of `data`, or of the data it was trained on."""
     need_train()
+    from mien.bundle import check_place
     from mien.data import open_dataset
     from mien.export import export as write
     from mien.export import proof_images, recorded_source
 
+    if data is None and (run / "data.json").is_file():
+        data = recorded_source(run)
+    check_place(out, run, data)
     with busy("exporting and proving parity"):
-        if data is None and (run / "data.json").is_file():
-            data = recorded_source(run)
         dataset = open_dataset(data) if data is not None else None
         _, difference = write(run, proof_images(dataset), out, half=half)
     faces = (
