@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.audit.checks import UNREADABLE, Check, Finding
-from mien.data import Dataset, cache, open_dataset
+from mien.data import TABLES, Dataset, cache, open_dataset
 from mien.data.folder import list_files, record, wanted
 from mien.data.records import Record
 from mien.errors import DataError, InputError
@@ -19,7 +19,6 @@ from mien.preprocess import scale
 
 SIDE_PX = 48
 
-_TABLES = ("fer2013.csv", "icml_face_data.csv", "train.csv")
 _DAMAGED = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError)
 
 
@@ -80,7 +79,7 @@ def open_readable(path: Path) -> tuple[Dataset, list[Finding]]:
     except DataError:
         if not path.is_dir() and path.suffix.lower() != ".zip":
             raise
-        if any((path / table).is_file() for table in _TABLES):
+        if any((path / table).is_file() for table in TABLES):
             raise
         records, findings = _sorted_out(path)
         if not records:

@@ -15,12 +15,14 @@ def data_stats(
 ) -> None:
     """Explore a data set: counts, weights, samples, mean faces."""
     need_report()
-    from mien.data import open_dataset
+    from mien.data import check_outside, open_dataset
+    from mien.files import untouched
     from mien.report.data_page import write_statistics
 
+    check_outside(out, data)
     with busy("reading the data"):
         dataset = open_dataset(data)
-    with busy("drawing the figures"):
+    with busy("drawing the figures"), untouched(data):
         page = write_statistics(dataset, out)
     say(f"page: {page}")
 
@@ -44,6 +46,8 @@ def data_audit(
 
     from mien.audit.page import summary, write_audit
     from mien.audit.run import Evidence, audit
+    from mien.data import check_outside
+    from mien.files import check_folder, untouched
 
     def track(items: Any, unit: str) -> Iterator[Any]:
         with bar(len(items), unit) as advance:
@@ -51,8 +55,11 @@ def data_audit(
                 yield item
                 advance(1)
 
+    check_outside(out, data)
+    check_folder("--out", out, [predictions, model])
     audited = audit(data, Evidence(votes, model, folds, predictions), track)
-    page, excluded = write_audit(audited, out)
+    with untouched(data, votes):
+        page, excluded = write_audit(audited, out)
     table = Table(box=None, header_style="bold")
     for heading in ("code", "severity", "check", "pictures", "groups"):
         table.add_column(heading, justify="right" if heading in ("pictures", "groups") else "left")

@@ -5,13 +5,16 @@ from pathlib import Path
 
 from mien.data import cache
 from mien.data.dataset import Dataset, Split, class_weights
-from mien.data.folder import read_folder, read_zip
+from mien.data.folder import read_folder, read_zip, wanted
 from mien.data.records import Record
 from mien.data.tables import read_pair, read_table
-from mien.errors import DataError
-from mien.files import existing
+from mien.errors import DataError, InputError
+from mien.files import check_folder, existing
 
-__all__ = ["Dataset", "Split", "class_weights", "open_dataset"]
+__all__ = ["Dataset", "Split", "check_outside", "class_weights", "open_dataset"]
+
+TABLES = ("fer2013.csv", "icml_face_data.csv", "train.csv")
+"""A folder with one of these is read from it, and its other files are not."""
 
 
 def open_dataset(path: Path | str) -> Dataset:
@@ -25,6 +28,22 @@ def open_dataset(path: Path | str) -> Dataset:
     key = cache.key_of(path)
     name = path.name or str(path)
     return cache.load(key, name) or cache.store(key, name, _records(path))
+
+
+def check_outside(out: Path, source: Path | str) -> None:
+    """InputError if the output folder `out` is the data set `source`, or lies among its pictures.
+
+    What is written there would be read with them.
+    """
+    check_folder("--out", out, [source])
+    inside, root = out.resolve(), Path(source).resolve()
+    if not root.is_dir() or any((root / table).is_file() for table in TABLES):
+        return
+    if inside.is_relative_to(root) and wanted((inside / "x").relative_to(root).as_posix()):
+        raise InputError(
+            f"--out {out} lies among the pictures of the data set {source}, and would be read with "
+            "them; expected a folder outside"
+        )
 
 
 def _records(path: Path) -> Iterator[Record]:

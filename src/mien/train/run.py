@@ -18,7 +18,7 @@ from rich.console import Console
 
 import mien
 from mien.audit import read_exclude, without
-from mien.data import Dataset, Split, class_weights, open_dataset
+from mien.data import Dataset, Split, check_outside, class_weights, open_dataset
 from mien.errors import DataError, RunError
 from mien.files import home, replacing, write_json
 from mien.models import build
@@ -46,9 +46,11 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
     """Train one model on `source` and return its run folder `out`.
 
     What comes before `training.finish` is a run of its own, in `out`/first. With `resume`, continue
-    after the last whole epoch of an interrupted run. Raises RunError if `out` holds another run,
-    and the errors of the data, the recipe and the weights.
+    after the last whole epoch of an interrupted run. Raises InputError if `out` is the data set or
+    lies in it, RunError if it holds another run, and the errors of the data, the recipe and the
+    weights.
     """
+    check_outside(out, source)
     *before, stage = recipe.stages()
     first = out / "first" if before else None
     if not (first and resume and not (out / "recipe.yaml").exists()):  # else claimed by the first
