@@ -11,7 +11,9 @@ from mien.cli.show import bar, busy, need_report, need_train, say
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Run folder or bundle.", metavar="RUN|BUNDLE")],
+    model: Annotated[
+        str, typer.Argument(help="Run folder, bundle, or its name.", metavar="RUN|BUNDLE")
+    ],
     data: DataPath,
     split: Annotated[str, typer.Option(help="public, private, test, val or train.")] = "public",
     out: Annotated[
@@ -51,40 +53,52 @@ def evaluate(
     """
     need_report()
     from mien import evaluate as scoring
-    from mien.bundle import CARD_FILE, open_bundle
-    from mien.data import open_dataset
+    from mien.bundle import CARD_FILE, is_shipped, open_bundle
+    from mien.data import check_outside, open_dataset
     from mien.errors import InputError
+    from mien.files import check_folder, untouched
     from mien.report.evaluation_page import summary, write_evaluation
     from mien.report.model_card import write_model_card
 
-    is_run = (model / "recipe.yaml").is_file()
+    run = _run(model)
     if (baseline and not corruptions) or (limit and not (corruptions or adversarial)):
         raise InputError("--baseline needs --corruptions; --limit needs that or --adversarial")
-    if adversarial and not is_run:
+    if adversarial and run is None:
         raise InputError(
             f"--adversarial follows gradients, and the bundle {model} has none: give the run "
             "folder it was exported from"
         )
-    network = _network(model) if adversarial else None
-    if is_run and not (model / "bundle" / CARD_FILE).is_file():
-        export_run(model, data, model / "bundle")
-    bundle = open_bundle(model / "bundle" if is_run else model)
-    place = model if is_run else Path(f"{bundle.card.name}-bundle")
+    if record and is_shipped(model):
+        raise InputError(
+            f"--record writes into the bundle, and {model}, which is shipped with mien, is not "
+            f"changed; copy {open_bundle(model).folder} and give the copy, or leave --record out"
+        )
+    if run is None:
+        bundle = open_bundle(model)
+    place = run or scoring.place_of(bundle.card.name)
     folder = out or place / "evaluation" / split
+    check_outside(folder, data)
+    check_folder("--out", folder, [run or bundle.folder, baseline])
+    network = _network(run) if run and adversarial else None
+    if run is not None:
+        if not (run / "bundle" / CARD_FILE).is_file():
+            export_run(run, data, run / "bundle")
+        bundle = open_bundle(run / "bundle")
     with busy("reading the data"):
         dataset = open_dataset(data)
     with bar(len(dataset.split(split)), "images") as advance:
         evaluation = scoring.evaluate(bundle, dataset, split, advance, views=views, votes=votes)
-    if is_run or record:
+    if run or record:
         evaluation, bundle = scoring.record(evaluation, bundle)
         write_model_card(bundle, evaluation)
-    metrics = scoring.save(evaluation, folder)
     images, found = dataset.split(split).images, []
-    if corruptions:
-        found.append(_corruptions(evaluation, bundle, images, folder, limit, baseline))
-    if network is not None:
-        found.append(_adversarial(evaluation, network, images, folder, limit))
-    write_evaluation(evaluation, metrics, folder, model if is_run else None)
+    with untouched(data, votes):
+        metrics = scoring.save(evaluation, folder)
+        if corruptions:
+            found.append(_corruptions(evaluation, bundle, images, folder, limit, baseline))
+        if network is not None:
+            found.append(_adversarial(evaluation, network, images, folder, limit))
+        write_evaluation(evaluation, metrics, folder, run)
     say("\n".join([metrics.report, summary(evaluation, metrics), *found, f"saved: {folder}"]))
 
 
@@ -99,10 +113,13 @@ def compare(
 ) -> None:
     """Compare evaluated models on one page."""
     need_report()
-    from mien.data import open_dataset
+    from mien.data import check_outside, open_dataset
+    from mien.files import untouched
     from mien.report.compare import compare as write
 
-    with busy("comparing"):
+    if data is not None:
+        check_outside(out, data)
+    with busy("comparing"), untouched(data):
         page = write(runs, out, split, None if data is None else open_dataset(data))
     say((out / "comparison.md").read_text(encoding="utf-8").split("\n![")[0])
     say(f"page: {page}")
@@ -129,10 +146,11 @@ def groups(
     need_report()
     from mien.evaluate import load, note
     from mien.evaluate.groups import by_groups
+    from mien.files import untouched
     from mien.report.groups import summary, to_json, write_groups
 
     saved = load(evaluation)
-    with busy("scoring the groups"):
+    with busy("scoring the groups"), untouched(by):
         found = by_groups(saved, by, column, minimum=minimum)
         folder = out or evaluation / "groups"
         write_groups(found, saved, folder)
@@ -159,8 +177,11 @@ def explain(
 ) -> None:
     """Show where a network looks: a heat map over every face."""
     from mien.explain import Explainer, draw
+    from mien.files import check_outputs
     from mien.output import save_picture
+    from mien.sources import files_of
 
+    check_outputs([("--out", out)], files_of(photo))
     with busy("explaining"):
         explainer = Explainer(model, method, detector=detector)
         found = explainer.explain(photo, label=label)
@@ -186,6 +207,18 @@ def _corruptions(
         )
     write_robustness(found, folder)
     return summary(found)
+
+
+def _run(model: str) -> Path | None:
+    """The run folder that is meant; None for a bundle, or the name of one in the package."""
+    from mien.bundle import is_shipped
+
+    folder = Path(model)
+    if not is_shipped(model):
+        return folder if (folder / "recipe.yaml").is_file() else None
+    if folder.exists():
+        say(f"{model} is the bundle shipped with mien; the folder here is ./{model}")
+    return None
 
 
 def _network(run: Path) -> tuple[Any, Any]:

@@ -1,6 +1,15 @@
 """Evaluations: probabilities of every image, and the figures made from them."""
 
-from mien.evaluate.evaluation import Evaluation, calibrate, evaluate, load, note, record, save
+from mien.evaluate.evaluation import (
+    Evaluation,
+    calibrate,
+    evaluate,
+    load,
+    note,
+    place_of,
+    record,
+    save,
+)
 from mien.evaluate.metrics import Metrics, measure
 
 __all__ = [
@@ -11,6 +20,7 @@ __all__ = [
     "load",
     "measure",
     "note",
+    "place_of",
     "record",
     "save",
 ]

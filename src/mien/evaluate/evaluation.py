@@ -193,6 +193,11 @@ def calibrate(evaluation: Evaluation) -> Evaluation:
     )
 
 
+def place_of(bundle: str) -> Path:
+    """Where `mien evaluate` puts what it finds of a bundle of that name unless told otherwise."""
+    return Path(f"{bundle}-bundle")
+
+
 def _copies(split: Split, data: Dataset) -> NDArray[np.bool_] | None:
     if "train" not in data.splits or split.name == "train":
         return None

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.bundle import is_shipped
 from mien.errors import InputError, NotComparable
-from mien.evaluate import Evaluation, Metrics, load
+from mien.evaluate import Evaluation, Metrics, load, place_of
 from mien.evaluate.robustness import Robustness, robustness_of
 from mien.files import read_json
 from mien.labels import FER2013
@@ -76,10 +77,8 @@ def open_candidates(paths: list[Path], split: str) -> list[Candidate]:
 
 
 def open_candidate(path: Path, split: str) -> Candidate:
-    """A run folder, or a folder that holds an evaluation, ready to compare."""
-    if not path.is_dir():
-        raise InputError(f"{path} is no run folder; make one with mien train")
-    folder = path if (path / "metrics.json").is_file() else path / "evaluation" / split
+    """A run folder, a folder that holds an evaluation, or a shipped bundle, ready to compare."""
+    folder = evaluation_folder(path, split)
     evaluation = load(folder)
     run = folder.resolve().parents[1]
     is_run = (run / "recipe.yaml").is_file()
@@ -92,6 +91,23 @@ def open_candidate(path: Path, split: str) -> Candidate:
         validation=_validation_split(run) if is_run else None,
         robustness=robustness_of(evaluation, folder),
     )
+
+
+def evaluation_folder(path: Path, split: str) -> Path:
+    """The folder of the evaluation that is meant by `path`; InputError if there is nothing.
+
+    A run's, `path` itself, or where `mien evaluate` left that of a bundle in the package.
+    """
+    if not path.is_dir() and is_shipped(str(path)):
+        name, path = path, place_of(str(path))
+        if not path.is_dir():
+            raise InputError(
+                f"the shipped bundle {name} has no evaluation here; make one with: "
+                f"mien evaluate {name} --data DATA --split {split}"
+            )
+    if not path.is_dir():
+        raise InputError(f"{path} is no run folder; make one with mien train")
+    return path if (path / "metrics.json").is_file() else path / "evaluation" / split
 
 
 def histories(candidates: list[Candidate]) -> dict[str, History]:

@@ -12,9 +12,16 @@ from mien.errors import NotComparable
 from mien.evaluate.calibration import coverage, reliability
 from mien.evaluate.metrics import to_json
 from mien.evaluate.paired import Difference, differences
-from mien.files import replacing, write_csv, write_json, write_text
+from mien.files import check_folder, replacing, write_csv, write_json, write_text
 from mien.report import words
-from mien.report.candidates import Candidate, Pooled, histories, open_candidates, pool
+from mien.report.candidates import (
+    Candidate,
+    Pooled,
+    evaluation_folder,
+    histories,
+    open_candidates,
+    pool,
+)
 from mien.report.curves import (
     accuracy_by_cost,
     all_curves,
@@ -48,8 +55,10 @@ def compare(paths: list[Path], out: Path, split: str, data: Dataset | None = Non
     """Write index.html, comparison.md and every table and figure to `out`; the page's path.
 
     With `data`, the page shows the surest right and wrong answers of the best model. Raises
-    NotComparable unless all were scored on the same images with the same labels.
+    NotComparable unless all were scored on the same images with the same labels, and InputError if
+    `out` is the folder of one of them.
     """
+    check_folder("--out", out, [*paths, *(evaluation_folder(path, split) for path in paths)])
     candidates = open_candidates(paths, split)
     found = differences({c.name: c.right for c in candidates})
     pooled = pool(candidates)
