@@ -75,9 +75,9 @@ def check_outputs(
     if all(isinstance(file, str) for file in told):
         return
     for source in inputs:
-        if name := told.get(_identity(source)):
+        if same := told.get(_identity(source)):
             raise InputError(
-                f"{name} is the same file as the input {source}, which would be replaced; "
+                f"{same} is the same file as the input {source}, which would be replaced; "
                 "expected a file of its own: choose another name"
             )
 

@@ -144,9 +144,11 @@ def watch(
     threads: Threads = None,
 ) -> None:
     """Read expressions live from a camera; Ctrl-C ends."""
+    from mien.files import check_outputs
     from mien.recognizer import Recognizer
     from mien.watch import watch as look
 
+    check_outputs([("--csv", csv)], [camera])  # before the weights are read
     recognizer = Recognizer(model, detector=detector, device=device, threads=threads)
     source = int(camera) if camera.isdecimal() and not Path(camera).exists() else camera
     summary = look(recognizer, source, csv, seconds, console())
