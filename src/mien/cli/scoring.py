@@ -103,7 +103,9 @@ def evaluate(
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Evaluated runs.", metavar="RUN...")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Evaluated runs or bundles.", metavar="RUN...")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page.", metavar="DIR")],
     split: Annotated[str, typer.Option(help="Which evaluation of each run.")] = "public",
     data: Annotated[

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.bundle import CARD_FILE, DEFAULT, Classifier, bundle_names, open_bundle
+from mien.bundle import CARD_FILE, DEFAULT, Classifier, is_shipped, open_bundle
 from mien.errors import InputError, NoFace, RunError
 from mien.explain.occlusion import occlusion
 from mien.faces import Detector, Finder, as_detector, crop
@@ -97,7 +97,7 @@ class Explainer:
 
 def _run_folder(model: str | Path) -> Path | None:
     """`model` if it is a run folder with a bundle in it; None if it is none."""
-    if model in bundle_names() or not (Path(model) / "recipe.yaml").is_file():
+    if is_shipped(model) or not (Path(model) / "recipe.yaml").is_file():
         return None
     if not (Path(model) / "bundle" / CARD_FILE).is_file():
         raise RunError(

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 from torch.nn.functional import cross_entropy
 
-from mien.bundle import Bundle, Classifier, bundle_names, open_bundle, temper
+from mien.bundle import Bundle, Classifier, is_shipped, open_bundle, temper
 from mien.data import Split
 from mien.data.ferplus import join_votes
 from mien.errors import RecipeError, RunError
@@ -89,7 +89,7 @@ def open_teachers(names: Sequence[str], labels: tuple[str, ...]) -> list[Teacher
 
 
 def _is_run(name: str) -> bool:
-    return name not in bundle_names() and (Path(name) / "recipe.yaml").is_file()
+    return not is_shipped(name) and (Path(name) / "recipe.yaml").is_file()
 
 
 def distil(
