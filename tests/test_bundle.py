@@ -14,6 +14,8 @@ from mien.bundle import (
     Bundle,
     Classifier,
     bundle_names,
+    load_network,
+    new_bundle,
     open_bundle,
     softmax,
     temper,
@@ -272,3 +274,32 @@ def test_laws_of_temperature(logits, first, second):
         assert np.allclose(temper(temper(probabilities, first), second), once, atol=1e-6)
         ranks = np.sort(probabilities)
         assert (np.diff(once[0][np.argsort(probabilities[0])]) >= -1e-9).all(), ranks
+
+
+def test_a_new_bundle_replaces_a_bundle_or_an_empty_folder_and_nothing_else(tmp_path: Path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("precious")
+    (tmp_path / "file").write_text("precious")
+    for name, message in (
+        ("mine", "mine is there and is no bundle; choose"),
+        ("file", "is a file"),
+    ):
+        with pytest.raises(BundleError, match=message), new_bundle(tmp_path / name):
+            pytest.fail("nothing may be written")
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "precious"
+    assert (tmp_path / "file").read_text() == "precious"
+
+    (tmp_path / "empty").mkdir()
+    brightness_bundle(tmp_path / "old")
+    for name in ("empty", "old", "new"):
+        with new_bundle(tmp_path / name) as folder:
+            (folder / "card.json").write_text("{}")
+        assert [p.name for p in (tmp_path / name).iterdir()] == ["card.json"]
+
+
+def test_a_bundle_s_network_is_read_for_another_or_told_to_be_none(tmp_path: Path):
+    bundle = brightness_bundle(tmp_path / "b")
+    assert [output.name for output in load_network(bundle).graph.output]
+    bundle.model_file.write_bytes(b"no network at all")
+    with pytest.raises(BundleError, match=r"model\.onnx is no ONNX network: "):
+        load_network(bundle)

@@ -396,6 +396,7 @@ def test_a_film_is_tracked_and_pictures_are_not(bright_faces, tmp_path: Path):
     tracker.recall(6, 0.0, face_at(9000, 0, 9), found[0].scores)
     seen = bright_faces.stream(clip, tracker=tracker)
     assert [s.readings[0].face_id for s in seen] == [7, 7, 7], "the caller's tracker counts on"
+    assert [seen.pixels for seen in bright_faces.stream([LIGHT, DARK])] == [None, None]
     pictures = list(bright_faces.stream([LIGHT, DARK], pixels=True))
     assert [s.readings[0].face_id for s in pictures] == [None, None]
     assert [s.pixels[0, 0, 0] for s in pictures] == [200, 0]
