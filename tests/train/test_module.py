@@ -300,6 +300,15 @@ def test_other_schedules_leave_nothing_in_a_checkpoint(fit):
     assert checkpoint == {}
 
 
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
+)
+def test_muon_computes_in_the_recipe_s_precision(fit, precision, dtype):
+    muon = {"name": "muon", "lr": 0.01}
+    some = fit(training={"optimizer": muon, "precision": precision})
+    assert some.configure_optimizers()["optimizer"].dtype == dtype
+
+
 def test_class_weights_do_not_travel_in_checkpoints(fit):
     assert list(fit(weights=torch.ones(7)).state_dict()) == ["model.scale"]
 

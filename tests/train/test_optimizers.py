@@ -1,5 +1,7 @@
 import copy
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from timm.optim.muon import Muon
@@ -63,6 +65,130 @@ def test_muon_in_groups_is_timm_s_and_goes_on_from_its_state():
     for name, weight in one.named_parameters():
         way = (weight - start.state_dict()[name]).norm()
         assert (there[name] - weight).norm() < 0.01 * way, name
+
+
+QUINTIC = (
+    (4.0848, -6.8946, 2.9270),
+    (3.9505, -6.3029, 2.6377),
+    (3.7418, -5.5913, 2.3037),
+    (2.8769, -3.1427, 1.2046),
+    (2.8366, -3.0525, 1.2012),
+)
+
+
+def orthogonal(update: np.ndarray) -> np.ndarray:
+    """Jordan et al. (2024): five steps of Newton and Schulz, by Jiacheng You's coefficients."""
+    matrix = update.reshape(len(update), -1)
+    matrix = matrix / np.linalg.norm(matrix)
+    for a, b, c in QUINTIC:
+        square = matrix @ matrix.T
+        matrix = a * matrix + (b * square + c * square @ square) @ matrix
+    return matrix.reshape(update.shape)
+
+
+def muon(gradients: list[Tensor], momentum: float) -> np.ndarray:
+    """What steps by `gradients` change, in float64 (Liu et al. 2025, section 2.2; no decay)."""
+    moving = np.zeros(gradients[0].shape)
+    change = moving
+    for gradient in gradients:
+        slope = gradient.double().numpy()
+        moving = momentum * moving + (1 - momentum) * slope
+        step = orthogonal(momentum * moving + (1 - momentum) * slope)
+        change = change - RATE * 0.2 * max(len(slope), slope[0].size) ** 0.5 * step
+    return change
+
+
+@pytest.fixture
+def native_bf16(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """`native_bf16(there)`: a machine without a card whose CPU has bf16 instructions, or not."""
+
+    def pretend(there: bool) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+            monkeypatch.setattr(torch.cpu, name, lambda: there, raising=False)
+
+    return pretend
+
+
+MUON = Optimizer(name="muon", lr=RATE, momentum=0.9)
+SHAPE = (6, 4, 3, 3)
+
+
+def moved(optimizer: torch.optim.Optimizer, gradients: list[Tensor]) -> Tensor:
+    """What steps by `gradients` change in the one weight of `optimizer`."""
+    (weight,) = optimizer.param_groups[0]["params"]
+    before = weight.detach().clone()
+    for gradient in gradients:
+        weight.grad = gradient.clone()
+        optimizer.step()
+    return weight.detach() - before
+
+
+def convolution() -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Conv2d(4, 6, 3, bias=False)
+
+
+def noise(steps: int) -> list[Tensor]:
+    torch.manual_seed(2)
+    return [torch.randn(SHAPE) for _ in range(steps)]
+
+
+@pytest.mark.parametrize(
+    ("precision", "native", "bf16"),
+    [
+        ("auto", True, True),
+        ("auto", False, False),
+        ("fp32", True, False),
+        ("fp32", False, False),
+        ("bf16", False, True),
+    ],
+)
+def test_muon_is_orthogonal_in_the_precision_of_the_training(precision, native, bf16, native_bf16):
+    native_bf16(native)
+    change = moved(optimizer_of(convolution(), MUON, precision), noise(3))
+    exact = torch.from_numpy(muon(noise(3), 0.9)).float()
+    theirs = Muon(convolution().parameters(), lr=RATE, momentum=0.9, weight_decay=0, nesterov=True)
+    expected, other = (moved(theirs, noise(3)), exact) if bf16 else (exact, moved(theirs, noise(3)))
+    assert torch.allclose(change, expected, rtol=0, atol=1e-5 * exact.abs().max())
+    assert not torch.allclose(change, other, rtol=0, atol=1e-4 * exact.abs().max())
+
+
+@pytest.mark.parametrize(("first", "then"), [(True, False), (False, True)])
+def test_muon_goes_on_from_the_state_of_another_precision(first, then, native_bf16):
+    """A run that began on a processor with bf16 is resumed on one without, or the other way."""
+    gradients = noise(4)
+    model = convolution()
+    native_bf16(first)
+    begun = optimizer_of(model, MUON)
+    moved(begun, gradients[:2])
+    at_once, state = copy.deepcopy(model), copy.deepcopy(begun.state_dict())
+    straight = optimizer_of(at_once, MUON)
+    straight.load_state_dict(copy.deepcopy(state))
+    native_bf16(then)
+    resumed = optimizer_of(model, MUON)
+    resumed.load_state_dict(copy.deepcopy(state))
+    change, expected = moved(resumed, gradients[2:]), moved(straight, gradients[2:])
+    assert 0 < (change - expected).norm() < 0.02 * expected.norm()
+    after = resumed.state_dict()
+    assert [group.keys() for group in after["param_groups"]] == [
+        group.keys() for group in state["param_groups"]
+    ]
+    assert {i: s.keys() for i, s in after["state"].items()} == {
+        i: s.keys() for i, s in state["state"].items()
+    }
+
+
+def test_timm_s_own_step_gets_no_matrix(monkeypatch):
+    """It would make it orthogonal in bf16, whatever the processor."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a matrix reached timm's step")
+
+    monkeypatch.setattr("timm.optim.muon.muon", refuse)
+    assert all(step.any() for step in changes(MUON).values())
+    with pytest.raises(AssertionError, match="matrix"):
+        moved(Muon(convolution().parameters(), lr=RATE), noise(1))
 
 
 class Little(nn.Module):

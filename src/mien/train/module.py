@@ -122,7 +122,7 @@ class Fit(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         training = self.recipe.training
-        optimizer = optimizer_of(self.model, training.optimizer)
+        optimizer = optimizer_of(self.model, training.optimizer, training.precision)
         if training.schedule.name == "plateau":
             self._plateau = ReduceLROnPlateau(
                 optimizer,

@@ -15,10 +15,16 @@ from timm.optim.muon import (
 from torch import Tensor, nn
 
 from mien.recipe import Optimizer
+from mien.train.precision import in_bf16
 
 
-def optimizer_of(model: nn.Module, chosen: Optimizer) -> torch.optim.Optimizer:
-    """For all weights of `model` that are trained; biases and BatchNorm do not decay."""
+def optimizer_of(
+    model: nn.Module, chosen: Optimizer, precision: str = "auto"
+) -> torch.optim.Optimizer:
+    """For all weights of `model` that are trained; biases and BatchNorm do not decay.
+
+    Muon makes its steps orthogonal in the recipe's `precision`.
+    """
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": chosen.weight_decay},
@@ -35,6 +41,7 @@ def optimizer_of(model: nn.Module, chosen: Optimizer) -> torch.optim.Optimizer:
             momentum=chosen.momentum,
             nesterov=True,
             adjust_lr_fn="match_rms_adamw",
+            dtype=torch.bfloat16 if in_bf16(precision) else torch.float32,
         )
     kind = torch.optim.Adam if chosen.name == "adam" else torch.optim.AdamW
     return kind(groups, lr=chosen.lr, betas=(chosen.momentum, 0.999))
@@ -46,7 +53,16 @@ class GroupedMuon(Muon):
     Same steps, fewer operations: a graphics card spent most of its time waiting for them
     (docs/decisions.md). The state is timm's, so either goes on where the other stopped. Of its
     settings those that `optimizer_of` makes are heeded.
+
+    `dtype` is what the steps are made orthogonal in (timm: always bfloat16). It is no part of the
+    state: a run that goes on elsewhere uses what is fast there.
     """
+
+    def __init__(
+        self, params: Any, *, dtype: torch.dtype = torch.bfloat16, **settings: Any
+    ) -> None:
+        super().__init__(params, **settings)
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -83,6 +99,7 @@ class GroupedMuon(Muon):
             group["ns_steps"],
             _COEFFICIENTS[group["ns_coefficients"]],
             eps=group["eps"],
+            dtype=self.dtype,
         )
         far = get_lr_scale(turned.shape[1:], group["adjust_lr_fn"])
         steps = turned.float().reshape(len(weights), *weights[0].shape).unbind()
