@@ -38,6 +38,13 @@ def test_it_finds_what_it_found(name: str):
     assert all(face.score is None and face.landmarks is None for face in faces)
 
 
+def test_red_and_blue_weigh_as_in_rgb():
+    light = (cv2.cvtColor(read_picture(PORTRAIT), cv2.COLOR_RGB2GRAY).astype(float) - 128)
+    red, blue = 128 + light, 128 - light * 0.114 / 0.299  # one grey if taken for BGR
+    picture = np.dstack([red, np.full_like(red, 128), blue]).clip(0, 255).astype(np.uint8)
+    assert_near(Haar().detect(picture), FOUND["portrait"], 6)
+
+
 class Told(Haar):
     """Haar with a cascade that answers as it is told, and keeps what it was asked."""
 
