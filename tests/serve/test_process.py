@@ -181,11 +181,17 @@ def test_a_camera_that_never_reads_does_not_stop_others(running):
 def test_a_service_that_ends_finishes_what_it_accepted(start):
     running = start()
     body = b'--x\r\nContent-Disposition: form-data; name="pictures"; filename="a"\r\n\r\n' + PHOTO
-    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    body += b"\r\n--x--\r\n"
+    headers = {
+        "Content-Type": "multipart/form-data; boundary=x",
+        "Content-Length": str(len(body)),
+        "Expect": "100-continue",
+    }
     asked = [http.client.HTTPConnection("127.0.0.1", running.port, 30) for _ in range(4)]
     for one in asked:
-        one.request("POST", "/v1/recognize", body + b"\r\n--x--\r\n", headers)
-    time.sleep(0.3)
+        one.request("POST", "/v1/recognize", headers=headers)
+        assert one.sock.recv(1, socket.MSG_PEEK), "it is accepted: its body is asked for"
+        one.send(body)
     said = running.stop()
     assert [one.getresponse().status for one in asked] == [200] * 4
     assert "Traceback" not in said
