@@ -284,6 +284,21 @@ def test_ferplus_gives_a_second_score(tmp_path: Path):
     assert again[39] == -1
 
 
+def test_ferplus_is_matched_by_name_not_by_number(tmp_path: Path):
+    table = tmp_path / "votes.csv"
+    columns = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+    votes = (4, 5, 6, 1, 0, 3, 2)  # the columns of angry, disgust, fear, ...
+    rows = [
+        f"{i}.png," + ",".join("10" if j == k else "0" for j in range(10))
+        for i, k in enumerate(votes)
+    ]
+    table.write_text("\n".join([f"path,{columns}", *rows]) + "\n")
+    bundle = brightness_bundle(tmp_path / "b", tuple(reversed(FER2013)))
+    found = evaluate(bundle, greys(n=7), "public", votes=table)
+    assert found.ferplus is not None
+    assert found.ferplus.tolist() == found.truth.tolist() == [6, 5, 4, 3, 2, 1, 0]
+
+
 def test_recording_calibrates_and_tells_the_card(tmp_path: Path):
     bundle = brightness_bundle(tmp_path / "b")
     data = greys(n=140)
