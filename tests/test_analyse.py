@@ -150,6 +150,15 @@ def test_a_folder_is_continued_where_it_stopped(recognizer, album, tmp_path):
     assert (tmp_path / "t.csv").read_bytes() == b"".join(lines)
 
 
+def test_pictures_of_one_name_in_two_folders_are_two_when_continued(recognizer, album, tmp_path):
+    (album / "more").mkdir()
+    shutil.copy(PORTRAIT, album / "more" / "wall.png")
+    table = tmp_path / "t.csv"
+    analyse(recognizer, album / "more", Outputs((table,)))
+    summary = analyse(recognizer, album, Outputs((table,)), resume=True)
+    assert (summary.skipped, summary.pictures, summary.without_face) == (1, 6, 1)
+
+
 def outputs(folder: Path, **more: object) -> Outputs:
     names = {"plot": folder / "p.png", "segments": folder / "s.csv"}
     return Outputs((folder / "t.csv",), **{**names, **more})
@@ -463,10 +472,12 @@ def test_what_cannot_go_together_is_said(reader, play, album, tmp_path):
         analyse(reader, album, Outputs(), cut=Cut(every=2))
     analyse(reader, play, outputs(tmp_path), cut=Cut(end_s=0.2))
     other = film(tmp_path / "other.mp4", [0.0, 0.1])
-    with pytest.raises(InputError, match="choose another"):
-        analyse(reader, other, outputs(tmp_path), resume=True)
-    with pytest.raises(InputError, match="choose another"):
-        analyse(reader, album, Outputs((tmp_path / "t.csv",)), resume=True)
+    for source in (other, album):
+        with pytest.raises(InputError) as told:
+            analyse(reader, source, Outputs((tmp_path / "t.csv",)), resume=True)
+        assert str(told.value) == (
+            f"{tmp_path / 't.csv'} is of {play}, not of {source}; choose another"
+        )
     with pytest.raises(InputError, match="one video at a time"):
         analyse(reader, [play, other], Outputs())
     with pytest.raises(InputError, match="hides the faces in --video; add it"):

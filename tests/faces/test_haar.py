@@ -39,7 +39,7 @@ def test_it_finds_what_it_found(name: str):
 
 
 def test_red_and_blue_weigh_as_in_rgb():
-    light = (cv2.cvtColor(read_picture(PORTRAIT), cv2.COLOR_RGB2GRAY).astype(float) - 128)
+    light = cv2.cvtColor(read_picture(PORTRAIT), cv2.COLOR_RGB2GRAY).astype(float) - 128
     red, blue = 128 + light, 128 - light * 0.114 / 0.299  # one grey if taken for BGR
     picture = np.dstack([red, np.full_like(red, 128), blue]).clip(0, 255).astype(np.uint8)
     assert_near(Haar().detect(picture), FOUND["portrait"], 6)
