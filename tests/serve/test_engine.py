@@ -12,7 +12,7 @@ from mien.errors import PictureError
 from mien.serve.engine import Engine, Full
 from mien.serve.settings import Limits, Settings
 from mien.sources import Frame, read_picture
-from mien.stream import Seen
+from mien.stream import Seen, cores
 from mien.types import Box, Face
 from tests.serve.jobs import until
 
@@ -188,6 +188,19 @@ def test_whoever_gives_up_makes_room_once(engine):
     with pytest.raises(CancelledError):
         gone[0].result()
     assert free(engine) == 8
+
+
+def test_as_many_pictures_are_found_at_once_as_the_settings_have_threads(recognizer):
+    threads = cores() + 1
+    engine = Engine(
+        recognizer, Settings(threads=threads, limits=Limits(queue=2 * threads, files=1))
+    )
+    gate = Gate()
+    inside = engine.submit(*[gate] * 2 * threads)
+    until(lambda: sum(future.running() for future in inside) >= threads)
+    assert [future.running() for future in inside] == [True] * threads + [False] * threads
+    gate.open()
+    engine.close()
 
 
 def test_a_network_that_fails_is_told_to_each_and_ends_nothing(engine, recognizer, monkeypatch):
