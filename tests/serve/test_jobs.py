@@ -227,6 +227,16 @@ def test_a_reader_is_told_what_to_read_and_how(make, clip, command, given, kept,
     assert told == f"{place(jobs, job)}/video{kept} --{'' if blur else 'no-'}blur"
 
 
+def test_a_job_that_is_finished_leaves_room_for_another(make, add):
+    jobs = make(limits={"jobs": 1})
+    slow = add(jobs, "slow")
+    with pytest.raises(NoRoom, match="too many videos wait; try again later"):
+        add(jobs)
+    jobs.remove(slow.id)
+    for _ in range(2):
+        assert finished(jobs, add(jobs)).state == "done"
+
+
 def test_a_service_that_stops_accepts_nothing(make, add):
     jobs = make()
     jobs.close()
