@@ -227,6 +227,47 @@ def test_what_was_accepted_is_finished_at_the_end(recognizer):
         late.result(1)
 
 
+def test_an_engine_that_is_closed_has_no_thread_left(recognizer, monkeypatch):
+    """A batch that waits for more when the end comes is answered, and is the last."""
+    made = Engine(recognizer, Settings(threads=2, batch=50, wait_s=60))
+    (answer,) = made.submit(portrait)
+    until(lambda: made._ready.empty() and made._inside == 1)
+    closing = threading.Thread(target=made.close, daemon=True)
+    closing.start()
+    closing.join(30)
+    assert not closing.is_alive()
+    assert answer.done()
+    assert not made._reader.is_alive()
+
+
+def test_closing_waits_for_the_last_answer(recognizer, monkeypatch):
+    answered, real = threading.Event(), recognizer.answer
+
+    def answer(found):
+        assert answered.wait(10)
+        return real(found)
+
+    monkeypatch.setattr(recognizer, "answer", answer)
+    made = Engine(recognizer, Settings(threads=1))
+    (future,) = made.submit(portrait)
+    until(lambda: made._ready.empty())
+    closing = threading.Thread(target=made.close, daemon=True)
+    closing.start()
+    closing.join(0.2)
+    assert closing.is_alive(), "an answer is still to come"
+    answered.set()
+    closing.join(30)
+    assert future.done()
+    assert not closing.is_alive()
+
+
+def test_opencv_shares_no_picture_among_threads(recognizer, monkeypatch):
+    chosen = []
+    monkeypatch.setattr("mien.serve.engine.cv2.setNumThreads", chosen.append)
+    Engine(recognizer, Settings(threads=1)).close()
+    assert chosen == [1]
+
+
 def test_many_threads_at_once(engine):
     answers: list[str | None] = []
 
