@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from mien.data import open_dataset
 from mien.models import build
-from mien.recipe import load_recipe
+from mien.recipes import load_recipe
 from mien.train.batches import training_batches
 from mien.train.module import Fit
 from mien.train.precision import in_bf16, keep_depthwise_in_fp32

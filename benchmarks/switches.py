@@ -21,7 +21,7 @@ from rich.progress import track
 
 from mien.data import Split, class_weights, open_dataset
 from mien.models import build
-from mien.recipe import Recipe, load_recipe
+from mien.recipes import Recipe, load_recipe
 from mien.train.batches import training_batches
 from mien.train.callbacks import averaging
 from mien.train.module import Fit

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from mien.data import Split, open_dataset
-from mien.recipe import Recipe
+from mien.recipes import Recipe
 
 COLUMNS = ("epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
 ABOUT = (

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mien.data import Dataset, open_dataset
-from mien.recipe import Recipe
+from mien.recipes import Recipe
 
 FER2013_FILES = (
     "train/angry/Training_1.png",

@@ -18,7 +18,7 @@ from mien.demo import PORTRAIT
 from mien.errors import InputError
 from mien.faces import open_detector
 from mien.faces.weights import YUNET
-from mien.recipe import recipe_names
+from mien.recipes import recipe_names
 from mien.serve.settings import Limits, Settings
 from mien.watch import Watched
 from tests.clips import film

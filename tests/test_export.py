@@ -26,7 +26,7 @@ from mien.errors import BundleError, RunError
 from mien.export import _anonymise, _halve, export, proof_images, recorded_source
 from mien.labels import FER2013
 from mien.models import build, names
-from mien.recipe import Recipe
+from mien.recipes import Recipe
 
 OPTIONS = {"attention": {"widths": [8, 16], "blocks": 1, "hidden": 16}}
 _SPOTS = np.random.default_rng(0).integers(0, 256, (70, 4, 4)) // np.resize([1, 4], (70, 1, 1))

@@ -24,7 +24,7 @@ from mien.errors import BundleError, InputError
 from mien.evaluate import evaluate, load, save
 from mien.files import check_folder, check_outputs, replacing, same_file, untouched
 from mien.quantize import quantize_weights
-from mien.recipe import Recipe
+from mien.recipes import Recipe
 from mien.report.compare import compare
 from mien.sources import files_of
 from tests.clips import film

@@ -1,11 +1,16 @@
 import re
+import subprocess
+import sys
 
 import pytest
 import yaml
 
 from mien.errors import RecipeError
+from mien.models import entry
 from mien.preprocess import Preprocess
-from mien.recipe import Augment, Finish, Input, Progressive, Recipe, load_recipe, recipe_names
+from mien.recipes import Augment, Recipe, load_recipe, recipe_names
+from mien.recipes.loading import RETIRED
+from mien.recipes.schema import Finish, Input, Progressive
 
 REPORT = ("report/attention", "report/mobilenetv2", "report/resnet50")
 
@@ -21,9 +26,8 @@ def test_every_shipped_recipe_loads_and_survives_saving(name, tmp_path):
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_shipped_recipe_names_a_model_and_options_that_exist(name):
-    models = pytest.importorskip("mien.models")
     recipe = load_recipe(name)
-    assert set(recipe.model.options) <= set(models.entry(recipe.model.name).options)
+    assert set(recipe.model.options) <= set(entry(recipe.model.name).options)
     assert recipe.input.preprocess().channels in (1, 3)
 
 
@@ -36,6 +40,9 @@ def test_the_three_corrected_recipes_ship():
     [
         (["training.epoch=3"], r"unknown key 'training\.epoch'; did you mean 'epochs'\?"),
         (["trainig.epochs=3"], r"unknown key 'trainig'; did you mean 'training'\?"),
+        (["lr=0.1"], r"unknown key 'lr'; did you mean training\.optimizer\.lr or training\.finish"),
+        (["training.lr=0.1"], r"'training\.lr'; did you mean training\.optimizer\.lr or training"),
+        (["rotation_deg=3"], r"did you mean augment\.rotation_deg\?"),
         (["augment.flipp=true"], r"unknown key 'augment\.flipp'; did you mean 'flip'\?"),
         (["augment.xyzzy=1"], r"unknown key 'augment\.xyzzy'; known: rotation_deg"),
         (["training.epochs=none"], r"training\.epochs: .*\(got 'none'\)"),
@@ -209,7 +216,7 @@ about: ''
 seed: 0
 data: {train: train, validation: auto, limit: null, exclude: null, votes: null}
 model: {weights: none, options: {}}
-input: {size_px: 48, mean: [0.5], std: [0.5]}
+input: {size_px: 48, mean: [0.508], std: [0.255]}
 augment: {rotation_deg: 0, shift: 0, shear_deg: 0, zoom: [1, 1], zoom_axes: both, flip: false,
   brightness: [1, 1], contrast: [1, 1], erase: 0, fill: nearest, photo: 0, until: 1}
 training:
@@ -228,6 +235,7 @@ training:
   checkpoint_activations: false
   accumulate: 1
   finish: null
+export: {half: false, quantize: none}
 """
 
 
@@ -360,3 +368,66 @@ def test_names_of_recipes_are_sorted_and_told_by_folder():
 def test_pictures_may_begin_small_only_where_they_grow(tiny_recipe):
     assert Progressive().size_px(0, 10, 48) == 48
     assert Progressive(from_px=8).size_px(0, 10, 1024) == 8
+
+
+@pytest.mark.parametrize("key", RETIRED)
+def test_recipes_of_release_0_1_load_unless_they_use_what_is_gone(key, tiny_recipe, tmp_path):
+    tiny_recipe.save(tmp_path / "old.yaml")
+    unused = RETIRED[key]
+    assert load_recipe(tmp_path / "old.yaml", [told(key, unused)]) == tiny_recipe
+    used = told(key, 0.3)
+    assert load_recipe(tmp_path / "old.yaml", [used], past=True) == tiny_recipe
+    if unused is not None:
+        with pytest.raises(RecipeError, match=f"{re.escape(key)} is gone since mien 0.2"):
+            load_recipe(tmp_path / "old.yaml", [used])
+
+
+def test_a_recipe_extends_another_key_by_key(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "child.yaml").write_text(
+        "extends: ../base.yaml\nname: child\ntraining: {optimizer: {lr: 0.5}, epochs: 3}\n"
+        "augment: {zoom: [0.8, 1.1]}\n"
+    )
+    (tmp_path / "base.yaml").write_text("extends: attention\nname: base\nseed: 7\n")
+    child, parent = load_recipe(tmp_path / "mine" / "child.yaml"), load_recipe("attention")
+    expected = parent.model_dump() | {"name": "child", "seed": 7}
+    expected["training"] |= {"epochs": 3}
+    expected["training"]["optimizer"] |= {"lr": 0.5}
+    expected["augment"] |= {"zoom": (0.8, 1.1)}
+    assert child.model_dump() == expected
+
+
+def test_options_of_another_model_are_not_inherited(tmp_path):
+    (tmp_path / "child.yaml").write_text("extends: attention\nmodel: {name: resnet50}\n")
+    assert load_recipe(tmp_path / "child.yaml").model.options == {}
+
+
+def test_a_recipe_cannot_extend_itself(tmp_path):
+    (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
+    with pytest.raises(RecipeError, match="extends itself"):
+        load_recipe(tmp_path / "a.yaml")
+
+
+def test_a_recipe_that_extends_nothing_known_is_told(tmp_path):
+    (tmp_path / "a.yaml").write_text("extends: atention\n")
+    with pytest.raises(RecipeError, match=r"no recipe 'atention'.*did you mean attention\?"):
+        load_recipe(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2", "facenet", "mien-s"])
+def test_the_input_is_the_model_s_own_unless_the_recipe_says_otherwise(name, tmp_path):
+    least = f"name: a\nmodel: {{name: {name}}}\ntraining: {{epochs: 1, optimizer: {{lr: 1}}}}\n"
+    (tmp_path / "least.yaml").write_text(least)
+    own, found = entry(name), load_recipe(tmp_path / "least.yaml").input
+    assert (found.size_px, found.mean, found.std) == (own.size_px, own.mean, own.std)
+    changed = load_recipe(tmp_path / "least.yaml", ["input.size_px=40"]).input
+    assert (changed.size_px, changed.mean) == (40, own.mean)
+
+
+def test_everything_wrong_without_torch_is_said_without_torch():
+    program = (
+        "import sys\nfrom mien.recipes import load_recipe\nfrom mien.train.check import check\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -12,7 +12,7 @@ from mien.errors import RunError
 from mien.labels import FER2013
 from mien.models import entry
 from mien.preprocess import Preprocess
-from mien.recipe import Recipe
+from mien.recipes import Recipe
 from mien.trained import Facts, count_macs, load_run
 from tests.test_export import untrained_run
 

@@ -26,7 +26,7 @@ class Facts:
     """What a run folder says of itself."""
 
     def __init__(self, run: Path) -> None:
-        from mien.recipe import load_recipe
+        from mien.recipes import load_recipe
 
         self.run = run
         self.recipe = load_recipe(run / "recipe.yaml")

@@ -12,7 +12,7 @@ import yaml
 
 from mien.labels import FER2013
 from mien.models import build
-from mien.recipe import Recipe
+from mien.recipes import Recipe
 from tests.fakes import brightness_bundle
 
 TINY = {

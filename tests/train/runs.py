@@ -11,7 +11,7 @@ from mien.data.drawn import draw_face
 from mien.files import write_json
 from mien.labels import FER2013
 from mien.models import build
-from mien.recipe import Recipe, load_recipe
+from mien.recipes import Recipe, load_recipe
 from mien.train.module import Fit
 
 

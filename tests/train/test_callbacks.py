@@ -14,12 +14,12 @@ from rich.console import Console
 from torch.nn.functional import cross_entropy
 
 from mien.data import open_dataset
-from mien.recipe import Recipe
+from mien.recipes import Recipe
+from mien.runs import RunFolder
 from mien.train import callbacks
 from mien.train.callbacks import Bar, Best, History, averaging
 from mien.train.module import Fit
 from mien.train.run import run
-from mien.trained import load_run
 
 EPOCHS, STEPS = 4, 4
 State = dict[str, torch.Tensor]
@@ -60,11 +60,6 @@ def assert_close(found: State, expected: State) -> None:
         assert torch.allclose(found[name], value, rtol=1e-4, atol=1e-6), name
 
 
-def mean(states: list[State]) -> State:
-    out = {k: torch.stack([s[k].double() for s in states]).mean(0).float() for k in states[0]}
-    return {k: states[-1][k] if "num_batches" in k else v for k, v in out.items()}
-
-
 def history(out: Path) -> list[dict[str, float]]:
     with (out / "history.csv").open() as file:
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
@@ -74,12 +69,6 @@ def history(out: Path) -> list[dict[str, float]]:
 def ema(drawn, tiny_recipe, tmp_path_factory) -> tuple[Path, list[State]]:
     out = tmp_path_factory.mktemp("ema") / "run"
     return out, trained(averaged(tiny_recipe, name="ema", decay=0.6), drawn, out)
-
-
-@pytest.fixture(scope="module")
-def swa(drawn, tiny_recipe, tmp_path_factory) -> tuple[Path, list[State]]:
-    out = tmp_path_factory.mktemp("swa") / "run"
-    return out, trained(averaged(tiny_recipe, name="swa", start=0.5), drawn, out)
 
 
 def test_ema_is_the_moving_average_computed_by_hand(ema):
@@ -93,32 +82,18 @@ def test_ema_is_the_moving_average_computed_by_hand(ema):
     assert_close(kept(out, "last"), average)
 
 
-def test_swa_is_the_plain_mean_over_the_ends_of_epochs_from_its_start_on(swa):
-    out, states = swa
-    ends = states[STEPS - 1 :: STEPS]
-    assert_close(kept(out, "last"), mean(ends[2:]))
-
-
-def test_the_learning_rate_of_swa_stays_from_its_start_on(swa, ema):
-    rates = [row["lr"] for row in history(swa[0])]
-    assert rates[0] > rates[1] > 0.009
-    assert rates[2] == rates[3] == pytest.approx(0.01)  # half of a cosine from 0.02
-    assert history(ema[0])[-1]["lr"] < 0.001
-
-
-@pytest.mark.parametrize("kind", ["ema", "swa"])
-def test_the_weights_kept_as_best_are_those_that_were_validated(kind, drawn, request):
-    out, _ = request.getfixturevalue(kind)
-    model, facts = load_run(out)
+def test_the_weights_kept_as_best_are_those_that_were_validated(ema, drawn):
+    out, _ = ema
+    folder = RunFolder(out)
+    model, recipe = folder.network(), folder.recipe
     data = open_dataset(drawn)
-    recipe = facts.recipe
     _, validation = data.for_training(recipe.data.train, recipe.data.validation, recipe.seed)
     order = torch.randperm(len(validation), generator=torch.Generator().manual_seed(recipe.seed))[
         :64
     ]
     chosen = validation.take(order.numpy())
     with torch.no_grad():
-        logits = model(torch.from_numpy(facts.preprocess.standardise(chosen.images)))
+        logits = model(torch.from_numpy(folder.preprocess.standardise(chosen.images)))
     labels = torch.from_numpy(chosen.labels)
     best = max(history(out), key=lambda row: row["val_accuracy"])
     right = float((logits.argmax(1) == labels).float().mean())
@@ -139,29 +114,13 @@ def dark_and_bright(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    "averaging", [{"name": "swa", "start": 0.5}, {"name": "ema", "decay": 0.8}], ids=["swa", "ema"]
-)
-def test_batchnorm_fits_the_averaged_weights(averaging, dark_and_bright, tiny_recipe, tmp_path):
-    recipe = averaged(tiny_recipe, **averaging).model_dump()
+def test_batchnorm_fits_the_averaged_weights(dark_and_bright, tiny_recipe, tmp_path):
+    recipe = averaged(tiny_recipe, name="ema", decay=0.8).model_dump()
     recipe["data"]["limit"] = None
     recipe["training"] |= {"epochs": 12, "schedule": {"name": "constant"}}
     run(Recipe.model_validate(recipe), dark_and_bright, tmp_path / "run")
     assert history(tmp_path / "run")[-1]["val_accuracy"] > 0.95
     assert history(tmp_path / "run")[-1]["val_loss"] < 0.3
-
-
-def test_before_its_start_swa_keeps_the_weights_themselves(drawn, tiny_recipe, tmp_path):
-    states = trained(averaged(tiny_recipe, name="swa", start=1), drawn, tmp_path / "run")
-    assert_close(kept(tmp_path / "run", "last"), states[-1])
-
-
-@pytest.mark.parametrize(
-    ("start", "epochs", "first"), [(0, 4, 0), (0.5, 4, 2), (0.75, 30, 22), (1, 4, 3), (0.75, 1, 0)]
-)
-def test_the_first_epoch_that_swa_averages(tiny_recipe, start, epochs, first):
-    averaging = averaged(tiny_recipe, name="swa", start=start).training.averaging
-    assert averaging.first(epochs) == first
 
 
 def test_without_averaging_nothing_is_averaged(tiny_recipe):

@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from mien.errors import InputError, RecipeError, RunError
-from mien.recipe import Recipe
-from mien.report.history import read_history
+from mien.recipes import Recipe
+from mien.runs import RunFolder
 from mien.train.run import run
-from mien.trained import load_run
 from tests.train.runs import changed, history, interrupt, largest_difference, results, weights
 
 BEGINNING = [
@@ -54,16 +53,15 @@ def test_it_is_what_two_trainings_by_hand_are(finished, tiny_recipe, drawn, tmp_
 
 def test_the_folder_tells_of_both(finished, recipe):
     assert json.loads((finished / "done.json").read_text()) == {"epochs": 4}
-    model, facts = load_run(finished)
-    assert facts.recipe == recipe
-    assert facts.card(model, "").training["epochs"] == 4
+    assert RunFolder(finished).recipe == recipe
+    assert RunFolder(finished).history.epochs == [1, 2, 3, 4]
 
 
 def test_the_best_epoch_of_all_is_kept(recipe, drawn, tmp_path):
     """Here the finish does harm."""
     harmful = changed(recipe, tmp_path, "training.finish.lr=50")
     out = run(harmful, drawn, tmp_path / "run")
-    assert read_history(out).best < 2
+    assert RunFolder(out).history.best < 2
     best, first = weights(out, "best"), weights(out / "first", "best")
     assert all(torch.equal(tensor, first[name]) for name, tensor in best.items())
 

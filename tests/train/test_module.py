@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from mien.preprocess import Preprocess
-from mien.recipe import Recipe
+from mien.recipes import Recipe
 from mien.train.module import Fit
 
 GREY = Preprocess(16, (0.5,), (0.25,), 16)

@@ -8,7 +8,7 @@ from timm.optim.muon import Muon
 from torch import Tensor, nn
 
 from mien.models import build
-from mien.recipe import Optimizer
+from mien.recipes import Optimizer
 from mien.train.optimizers import GroupedMuon, optimizer_of
 
 RATE = 0.01

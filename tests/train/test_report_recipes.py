@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 
-from mien.recipe import load_recipe
+from mien.recipes import load_recipe
 from mien.train.run import run
 
 TIMM = {"report/resnet50": "resnet50", "report/mobilenetv2": "mobilenetv2_100"}

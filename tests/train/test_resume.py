@@ -28,7 +28,7 @@ from pathlib import Path
 
 data, recipe_file, full, killed = map(Path, sys.argv[1:])
 
-from mien.recipe import load_recipe
+from mien.recipes import load_recipe
 from mien.train.callbacks import WholeCheckpoints
 from mien.report.history import read_history
 from mien.train.module import Fit

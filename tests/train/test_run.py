@@ -17,10 +17,11 @@ from mien.data import open_dataset
 from mien.errors import DataError, RecipeError, RunError
 from mien.labels import FER2013
 from mien.preprocess import Preprocess
-from mien.recipe import load_recipe
-from mien.report.history import read_history
+from mien.recipes import load_recipe
+from mien.runs import RunFolder
+from mien.train import environment as process
 from mien.train import run as module
-from mien.train.run import environment, run
+from mien.train.run import run
 from tests.train.runs import changed, history, largest_difference, weights
 
 
@@ -65,7 +66,7 @@ def test_best_holds_the_weights_of_the_best_epoch(finished):
     best = weights(finished, "best")
     assert best.keys() == weights(finished).keys()
     same = all(torch.equal(t, best[n]) for n, t in weights(finished).items())
-    assert same == (read_history(finished).best == 1)
+    assert same == (RunFolder(finished).history.best == 1)
 
 
 def test_a_seed_decides_a_run(finished, drawn, tiny_recipe, tmp_path):
@@ -128,7 +129,7 @@ def test_resume_with_another_recipe_is_refused(finished, drawn, tiny_recipe, tmp
 def test_resume_on_other_data_is_refused(finished, drawn, tiny_recipe, tmp_path, lacking):
     shutil.copytree(drawn, tmp_path / "others")
     next((tmp_path / "others").glob(lacking)).unlink()
-    with pytest.raises(RunError, match=r"begun on other images \(faces\); give those as data"):
+    with pytest.raises(RunError, match=r"begun on other images \(faces\); give those"):
         run(tiny_recipe, tmp_path / "others", finished, resume=True)
 
 
@@ -178,9 +179,9 @@ def test_a_run_notes_the_commit_of_a_checkout_and_none_without_git(monkeypatch):
     if shutil.which("git") and (root / ".git").exists():
         command = ["git", "-C", str(root), "rev-parse", "HEAD"]
         expected = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        assert environment()["commit"] == expected.strip()
-    monkeypatch.setattr(module.shutil, "which", lambda _: None)
-    assert environment()["commit"] is None
+        assert process.environment()["commit"] == expected.strip()
+    monkeypatch.setattr(process.shutil, "which", lambda _: None)
+    assert process.environment()["commit"] is None
 
 
 class Begun(Exception):
@@ -316,10 +317,10 @@ def test_depthwise_convolutions_are_kept_in_fp32_where_a_cpu_computes_in_bf16(
     assert ["forward" in vars(m) for m in depthwise] == [not native] * 17
 
 
-def test_freed_memory_is_kept_unless_the_recipe_saves_it(tiny_recipe, tmp_path, monkeypatch):
+def test_freed_memory_is_kept_unless_the_recipe_saves_it(begin, monkeypatch):
     asked = []
-    monkeypatch.setattr(module, "keep_freed", lambda: asked.append(True))
-    module.settle(changed(tiny_recipe, tmp_path, "training.checkpoint_activations=true"))
+    monkeypatch.setattr(process, "keep_freed", lambda: asked.append(True))
+    begin("training.checkpoint_activations=true")
     assert asked == []
-    module.settle(tiny_recipe)
+    begin()
     assert asked == [True]

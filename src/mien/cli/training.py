@@ -1,12 +1,13 @@
 """Commands that train."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mien.cli.bundles import export_run
+from mien.cli.bundles import package_run
 from mien.cli.options import DataPath
 from mien.cli.show import busy, console, need_report, need_train, say
 
@@ -14,7 +15,14 @@ from mien.cli.show import busy, console, need_report, need_train, say
 def train(
     recipe: Annotated[str, typer.Argument(help="Recipe: a name in the package, or a YAML file.")],
     data: DataPath,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Run folder.", metavar="RUN")],
+    votes: Annotated[
+        Path | None,
+        typer.Option(help="FER+ votes on the images. Default: learn from labels.", metavar="CSV"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Run folder. Default: runs/RECIPE.", metavar="RUN"),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change the recipe, e.g. training.epochs=5.", metavar="KEY=VAL"),
@@ -23,33 +31,52 @@ def train(
 ) -> None:
     """Train a model; export its best epoch to RUN/bundle."""
     need_train()
-    from mien.recipe import load_recipe
+    from mien.recipes import load_recipe
+    from mien.train.check import check, find_teachers, free_place
 
-    chosen = load_recipe(recipe, set_)
+    table = [] if votes is None else [f"data.votes={json.dumps(str(votes))}"]
+    chosen = load_recipe(recipe, [*(set_ or []), *table])
+    run = out or free_place(chosen.name, resume=resume)
+    check(chosen, data, run, resume=resume)
+    if chosen.training.loss.votes and chosen.data.votes is None:
+        say("no FER+ votes given (--votes FILE): learning from labels alone")
+    for name in find_teachers(chosen, run)[1]:
+        say(f"teacher {name} is not trained, learning without it; it is made by: "
+            f"mien train {name} --data {data} --out {run.parent / name}")
     with busy("loading torch"):
-        from mien.train.run import run
+        from mien.train.run import run as fit
     try:
-        run(chosen, data, out, resume=resume)
+        fit(chosen, data, run, resume=resume)
     except KeyboardInterrupt:
-        sys.stderr.write(f"mien: stopped; continue with the same command and --resume ({out})\n")
+        sys.stderr.write(f"mien: stopped; continue with the same command and --resume ({run})\n")
         raise typer.Exit(130) from None
-    bundle = export_run(out, data, out / "bundle")
-    say(f"trained: {out}\nbundle:  {bundle}\nnext:    mien evaluate {out} --data {data}")
+    bundles = package_run(run, data)
+    say(f"trained: {run}")
+    for bundle in bundles:
+        say(f"bundle:  {bundle}")
+    say(f"next:    mien evaluate {run} --data {data}")
 
 
-def recipes() -> None:
-    """List the recipes in the package."""
+def recipes(
+    name: Annotated[
+        str | None, typer.Argument(help="Print this one, with every key.", metavar="[NAME]")
+    ] = None,
+) -> None:
+    """List the recipes in the package, or print one."""
     need_report()
     from rich.markup import escape
     from rich.table import Table
 
-    from mien.recipe import load_recipe, recipe_names
+    from mien.recipes import load_recipe, recipe_names
 
+    if name is not None:
+        say(load_recipe(name).to_yaml())
+        return
     table = Table(box=None, header_style="bold")
     for heading in ("recipe", "model", "input", "epochs", "about"):
         table.add_column(heading)
-    for name in recipe_names():
-        r = load_recipe(name)
+    for each in recipe_names():
+        r = load_recipe(each)
         size = f"{r.input.size_px} px"
-        table.add_row(name, r.model.name, size, str(r.training.all_epochs), escape(r.about))
+        table.add_row(each, r.model.name, size, str(r.training.all_epochs), escape(r.about))
     console().print(table)

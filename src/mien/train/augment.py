@@ -4,7 +4,7 @@ import kornia.augmentation as K
 import torch
 from torch import Tensor, nn
 
-from mien.recipe import Augment, Mix, Range
+from mien.recipes.schema import Augment, Mix, Range
 from mien.train.photo import Photo
 
 _PADDING = {"nearest": "border", "zeros": "zeros", "reflect": "reflection"}
@@ -30,15 +30,14 @@ class Augmentation(nn.Module):
         return self.erase(images) if self.erase else images
 
 
-def mixing(mix: Mix) -> nn.Module | None:
+def mixup(mix: Mix) -> nn.Module | None:
     """(N, C, S, S) images and (N, classes) probabilities → the same, in pairs; None if off."""
-    if not mix.on:
+    if not mix.mixup:
         return None
     from torchvision.transforms import v2  # type: ignore[import-untyped]
 
-    kinds = ((v2.MixUp, mix.mixup), (v2.CutMix, mix.cutmix))
-    chosen: nn.Module = v2.RandomChoice([kind(alpha=alpha) for kind, alpha in kinds if alpha])
-    return chosen
+    layer: nn.Module = v2.MixUp(alpha=mix.mixup)
+    return layer
 
 
 def _geometry(ranges: Augment) -> list[nn.Module]:

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from mien.files import replacing, write_text
-from mien.recipe import Training
+from mien.recipes.schema import Training
 
 COLUMNS = (
     "epoch",
@@ -62,36 +62,8 @@ def averaging(training: Training) -> list[L.Callback]:
     chosen = training.averaging
     # Lightning would ask the network, which is still in main memory then: each step would copy it.
     device = "cuda" if torch.cuda.is_available() else None
-    if chosen.name == "ema":
-        moving = partial(_moving, decay=chosen.decay)
-        return [WeightAveraging(device, multi_avg_fn=moving)]
-    return [EpochMean(chosen.first(training.epochs), device)] if chosen.name == "swa" else []
-
-
-class EpochMean(WeightAveraging):
-    """The mean of the weights at the ends of the epochs from `first` on (from 0); before it, the
-    weights of the last epoch. BatchNorm's statistics are averaged with them."""
-
-    def __init__(self, first: int, device: str | None) -> None:
-        super().__init__(device, avg_fn=_mean)
-        self.first = first
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any
-    ) -> None:
-        """Average after the last step, before the validation: Lightning's own hook at the end of
-        an epoch comes after it, so that other weights would be kept than were validated."""
-        if not trainer.is_last_batch:
-            return
-        if trainer.current_epoch <= self.first and self._average_model is not None:
-            self._average_model.n_averaged.zero_()  # what follows is then a copy
-        super().on_train_batch_end(trainer, pl_module, *rest)
-
-
-def _mean(average: Tensor, current: Tensor, epochs: Tensor | int) -> Tensor:
-    if not average.is_floating_point():
-        return current  # BatchNorm's count of batches
-    return average.lerp(current, 1 / (1 + int(epochs)))
+    moving = partial(_moving, decay=chosen.decay)
+    return [] if chosen.name == "none" else [WeightAveraging(device, multi_avg_fn=moving)]
 
 
 def _moving(

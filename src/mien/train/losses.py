@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax, one_hot
 
-from mien.recipe import Loss
+from mien.recipes.schema import Loss
 
 
 def loss_of(logits: Tensor, answers: Tensor, wanted: Loss, weights: Tensor | None = None) -> Tensor:

@@ -1,7 +1,5 @@
 """The step that Lightning repeats."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import lightning as L
@@ -11,13 +9,12 @@ from torch.nn.functional import cross_entropy, interpolate
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from mien.preprocess import Preprocess
-from mien.recipe import Augment, Recipe
-from mien.train.augment import Augmentation, mixing
+from mien.recipes.schema import Augment, Recipe
+from mien.train.augment import Augmentation, mixup
 from mien.train.batches import Batch
 from mien.train.losses import loss_of
 from mien.train.memory import checkpoint_activations
 from mien.train.optimizers import optimizer_of
-from mien.train.sam import sharpness_aware
 from mien.train.schedules import factor_of
 
 _TINY = 1e-8  # a factor of exactly 0 would make the first warm-up step a wasted one
@@ -42,11 +39,10 @@ class Fit(L.LightningModule):
         self.preprocess = preprocess
         self.augment = Augmentation(recipe.augment)
         self.mirror = Augmentation(Augment(flip=recipe.augment.flip))
-        self.mix = mixing(recipe.training.mix)
+        self.mix = mixup(recipe.training.mix)
         self.steps_per_epoch = steps_per_epoch
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
-        self._second_pass = False
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
 
@@ -85,30 +81,8 @@ class Fit(L.LightningModule):
         images, targets, labels = batch
         logits = self.model(images)
         loss = loss_of(logits, targets, self.recipe.training.loss, self.weights)
-        if not self._second_pass:
-            self._log("train", loss, logits, labels)
+        self._log("train", loss, logits, labels)
         return loss
-
-    def optimizer_step(
-        self,
-        epoch: int,
-        batch_idx: int,
-        optimizer: Any,
-        optimizer_closure: Callable[[], Any] | None = None,
-    ) -> None:
-        rho = self.recipe.training.optimizer.sam
-        if rho and optimizer_closure:
-            second = partial(self._again, optimizer_closure)
-            optimizer_closure = sharpness_aware(optimizer_closure, second, self.model, rho)
-        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-
-    def _again(self, closure: Callable[[], Any]) -> None:
-        """The second pass of a batch, which the history does not count."""
-        self._second_pass = True
-        try:
-            closure()
-        finally:
-            self._second_pass = False
 
     def validation_step(self, batch: Batch, _index: int) -> None:
         images, _, labels = batch
@@ -134,10 +108,8 @@ class Fit(L.LightningModule):
                 self._plateau.load_state_dict(self._plateau_state)
             return optimizer
         factor = factor_of(training.schedule, training.epochs)
-        held = training.averaging.first(training.epochs)
         schedule = LambdaLR(
-            optimizer,
-            lambda step: max(_TINY, factor(min(held, (step + 0.5) / self.steps_per_epoch))),
+            optimizer, lambda step: max(_TINY, factor((step + 0.5) / self.steps_per_epoch))
         )
         return {
             "optimizer": optimizer,

@@ -14,7 +14,7 @@ from timm.optim.muon import (
 )
 from torch import Tensor, nn
 
-from mien.recipe import Optimizer
+from mien.recipes.schema import Optimizer
 from mien.train.precision import in_bf16
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from mien.recipe import Schedule
+from mien.recipes.schema import Schedule
 
 
 def factor_of(schedule: Schedule, epochs: int) -> Callable[[float], float]:

@@ -1,15 +1,13 @@
 """A run, written down: the typed form of a YAML recipe. An unknown key is an error."""
 
-import difflib
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mien.errors import RecipeError
 from mien.files import write_text
+from mien.models import entry
 from mien.preprocess import Preprocess
 
 Range = tuple[float, float]
@@ -32,20 +30,8 @@ class Data(Part):
     """Use only that many training and validation images (a quick proof that a recipe runs)."""
     exclude: str | None = None
     """Table of pictures to leave out: the exclude.csv of `mien data audit`."""
-    duplicates: Literal["keep", "drop", "merge"] = "keep"
-    """Of training images with the same pixels, keep one: `drop` gives up those whose labels
-    differ, `merge` gives the one that is kept the mean of their labels as its target."""
-    fold: tuple[int, int] | None = None
-    """[k, n]: train without the k-th, from 0, of n parts of the training images. As a teacher the
-    network then answers for that part alone: cross-fitting."""
     votes: str | None = None
-    """FER+'s votes on the training images, for `training.loss.votes`."""
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> "Data":
-        if self.fold and not 0 <= self.fold[0] < self.fold[1] > 1:
-            raise ValueError("fold must be [k, n] with 0 <= k < n and n above 1")
-        return self
+    """Table of FER+ votes on the training images, for `training.loss.votes` (`--votes`)."""
 
 
 class Model(Part):
@@ -55,9 +41,15 @@ class Model(Part):
     weights: str = "none"
     options: dict[str, Any] = {}
 
+    @model_validator(mode="after")
+    def _known(self) -> "Model":
+        entry(self.name).check(self.options)
+        return self
+
 
 class Input(Part):
-    """The network's input; becomes the card's `Preprocess`."""
+    """The network's input; becomes the card's `Preprocess`. Default: the model's own, from its
+    entry in the registry."""
 
     size_px: int = Field(48, ge=8, le=1024)
     mean: tuple[float, ...] = (0.5,)
@@ -120,8 +112,6 @@ class Optimizer(Part):
     weight_decay: float = Field(0, ge=0)
     """Never applied to biases and BatchNorm."""
     momentum: float = Field(0.9, ge=0, lt=1)
-    sam: float = Field(0, ge=0)
-    """Sharpness-aware minimisation (Foret et al. 2021): radius rho, such as 0.05; 0 is off."""
 
 
 class Schedule(Part):
@@ -147,53 +137,35 @@ class Loss(Part):
     """Focal loss (Lin et al. 2017): gamma, such as 2; 0 is cross-entropy."""
     label_smoothing: Fraction = 0
     votes: Fraction = 0
-    """Share of the target that is what FER+'s votes (`data.votes`) say of the label."""
+    """Share of the target that comes from FER+ votes, where `data.votes` gives them."""
 
 
 class Mix(Part):
-    """Pairs of images in one: alpha of the beta distribution of their shares; 0 is off.
-
-    Drawn per batch; where both are on, each batch is mixed by one of them, chosen at random.
-    """
+    """Training on mixtures of two images."""
 
     mixup: float = Field(0, ge=0)
-    """Weighted sum of two images (Zhang et al. 2018), such as 0.2."""
-    cutmix: float = Field(0, ge=0)
-    """Rectangle of one image in the other (Yun et al. 2019), such as 1."""
-
-    @property
-    def on(self) -> bool:
-        """Whether images are mixed at all."""
-        return bool(self.mixup or self.cutmix)
+    """Weighted sum of two images, such as 0.2: alpha of the beta distribution of the weight, which
+    is drawn once a batch (Zhang et al. 2018); 0 is off."""
 
 
 class Distil(Part):
-    """What trained networks say of each training image, as part of its target
-    (Hinton et al. 2015)."""
+    """Distillation: probabilities of trained models as part of each image's target (Hinton et al.
+    2015). The student learns the mean of all teachers."""
 
     teachers: tuple[str, ...] = ()
-    """Bundles, by folder or name, or run folders; with several, the mean of their probabilities
-    counts."""
+    """Run folders, bundles, or names: of a recipe whose run lies in `runs/`, or of a bundle in the
+    package."""
     weight: Fraction = 0.5
-    """Share of the target that is the teachers'."""
-    temperature: float = Field(1, gt=0)
-    """Their probabilities become p^(1 / temperature), normalised: above 1 flatter."""
+    """Share of the target that comes from the teachers."""
 
 
 class Averaging(Part):
-    """Averaged weights: what is validated, kept and exported."""
+    """Averaged weights, which are then validated, kept and exported."""
 
-    name: Literal["none", "ema", "swa"] = "none"
-    """ema: exponential moving average over steps; swa: plain mean over the ends of epochs, at a
-    learning rate that stays where it was at the start (Izmailov et al. 2018)."""
+    name: Literal["none", "ema"] = "none"
+    """ema: exponential moving average over steps."""
     decay: float = Field(0.998, gt=0, lt=1)
-    """ema: weight of the average so far, reached gradually."""
-    start: Fraction = 0.75
-    """swa: begins after that fraction of the epochs."""
-
-    def first(self, epochs: int) -> int:
-        """The epoch, from 0, whose end is the first that swa averages; `epochs` without swa."""
-        return min(round(self.start * epochs), epochs - 1) if self.name == "swa" else epochs
+    """Weight of the average so far; reached gradually."""
 
 
 class Progressive(Part):
@@ -253,14 +225,15 @@ class Training(Part):
         """Those of `finish`, too."""
         return self.epochs + (self.finish.epochs if self.finish else 0)
 
-    @model_validator(mode="after")
-    def _one_batch_a_step(self) -> "Training":
-        if self.optimizer.sam and self.accumulate > 1:
-            raise ValueError(
-                "optimizer.sam climbs by the gradient of one batch and cannot accumulate; add "
-                "--set training.accumulate=1 or --set training.optimizer.sam=0"
-            )
-        return self
+
+class Export(Part):
+    """The bundles that a training leaves in its run folder."""
+
+    half: bool = False
+    """Weights in 16 bits, in `RUN/bundle`: half the size."""
+    quantize: Literal["none", "int8", "weights"] = "none"
+    """int8: a second bundle with weights and activations in 8 bits, `RUN/bundle-int8`; weights:
+    with the weights alone in 8 bits, `RUN/bundle-w8`."""
 
 
 class Recipe(Part):
@@ -274,6 +247,18 @@ class Recipe(Part):
     input: Input = Input()
     augment: Augment = Augment()
     training: Training
+    export: Export = Export()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _native_input(cls, raw: Any) -> Any:
+        """Fill `input` from the model's entry in the registry."""
+        match raw:
+            case {"model": {"name": str(name)} | Model(name=name)}:
+                native, given = entry(name), raw.get("input", {})
+                own = {"size_px": native.size_px, "mean": native.mean, "std": native.std}
+                return {**raw, "input": own | given} if isinstance(given, dict) else raw
+        return raw
 
     @model_validator(mode="after")
     def _grows(self) -> "Recipe":
@@ -305,81 +290,10 @@ class Recipe(Part):
             Recipe.model_validate({**whole, "augment": bare, "training": second}),
         )
 
+    def to_yaml(self) -> str:
+        """The resolved recipe, every default spelled out."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
     def save(self, path: Path) -> None:
-        """Write the resolved recipe, every default spelled out."""
-        write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
-
-
-def recipe_names() -> tuple[str, ...]:
-    """Names of the recipes in the package: `attention`, `report/attention`, ..."""
-    root = Path(str(resources.files("mien") / "recipes"))
-    return tuple(
-        sorted(p.relative_to(root).with_suffix("").as_posix() for p in root.rglob("*.yaml"))
-    )
-
-
-def load_recipe(name: str | Path, overrides: list[str] | None = None) -> Recipe:
-    """A recipe by name or path, with `key.key=value` overrides; RecipeError if it does not hold."""
-    content = _find(str(name)).read_bytes()
-    try:
-        raw = yaml.safe_load(content)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(raw, dict):
-        raise RecipeError(f"{name} is not a recipe: expected keys such as model and training")
-    for override in overrides or []:
-        _apply(raw, override)
-    try:
-        return Recipe.model_validate(raw)
-    except ValidationError as error:
-        raise RecipeError(f"recipe {name}: {_first(error)}") from error
-
-
-def _find(name: str) -> Path:
-    if Path(name).is_file():
-        return Path(name)
-    if name in recipe_names():
-        return Path(str(resources.files("mien") / "recipes")) / f"{name}.yaml"
-    near = difflib.get_close_matches(name, recipe_names(), 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(recipe_names())}"
-    raise RecipeError(f"no recipe {name!r}, neither a file nor a name; {hint}")
-
-
-def _apply(raw: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals or not key:
-        raise RecipeError(f"expected --set key=value, got {override!r}")
-    *path, last = key.split(".")
-    section = raw
-    for part in path:
-        section = section.setdefault(part, {})
-        if not isinstance(section, dict):
-            raise RecipeError(f"--set {override}: {part} is a value, not a section")
-    try:
-        section[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"--set {override}: {value!r} is not a valid YAML value") from error
-
-
-def _first(error: ValidationError) -> str:
-    # A mistyped key is also a missing one: the first says what to do.
-    problems = sorted(error.errors(), key=lambda p: p["type"] != "extra_forbidden")
-    problem = problems[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key {where!r}{_near(where)}"
-    if problem["type"] == "value_error":  # ours, and says itself what it got
-        return f"{where}: {problem['ctx']['error']}"
-    return f"{where}: {problem['msg']} (got {problem['input']!r})" if where else problem["msg"]
-
-
-def _near(where: str) -> str:
-    parts = where.split(".")
-    section: type[BaseModel] = Recipe
-    for part in parts[:-1]:
-        annotation = section.model_fields[part].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return ""
-        section = annotation
-    near = difflib.get_close_matches(parts[-1], section.model_fields, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(section.model_fields)}"
+        """Write the resolved recipe."""
+        write_text(path, self.to_yaml())

@@ -1,0 +1,96 @@
+"""Trained models that a network learns from, and what they say of the training images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from mien.bundle import Bundle, Classifier, open_bundle
+from mien.data import Split
+from mien.errors import RecipeError, RunError
+from mien.files import replacing, sha256
+from mien.runs import RunFolder, find_run
+
+_BATCH = 128
+
+
+class Trained:
+    """The network of a run folder as a teacher, run by torch: on a graphics card if there is one.
+
+    It says what a bundle of the run would, but for the temperature, which calibration brings.
+    """
+
+    def __init__(self, run: RunFolder) -> None:
+        if not run.is_done:
+            raise RunError(
+                f"teacher {run.path} is not trained to its end; continue it with "
+                "mien train --resume"
+            )
+        self.model = run.network()
+        self.card = run.card(self.model, sha256(run.best_checkpoint))
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """(N, labels) float64, from (N, S, S) uint8: the mean of the images and their mirrors."""
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        inputs = torch.from_numpy(self.card.preprocess(images)).to(device)
+        with torch.inference_mode():
+            network = self.model.to(device)
+            views = [network(view).softmax(1) for view in (inputs, inputs.flip(3))]
+        return np.asarray(torch.stack(views).mean(0).double().cpu().numpy())
+
+
+Teacher = Bundle | Trained
+
+
+def open_teachers(places: Sequence[Path | str], labels: tuple[str, ...]) -> list[Teacher]:
+    """The runs and bundles to learn from; RecipeError if one has other `labels` than the data."""
+    teachers = [_open(place) for place in places]
+    for teacher in teachers:
+        if set(teacher.card.labels) != set(labels):
+            raise RecipeError(
+                f"teacher {teacher.card.name} reads {', '.join(teacher.card.labels)}; "
+                f"the data has {', '.join(labels)}"
+            )
+    return teachers
+
+
+def _open(place: Path | str) -> Teacher:
+    run = find_run(place)
+    return Trained(run) if run else open_bundle(place)
+
+
+def ask(
+    teachers: Sequence[Teacher], split: Split, labels: tuple[str, ...], kept: Path
+) -> NDArray[np.float64]:
+    """(N, len(labels)) float64 in the order of `labels`: the mean of the teachers' probabilities
+    for each image and its mirror image.
+
+    They see the picture as it is, the student an augmented one. Answers are stored in the folder
+    `kept`, for other seeds and other students.
+    """
+    answers = np.zeros((len(split), len(labels)))
+    for teacher in teachers:
+        card = teacher.card
+        file = kept / f"{split.digest[:16]}-{card.digest[:16]}-{card.temperature:g}.npy"
+        if not file.exists():
+            kept.mkdir(parents=True, exist_ok=True)
+            with replacing(file) as out:
+                np.save(out, _asked(teacher, split))
+        answers += np.load(file)[:, [card.labels.index(label) for label in labels]]
+    return answers / len(teachers)
+
+
+def _asked(teacher: Teacher, split: Split) -> NDArray[np.float64]:
+    """(N, labels of the teacher): its answers to all images."""
+    network = teacher if isinstance(teacher, Trained) else Classifier(teacher, views="flip")
+    starts = range(0, len(split), _BATCH)
+    words = f"asking {teacher.card.name}"
+    shown = track(starts, words, console=Console(stderr=True), transient=True)
+    rows = [network.probabilities(split.images[i : i + _BATCH]) for i in shown]
+    if isinstance(teacher, Trained):
+        teacher.model.cpu()  # a graphics card has its memory back
+    return np.concatenate(rows)
