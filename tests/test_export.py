@@ -18,12 +18,12 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from mien import trained
+from mien import runs
 from mien.bundle import CARD_FILE, MODEL_FILE, Bundle, Classifier, bundle_names, open_bundle
 from mien.data import Dataset, Split
 from mien.data.drawn import draw_face
 from mien.errors import BundleError, RunError
-from mien.export import _anonymise, _halve, export, proof_images, recorded_source
+from mien.export import _anonymise, _halve, export, proof_images
 from mien.labels import FER2013
 from mien.models import build, names
 from mien.recipes import Recipe
@@ -129,14 +129,14 @@ def disturb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Logits], Non
     """`disturb(change)`: torch's logits are changed after the ONNX file, before the proof."""
 
     def install(change: Callable[[Logits], None]) -> None:
-        really = trained.count_macs
+        really = runs.count_macs
 
         def counted(model: nn.Module, preprocess: object) -> int:
             macs = really(model, preprocess)
             model.register_forward_hook(lambda module, inputs, logits: change(logits))
             return macs
 
-        monkeypatch.setattr(trained, "count_macs", counted)
+        monkeypatch.setattr(runs, "count_macs", counted)
 
     return install
 
@@ -187,9 +187,10 @@ def test_a_bundle_is_two_files_and_its_input_and_output_have_names(run: Path, tm
 
 def test_the_answers_of_a_bundle_are_torch_s(run: Path, tmp_path: Path):
     bundle, difference = export(run, FACES, tmp_path / "b")
-    model, facts = trained.load_run(run)
+    folder = runs.RunFolder(run)
+    model = folder.network()
     with torch.no_grad():
-        expected = torch.softmax(model(torch.from_numpy(facts.preprocess(FACES))), 1).numpy()
+        expected = torch.softmax(model(torch.from_numpy(folder.preprocess(FACES))), 1).numpy()
     assert expected.std(0).max() > 1e-3, "the network tells pictures apart"
     found = Classifier(bundle).probabilities(FACES)
     assert found == pytest.approx(expected, abs=1e-6)
@@ -426,21 +427,6 @@ def test_without_data_faces_of_every_label_are_drawn():
     expected = [draw_face(label, rng) for label in [*FER2013, FER2013[0]]]
     assert np.array_equal(images[:8], expected)
     assert len(np.unique(images, axis=0)) == 256, "no face is drawn twice"
-
-
-def test_the_data_of_a_run_is_found_where_it_was(tmp_path: Path):
-    (tmp_path / "faces").mkdir()
-    for told, found in [
-        ({"source": str(tmp_path / "faces")}, tmp_path / "faces"),
-        ({"source": str(tmp_path / "gone")}, None),
-        ({"source": ""}, None),
-        ({}, None),
-    ]:
-        (tmp_path / "data.json").write_text(json.dumps(told))
-        assert recorded_source(tmp_path) == found
-    (tmp_path / "data.json").unlink()
-    with pytest.raises(RunError, match=r"data\.json is missing or damaged"):
-        recorded_source(tmp_path)
 
 
 def test_the_best_checkpoint_is_exported(run: Path, tmp_path: Path):

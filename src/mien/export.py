@@ -20,10 +20,10 @@ from mien.bundle import (
 from mien.data import Dataset
 from mien.data.drawn import draw_face
 from mien.errors import BundleError
-from mien.files import read_json, sha256
+from mien.files import sha256
 from mien.labels import FER2013
 from mien.preprocess import Preprocess
-from mien.trained import load_run
+from mien.runs import RunFolder
 
 TOLERANCE = 1e-4
 """Largest difference of a probability between torch and the exported network."""
@@ -31,12 +31,6 @@ HALF_TOLERANCE = 1e-2
 """The same where the weights are kept in 16 bits."""
 _PROOFS = 256
 _PROOF_BATCH = 32
-
-
-def recorded_source(run: Path) -> Path | None:
-    """The data set that `run` was trained on, if it is still in its place."""
-    source = read_json(run / "data.json").get("source", "")
-    return Path(source) if source and Path(source).exists() else None
 
 
 def proof_images(data: Dataset | None) -> NDArray[np.uint8]:
@@ -61,12 +55,13 @@ def export(
     BundleError otherwise, and RunError if `run` holds no trained run.
     """
     tolerance = HALF_TOLERANCE if half else TOLERANCE
-    model, facts = load_run(run)
+    source = RunFolder(run)
+    model = source.network()
     with new_bundle(out, run) as folder:
-        _to_onnx(model, facts.preprocess, folder / MODEL_FILE)
+        _to_onnx(model, source.preprocess, folder / MODEL_FILE)
         if half:
             _halve(folder / MODEL_FILE)
-        card = facts.card(model, sha256(folder / MODEL_FILE))
+        card = source.card(model, sha256(folder / MODEL_FILE))
         card.save(folder / CARD_FILE)
         difference = _difference(model, open_bundle(folder), images)
         if not difference <= tolerance:  # NaN, too, is no parity

@@ -11,7 +11,7 @@ import torch
 from mien.errors import InputError
 from mien.explain.network import COARSEST_PX, GradCAM, SpatialAttention, _last_fine
 from mien.preprocess import Preprocess
-from mien.trained import load_run
+from mien.runs import RunFolder
 from tests.explain.conftest import TINY
 
 Make = Callable[[str], Path]
@@ -21,35 +21,37 @@ def test_gradcam_is_that_of_the_paper(make_run: Make, face: np.ndarray):
     """Feature maps weighted by their mean gradient, what is negative dropped; `mien-s` ends in
     pooling and one dense layer, whose weights are those gradients."""
     run = make_run("mien-s")
-    network, facts = load_run(run)
+    folder = RunFolder(run)
+    network = folder.network()
     with torch.no_grad():
-        maps = network.features(torch.from_numpy(facts.preprocess(face[None])))[0]
+        maps = network.features(torch.from_numpy(folder.preprocess(face[None])))[0]
     for label in range(7):
         coarse = torch.relu(torch.tensordot(network.head[-1].weight[label], maps, 1))
         expected = torch.nn.functional.interpolate(
             (coarse / coarse.max().clamp(min=1e-12))[None, None], (48, 48), mode="bilinear"
         )[0, 0]
-        found = GradCAM(run)(face, label)
+        found = GradCAM(RunFolder(run))(face, label)
         assert found.dtype == np.float32
         assert np.allclose(found, expected.detach().numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", TINY)
 def test_gradcam_maps_every_kind_of_network(make_run: Make, face: np.ndarray, name: str):
-    found = GradCAM(make_run(name))(face, 3)
+    found = GradCAM(RunFolder(make_run(name)))(face, 3)
     assert found.shape == (48, 48)
     assert 0 <= found.min() <= found.max() <= 1
 
 
 @pytest.mark.parametrize("name", TINY)
 def test_the_layer_is_the_last_that_is_fine_enough(make_run: Make, name: str):
-    network, facts = load_run(make_run(name))
+    folder = RunFolder(make_run(name))
+    network = folder.network()
     shapes = []
-    layer = _last_fine(network, facts.preprocess)
+    layer = _last_fine(network, folder.preprocess)
     layer.register_forward_hook(lambda *call: shapes.append(call[2].shape[2:]))
-    size = facts.preprocess.size_px
+    size = folder.preprocess.size_px
     with torch.no_grad():
-        network(torch.zeros(1, facts.preprocess.channels, size, size))
+        network(torch.zeros(1, folder.preprocess.channels, size, size))
     (side, _), *_ = shapes
     assert COARSEST_PX <= side < 2 * COARSEST_PX or name == "mien-s"
 
@@ -64,12 +66,13 @@ def test_a_tiny_picture_has_its_finest_map():
 
 def test_attention_is_the_mean_of_what_the_blocks_multiply_by(make_run: Make, face: np.ndarray):
     run = make_run("attention")
-    found = SpatialAttention(run)(face, 0)
+    found = SpatialAttention(RunFolder(run))(face, 0)
     assert found.dtype == np.float32
     assert 0 < found.min() < found.max() < 1
-    network, facts = load_run(run)
+    folder = RunFolder(run)
+    network = folder.network()
     maps = []
-    x = torch.from_numpy(facts.preprocess(face[None]))
+    x = torch.from_numpy(folder.preprocess(face[None]))
     with torch.no_grad():
         for layer in network.features:
             if type(layer).__name__ == "CBAM":
@@ -84,7 +87,7 @@ def test_attention_is_the_mean_of_what_the_blocks_multiply_by(make_run: Make, fa
 
 
 def test_nothing_listens_to_the_network_afterwards(make_run: Make, face: np.ndarray):
-    attention = SpatialAttention(make_run("attention"))
+    attention = SpatialAttention(RunFolder(make_run("attention")))
     first = attention(face, 0)
     assert (attention(face, 0) == first).all()
     assert not any(part._forward_hooks for part in attention._network.modules())
@@ -92,4 +95,4 @@ def test_nothing_listens_to_the_network_afterwards(make_run: Make, face: np.ndar
 
 def test_a_network_without_attention_says_so(make_run: Make):
     with pytest.raises(InputError, match="mien-s has no spatial attention"):
-        SpatialAttention(make_run("mien-s"))
+        SpatialAttention(RunFolder(make_run("mien-s")))

@@ -14,7 +14,7 @@ from mien.errors import RecipeError, WeightsError
 from mien.models import build, entry, names, registry
 from mien.models.registry import Entry
 from mien.preprocess import Preprocess
-from mien.trained import count_macs
+from mien.runs import count_macs
 
 TIMM = {
     "efficientnet-lite0": "tf_efficientnet_lite0",

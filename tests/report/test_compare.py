@@ -21,6 +21,7 @@ from mien.labels import FER2013
 from mien.report import curves
 from mien.report.candidates import open_candidate, open_candidates, pool
 from mien.report.compare import compare
+from mien.runs import Images, RunData, RunFolder
 from tests.fakes import an_evaluation
 
 N = 3589
@@ -48,7 +49,8 @@ def a_run(folder: Path, found: Evaluation, *, epochs: int = 3, best: int = 0) ->
     heading = "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds"
     (folder / "history.csv").write_text("\n".join([heading, *rows]) + "\n")
     (folder / "recipe.yaml").write_text("name: x\n")
-    (folder / "data.json").write_text(json.dumps({"validation": {"split": "public"}}))
+    split = {"train": Images("train", 5, "t"), "validation": Images("public", 5, "v")}
+    RunFolder(folder).write_data(RunData("d", FER2013, 48, **split))
     return folder
 
 

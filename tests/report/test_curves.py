@@ -24,7 +24,7 @@ from mien.report.curves import (
     reliability_diagrams,
 )
 from mien.report.figures import COLOURS, colour, look
-from mien.report.history import History
+from mien.runs import History
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.integers(0, 7, 200)

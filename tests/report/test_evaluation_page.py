@@ -11,6 +11,7 @@ from mien.evaluate.intervals import mean_interval
 from mien.report import evaluation_page
 from mien.report.evaluation_page import summary, write_evaluation
 from mien.report.facts import facts
+from mien.runs import RunFolder
 from tests.fakes import an_evaluation
 
 LABELS = ("yes", "no")
@@ -35,7 +36,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     run.mkdir()
     (run / "history.csv").write_text("epoch,val_accuracy,val_loss\n1,0.5,1\n")
     found = evaluation(temperature=1.5)
-    write_evaluation(found, found.metrics(), tmp_path / "out", run)
+    write_evaluation(found, found.metrics(), tmp_path / "out", RunFolder(run))
     write_evaluation(found, found.metrics(), tmp_path / "bare", None)
     return tmp_path / "out"
 

@@ -11,8 +11,8 @@ from mien.evaluate.metrics import ClassFigures, Metrics
 from mien.evaluate.paired import Difference
 from mien.labels import FER2013
 from mien.report.candidates import Candidate, Pooled
-from mien.report.history import History
 from mien.report.words import caveats, complexity, verdict
+from mien.runs import History
 from tests.fakes import an_evaluation
 
 NONE = Figure(np.nan, np.nan, np.nan)

@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from mien.report.history import read_history
+from mien.runs import RunFolder
 from mien.train.module import Fit
 from mien.train.run import run
 from tests.train.runs import changed, history, interrupt, largest_difference, results
@@ -30,7 +30,7 @@ data, recipe_file, full, killed = map(Path, sys.argv[1:])
 
 from mien.recipes import load_recipe
 from mien.train.callbacks import WholeCheckpoints
-from mien.report.history import read_history
+from mien.runs import RunFolder
 from mien.train.module import Fit
 from mien.train.run import run
 
@@ -184,4 +184,4 @@ def test_of_equally_accurate_epochs_the_one_of_least_loss_is_kept(
     run(recipe, drawn, tmp_path / "run", resume=True)
     best = tmp_path / "run" / "checkpoints" / "best.ckpt"
     assert torch.load(best, map_location="cpu", weights_only=True)["epoch"] == 1
-    assert read_history(tmp_path / "run").best == 1
+    assert RunFolder(tmp_path / "run").history.best == 1

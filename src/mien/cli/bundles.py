@@ -96,10 +96,10 @@ def export_run(run: Path, data: Path | None, out: Path, *, half: bool = False) -
     from mien.bundle import check_place
     from mien.data import open_dataset
     from mien.export import export as write
-    from mien.export import proof_images, recorded_source
+    from mien.export import proof_images
+    from mien.runs import RunFolder
 
-    if data is None and (run / "data.json").is_file():
-        data = recorded_source(run)
+    data = data or RunFolder(run).data_source
     check_place(out, run, data)
     with busy("exporting and proving parity"):
         dataset = open_dataset(data) if data is not None else None

@@ -53,12 +53,13 @@ def evaluate(
     """
     need_report()
     from mien import evaluate as scoring
-    from mien.bundle import CARD_FILE, is_shipped, open_bundle
+    from mien.bundle import is_shipped, open_bundle
     from mien.data import check_outside, open_dataset
     from mien.errors import InputError
     from mien.files import check_folder, untouched
     from mien.report.evaluation_page import summary, write_evaluation
     from mien.report.model_card import write_model_card
+    from mien.runs import RunFolder
 
     run = _run(model)
     if (baseline and not corruptions) or (limit and not (corruptions or adversarial)):
@@ -75,15 +76,15 @@ def evaluate(
         )
     if run is None:
         bundle = open_bundle(model)
-    place = run or scoring.place_of(bundle.card.name)
-    folder = out or place / "evaluation" / split
+    place = run or RunFolder(scoring.place_of(bundle.card.name))
+    folder = out or place.evaluation(split)
     check_outside(folder, data)
-    check_folder("--out", folder, [run or bundle.folder, baseline])
+    check_folder("--out", folder, [run.path if run else bundle.folder, baseline])
     network = _network(run) if run and adversarial else None
     if run is not None:
-        if not (run / "bundle" / CARD_FILE).is_file():
-            export_run(run, data, run / "bundle")
-        bundle = open_bundle(run / "bundle")
+        if not run.has_bundle:
+            export_run(run.path, data, run.bundle)
+        bundle = open_bundle(run.bundle)
     with busy("reading the data"):
         dataset = open_dataset(data)
     with bar(len(dataset.split(split)), "images") as advance:
@@ -211,26 +212,21 @@ def _corruptions(
     return summary(found)
 
 
-def _run(model: str) -> Path | None:
+def _run(model: str) -> Any:
     """The run folder that is meant; None for a bundle, or the name of one in the package."""
     from mien.bundle import is_shipped
+    from mien.runs import find_run
 
-    folder = Path(model)
-    if not is_shipped(model):
-        return folder if (folder / "recipe.yaml").is_file() else None
-    if folder.exists():
+    if is_shipped(model) and Path(model).exists():
         say(f"{model} is the bundle shipped with mien; the folder here is ./{model}")
-    return None
+    return find_run(model)
 
 
-def _network(run: Path) -> tuple[Any, Any]:
+def _network(run: Any) -> tuple[Any, Any]:
     """Torch's network of a run, and how it wants its pictures."""
     need_train()
     with busy("loading torch"):
-        from mien.trained import load_run
-
-        network, facts = load_run(run)
-    return network, facts.preprocess
+        return run.network(), run.preprocess
 
 
 def _adversarial(

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.bundle import CARD_FILE, DEFAULT, Classifier, is_shipped, open_bundle
+from mien.bundle import DEFAULT, Classifier, open_bundle
 from mien.errors import InputError, NoFace, RunError
 from mien.explain.occlusion import occlusion
 from mien.faces import Detector, Finder, as_detector, crop
+from mien.runs import RunFolder, find_run
 from mien.sources import load
 
 METHODS = ("occlusion", "gradcam", "attention")
@@ -54,9 +55,9 @@ class Explainer:
         *,
         detector: str | Detector | Finder = "auto",
     ) -> None:
-        run = _run_folder(model)
+        run = _run(model)
         self.method = method or ("occlusion" if run is None else "gradcam")
-        self.classifier = Classifier(open_bundle(model if run is None else run / "bundle"))
+        self.classifier = Classifier(open_bundle(run.bundle if run else model))
         self._map = _method(self.method, run, self.classifier)
         self._detector = as_detector(detector)
 
@@ -95,18 +96,17 @@ class Explainer:
         return None if label is None else self.labels.index(label)
 
 
-def _run_folder(model: str | Path) -> Path | None:
+def _run(model: str | Path) -> RunFolder | None:
     """`model` if it is a run folder with a bundle in it; None if it is none."""
-    if is_shipped(model) or not (Path(model) / "recipe.yaml").is_file():
-        return None
-    if not (Path(model) / "bundle" / CARD_FILE).is_file():
+    run = find_run(model)
+    if run is not None and not run.has_bundle:
         raise RunError(
-            f"{model} has no bundle; make it with: mien export {model} --out {model}/bundle"
+            f"{model} has no bundle; make it with: mien export {model} --out {run.bundle}"
         )
-    return Path(model)
+    return run
 
 
-def _method(name: str, run: Path | None, classifier: Classifier) -> _Method:
+def _method(name: str, run: RunFolder | None, classifier: Classifier) -> _Method:
     if name not in METHODS:
         raise InputError(f"no method {name!r}; there are: {', '.join(METHODS)}")
     if name == "occlusion":

@@ -1,7 +1,6 @@
 """Maps from inside a run's torch network: Grad-CAM and CBAM's own spatial attention."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 from mien.extras import installed, need
 from mien.preprocess import Preprocess
+from mien.runs import RunFolder
 
 COARSEST_PX = 6
 """Grad-CAM looks at the last feature map of at least so many pixels a side: coarser ones (3 x 3 at
@@ -19,13 +19,10 @@ the end of `attention`) cannot tell an eye from a mouth."""
 class GradCAM:
     """Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) on the network of `run`, by captum."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: RunFolder) -> None:
         captum = need("captum.attr", extra="explain")
-        from mien.trained import load_run
-
-        network, facts = load_run(run)
-        self._preprocess = facts.preprocess
-        self._method = captum.LayerGradCam(network, _last_fine(network, facts.preprocess))
+        network, self._preprocess = run.network(), run.preprocess
+        self._method = captum.LayerGradCam(network, _last_fine(network, self._preprocess))
 
     def __call__(self, image: NDArray[np.uint8], label: int) -> NDArray[np.float32]:
         """(S, S) float32 in 0-1: evidence for `label`, as shares of the strongest."""
@@ -38,17 +35,15 @@ class GradCAM:
 class SpatialAttention:
     """The maps by which the CBAM blocks of `run` scale each place (arXiv:1807.06521)."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: RunFolder) -> None:
         installed("torch", extra="train")
         from mien.models.cbam import SpatialAttention as Gate
-        from mien.trained import load_run
 
-        self._network, facts = load_run(run)
-        self._preprocess = facts.preprocess
+        self._network, self._preprocess = run.network(), run.preprocess
         self._gates = [part for part in self._network.modules() if isinstance(part, Gate)]
         if not self._gates:
             raise InputError(
-                f"{facts.recipe.model.name} has no spatial attention to show; "
+                f"{run.recipe.model.name} has no spatial attention to show; "
                 "use the method gradcam or occlusion"
             )
 

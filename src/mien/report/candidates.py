@@ -10,9 +10,8 @@ from mien.bundle import is_shipped
 from mien.errors import InputError, NotComparable
 from mien.evaluate import Evaluation, Metrics, load, place_of
 from mien.evaluate.robustness import Robustness, robustness_of
-from mien.files import read_json
 from mien.labels import FER2013
-from mien.report.history import History, read_history
+from mien.runs import History, RunFolder
 from mien.views import passes
 
 PUBLISHED_ACCURACY = {"resnet50": 0.2481, "attention": 0.2641, "mobilenetv2": 0.5054}
@@ -80,15 +79,14 @@ def open_candidate(path: Path, split: str) -> Candidate:
     """A run folder, a folder that holds an evaluation, or a shipped bundle, ready to compare."""
     folder = evaluation_folder(path, split)
     evaluation = load(folder)
-    run = folder.resolve().parents[1]
-    is_run = (run / "recipe.yaml").is_file()
+    run = RunFolder(folder.resolve().parents[1])
     return Candidate(
-        name=_named(run.name if is_run else evaluation.name, evaluation.views),
+        name=_named(run.name if run.is_run else evaluation.name, evaluation.views),
         evaluation=evaluation,
         metrics=evaluation.metrics(),
-        run=run.name if is_run else None,
-        history=read_history(run) if is_run else None,
-        validation=_validation_split(run) if is_run else None,
+        run=run.name if run.is_run else None,
+        history=run.history if run.is_run else None,
+        validation=run.data.validation.split if run.has_data else None,
         robustness=robustness_of(evaluation, folder),
     )
 
@@ -107,7 +105,7 @@ def evaluation_folder(path: Path, split: str) -> Path:
             )
     if not path.is_dir():
         raise InputError(f"{path} is no run folder; make one with mien train")
-    return path if (path / "metrics.json").is_file() else path / "evaluation" / split
+    return path if (path / "metrics.json").is_file() else RunFolder(path).evaluation(split)
 
 
 def histories(candidates: list[Candidate]) -> dict[str, History]:
@@ -159,8 +157,3 @@ def _refuse_unlike(candidates: list[Candidate]) -> None:
                 f"({len(first.truth)} of {first.data} {first.split}, {len(other.evaluation.truth)} "
                 f"of {other.evaluation.data} {other.evaluation.split}); evaluate both on one split"
             )
-
-
-def _validation_split(run: Path) -> str | None:
-    path = run / "data.json"
-    return str(read_json(path)["validation"]["split"]) if path.is_file() else None

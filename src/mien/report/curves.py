@@ -10,7 +10,7 @@ from mien.evaluate.calibration import Coverage, Reliability
 from mien.evaluate.intervals import Figure
 from mien.evaluate.metrics import ClassFigures
 from mien.report.figures import COLOURS, colour, look, name_below, new_figure, png, styled
-from mien.report.history import History
+from mien.runs import History
 
 
 @styled

@@ -12,12 +12,12 @@ from mien.report.curves import (
     reliability_diagram,
 )
 from mien.report.facts import as_markdown, as_text, facts
-from mien.report.history import read_history
 from mien.report.robustness import sections
+from mien.runs import RunFolder
 
 
 def write_evaluation(
-    evaluation: Evaluation, metrics: Metrics, folder: Path, run: Path | None
+    evaluation: Evaluation, metrics: Metrics, folder: Path, run: RunFolder | None
 ) -> None:
     """Write evaluation.md and its figures: confusion matrices, reliability, coverage, and the
     learning curves of `run` if it is one; robustness, if that is in `folder` already."""
@@ -33,8 +33,8 @@ def write_evaluation(
         "reliability.png": reliability_diagram(reliable, name),
         "coverage.png": coverage_curve(kept, evaluation.unsure_below, name),
     }
-    if run is not None and (run / "history.csv").is_file():
-        pictures["learning_curves.png"] = learning_curves(read_history(run), name)
+    if run is not None and run.has_history:
+        pictures["learning_curves.png"] = learning_curves(run.history, name)
     for file_name, data in pictures.items():
         with replacing(folder / file_name) as file:
             file.write(data)

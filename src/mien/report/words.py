@@ -6,7 +6,7 @@ import numpy as np
 
 from mien.evaluate.paired import Difference
 from mien.report.candidates import Candidate, Pooled, histories
-from mien.report.history import History
+from mien.runs import History
 
 
 def complexity(macs: int) -> str:

@@ -1,0 +1,360 @@
+"""The files of a run, `mien train` writes and everything else reads: no other module names them."""
+
+import csv
+import dataclasses
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import mien
+from mien.bundle import CARD_FILE, is_shipped
+from mien.card import Card
+from mien.errors import RunError
+from mien.files import read_json, write_json
+from mien.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from mien.recipes import Recipe
+
+# What torch raises for files that are none of its own depends on their first bytes.
+_UNREADABLE = (
+    RuntimeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    EOFError,
+    pickle.UnpicklingError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Images that a run used: how many of which split, and the SHA-256 of pixels and labels."""
+
+    split: str
+    images: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A network that another was made with: its name and the SHA-256 of its file."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """`data.json`: what a run was trained on."""
+
+    name: str
+    labels: tuple[str, ...]
+    side_px: int
+    train: Images
+    validation: Images
+    teachers: tuple[Source, ...] = ()
+    source: str = ""
+    """Path of the data set when the run began."""
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> "RunData":
+        """Back from `dataclasses.asdict`; KeyError or TypeError for anything else."""
+        return cls(
+            name=raw["name"],
+            labels=tuple(raw["labels"]),
+            side_px=raw["side_px"],
+            train=Images(**raw["train"]),
+            validation=Images(**raw["validation"]),
+            teachers=tuple(Source(**teacher) for teacher in raw.get("teachers", ())),
+            source=raw.get("source", ""),
+        )
+
+
+@dataclass(frozen=True)
+class History:
+    """Figures by epoch, as lists of equal length."""
+
+    columns: dict[str, list[float]]
+
+    def __getitem__(self, name: str) -> list[float]:
+        return self.columns[name]
+
+    @property
+    def epochs(self) -> list[int]:
+        """1, 2, 3, ..."""
+        return [int(e) for e in self.columns["epoch"]]
+
+    @property
+    def best(self) -> int:
+        """Position of the epoch that was kept: of the best validation accuracy, of equals the one
+        of the least loss."""
+        scores = [(a, -b) for a, b in zip(self["val_accuracy"], self["val_loss"], strict=True)]
+        return scores.index(max(scores))
+
+    @property
+    def seconds(self) -> float:
+        """Time of all epochs together."""
+        return float(np.sum(self.columns["seconds"]))
+
+    @property
+    def seconds_per_epoch(self) -> float:
+        """Median, so that one disturbed epoch does not count."""
+        return float(np.median(self.columns["seconds"]))
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The folder of one run of `mien train`, finished or not."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.resolve().name
+
+    @property
+    def recipe_file(self) -> Path:
+        """The recipe with every default spelled out; its presence makes a folder a run."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def history_file(self) -> Path:
+        """A row per epoch, of both stages."""
+        return self.path / "history.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the two checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """Of the epoch with the best validation accuracy."""
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """Of the last whole epoch: where `--resume` goes on."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def bundle(self) -> Path:
+        """Folder of the exported network."""
+        return self.path / "bundle"
+
+    @property
+    def first(self) -> "RunFolder":
+        """The first stage of a run of two stages, a run of its own."""
+        return RunFolder(self.path / "first")
+
+    def evaluation(self, split: str) -> Path:
+        """Folder of what `mien evaluate` found on `split`."""
+        return self.path / "evaluation" / split
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a run was begun here."""
+        return self.recipe_file.is_file()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it was trained to its end."""
+        return (self.path / "done.json").exists()
+
+    @property
+    def has_data(self) -> bool:
+        """Whether it noted what it is trained on, which it does before the first epoch."""
+        return (self.path / "data.json").is_file()
+
+    @property
+    def has_history(self) -> bool:
+        """Whether an epoch was trained."""
+        return self.history_file.is_file() or self.first.history_file.is_file()
+
+    @property
+    def has_bundle(self) -> bool:
+        """Whether its network was exported to its own folder."""
+        return (self.bundle / CARD_FILE).is_file()
+
+    @property
+    def recipe(self) -> "Recipe":
+        """The resolved recipe; RecipeError if it does not hold in this version of mien."""
+        from mien.recipes import load_recipe
+
+        if not self.is_run:
+            raise RunError(
+                f"{self.path} is no run folder: recipe.yaml is missing; make one with mien train"
+            )
+        return load_recipe(self.recipe_file)
+
+    @property
+    def data(self) -> RunData:
+        """What it was trained on; RunError if that was not noted."""
+        path = self.path / "data.json"
+        try:
+            return RunData.from_json(read_json(path))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise RunError(f"{path} is not whole ({error!r}); train again") from error
+
+    @property
+    def data_source(self) -> Path | None:
+        """The data set it was trained on, if that was noted and is still in its place."""
+        source = Path(self.data.source) if self.has_data else Path()
+        return source if source.name and source.exists() else None
+
+    @property
+    def environment(self) -> dict[str, str | int | None]:
+        """Versions and machine of the training, by name."""
+        return dict(read_json(self.path / "environment.json"))
+
+    @property
+    def history(self) -> History:
+        """Every epoch of the run, those of its first stage included.
+
+        RunError if none was trained, or the file is not whole.
+        """
+        before = _rows(self.first.history_file) if self.first.history_file.is_file() else []
+        rows = _rows(self.history_file) if self.history_file.is_file() else []
+        if not before + rows:
+            raise RunError(f"{self.path} has no history.csv; train it with mien train")
+        if rows[: len(before)] != before:  # a second stage counts on from the first
+            rows = before + rows
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        return History(columns | {"epoch": [float(n) for n in range(1, len(rows) + 1)]})
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How its network wants its crops."""
+        return self.recipe.input.preprocess(self.data.side_px)
+
+    def write_recipe(self, recipe: "Recipe") -> None:
+        """Note the resolved recipe."""
+        recipe.save(self.recipe_file)
+
+    def write_data(self, data: RunData) -> None:
+        """Note what it is trained on."""
+        write_json(self.path / "data.json", dataclasses.asdict(data))
+
+    def write_environment(self, environment: Mapping[str, str | int | None]) -> None:
+        """Note versions and machine."""
+        write_json(self.path / "environment.json", dict(environment))
+
+    def write_done(self, epochs: int) -> None:
+        """Note that it was trained to its end."""
+        write_json(self.path / "done.json", {"epochs": epochs})
+
+    def weights(self) -> dict[str, Any]:
+        """Tensors of the best checkpoint by name, as Lightning's module holds them (`model.*`).
+
+        RunError without a checkpoint, or if it is damaged.
+        """
+        import torch
+
+        if not self.best_checkpoint.is_file():
+            raise RunError(
+                f"{self.path} has no checkpoint yet; continue it with mien train --resume"
+            )
+        try:
+            checkpoint = torch.load(self.best_checkpoint, map_location="cpu", weights_only=True)
+            return dict(checkpoint["state_dict"])
+        except _UNREADABLE as error:
+            raise RunError(
+                f"{self.best_checkpoint} is damaged ({_line(error)}); train again"
+            ) from error
+
+    def network(self) -> Any:
+        """The torch network of the best checkpoint, in evaluation mode.
+
+        RunError if this is no run, or its weights are missing, damaged or of another network.
+        """
+        from mien.models import build
+
+        chosen = self.recipe.model
+        weights = self.weights()
+        network = build(
+            chosen.name,
+            classes=len(self.data.labels),
+            channels=self.preprocess.channels,
+            **chosen.options,
+        )
+        own = {k.removeprefix("model."): v for k, v in weights.items() if k.startswith("model.")}
+        try:
+            network.load_state_dict(own)
+        except RuntimeError as error:
+            raise RunError(
+                f"{self.best_checkpoint} holds other weights than {chosen.name} has in this "
+                f"version of mien ({_line(error)}); use the version that trained it, or train again"
+            ) from error
+        return network.eval()
+
+    def card(self, network: Any, digest: str) -> Card:
+        """The card of its `network`, whose file has that SHA-256."""
+        from mien.models import entry
+
+        recipe, data, preprocess = self.recipe, self.data, self.preprocess
+        architecture = entry(recipe.model.name)
+        return Card(
+            name=recipe.name,
+            model=recipe.model.name,
+            paper=architecture.paper,
+            licence=architecture.licence,
+            labels=data.labels,
+            preprocess=preprocess,
+            digest=digest,
+            parameters=sum(p.numel() for p in network.parameters()),
+            macs=count_macs(network, preprocess),
+            training={
+                "recipe": recipe.name,
+                "start": recipe.model.weights,
+                "seed": recipe.seed,
+                "epochs": recipe.training.all_epochs,
+                "data": data.name,
+                "train": dataclasses.asdict(data.train),
+                **({"fold": list(fold)} if (fold := recipe.data.fold) else {}),
+                "validation": dataclasses.asdict(data.validation),
+                "votes": recipe.training.loss.votes,
+                "teachers": [dataclasses.asdict(teacher) for teacher in data.teachers],
+                "distil": recipe.training.distil.weight if data.teachers else 0,
+            },
+            created_by=f"mien {mien.__version__}",
+        )
+
+
+def find_run(model: str | Path) -> RunFolder | None:
+    """The run that is meant by `model`; None for a bundle, or the name of one in the package."""
+    run = RunFolder(Path(model))
+    return run if run.is_run and not is_shipped(model) else None
+
+
+def count_macs(network: Any, preprocess: Preprocess) -> int:
+    """Multiply-accumulates of one forward pass, as torch's own counter sees it."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    face = torch.zeros(1, preprocess.channels, preprocess.size_px, preprocess.size_px)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode(False), torch.no_grad():
+        network(face)
+    return int(counter.get_total_flops() // 2)
+
+
+def _rows(history: Path) -> list[dict[str, float]]:
+    try:
+        with history.open(newline="") as file:
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        if not rows:
+            raise ValueError("no epoch")
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{history} is not a whole history ({error}); train again") from error
+    return rows
+
+
+def _line(error: Exception) -> str:
+    """The beginning of its message, on one line."""
+    return " ".join(str(error).split())[:200]
