@@ -192,7 +192,7 @@ class RunFolder:
             raise RunError(
                 f"{self.path} is no run folder: recipe.yaml is missing; make one with mien train"
             )
-        return load_recipe(self.recipe_file)
+        return load_recipe(self.recipe_file, past=True)
 
     @property
     def data(self) -> RunData:
@@ -317,9 +317,8 @@ class RunFolder:
                 "epochs": recipe.training.all_epochs,
                 "data": data.name,
                 "train": dataclasses.asdict(data.train),
-                **({"fold": list(fold)} if (fold := recipe.data.fold) else {}),
                 "validation": dataclasses.asdict(data.validation),
-                "votes": recipe.training.loss.votes,
+                "votes": recipe.training.loss.votes if recipe.data.votes else 0,
                 "teachers": [dataclasses.asdict(teacher) for teacher in data.teachers],
                 "distil": recipe.training.distil.weight if data.teachers else 0,
             },

@@ -11,7 +11,14 @@ from mien.data.tables import read_pair, read_table
 from mien.errors import DataError, InputError
 from mien.files import check_folder, existing
 
-__all__ = ["Dataset", "Split", "check_outside", "class_weights", "open_dataset"]
+__all__ = [
+    "Dataset",
+    "Split",
+    "check_outside",
+    "check_source",
+    "class_weights",
+    "open_dataset",
+]
 
 TABLES = ("fer2013.csv", "icml_face_data.csv", "train.csv")
 """A folder with one of these is read from it, and its other files are not."""
@@ -24,10 +31,19 @@ def open_dataset(path: Path | str) -> Dataset:
     icml_face_data.csv, a folder with train.csv and test.csv, and any folder per class. Raises
     InputError if nothing is there and DataError for a file that cannot be read.
     """
-    path = existing(path, "data set")
+    path = check_source(path)
     key = cache.key_of(path)
     name = path.name or str(path)
     return cache.load(key, name) or cache.store(key, name, _records(path))
+
+
+def check_source(path: Path | str) -> Path:
+    """The path of a data set, unread. InputError if nothing is there, DataError if it is neither a
+    folder nor a .zip or .csv file."""
+    path = existing(path, "data set")
+    if not path.is_dir() and path.suffix.lower() not in (".zip", ".csv"):
+        raise DataError(f"{path} is not a data set; expected a folder, a .zip or a .csv")
+    return path
 
 
 def check_outside(out: Path, source: Path | str) -> None:
@@ -52,8 +68,4 @@ def _records(path: Path) -> Iterator[Record]:
             if (path / table).is_file():
                 return read_table(path / table)
         return read_pair(path) if (path / "train.csv").is_file() else read_folder(path)
-    if path.suffix.lower() == ".csv":
-        return read_table(path)
-    if path.suffix.lower() == ".zip":
-        return read_zip(path)
-    raise DataError(f"{path} is not a data set; expected a folder, a .zip or a .csv")
+    return read_table(path) if path.suffix.lower() == ".csv" else read_zip(path)
