@@ -10,6 +10,7 @@ from torch import nn
 from mien.errors import WeightsError
 from mien.models import pretrained
 from mien.models.attention import fill
+from mien.models.imagenet import TimmFeatures
 from mien.models.pretrained import face_weights, packaged, read_weights
 
 
@@ -43,9 +44,9 @@ def test_the_hub_is_asked_only_where_it_can_answer(hub, monkeypatch, forbidden, 
         with pytest.raises(
             WeightsError, match=r"resnet50 could not be had \(no route to the hub\)"
         ):
-            pretrained._load("resnet50", 1, "imagenet")
+            pretrained.load_timm("resnet50", 1, "imagenet")
     else:
-        assert isinstance(pretrained._load("resnet50", 1, "imagenet"), nn.Identity)
+        assert isinstance(pretrained.load_timm("resnet50", 1, "imagenet"), nn.Identity)
     assert asked == [("resnet50", {"pretrained": True, **shape}, offline)]
     assert constants.HF_HUB_OFFLINE is False  # as it was before
 
@@ -55,7 +56,7 @@ def test_a_hub_that_is_switched_off_stays_so(hub, monkeypatch):
     constants.HF_HUB_OFFLINE = True
     monkeypatch.setenv("MIEN_OFFLINE", "0")
     with pytest.raises(WeightsError, match=r"--set model\.weights=FILE.*--set model\.weights=none"):
-        pretrained._load("resnet50", 3, "imagenet")
+        pretrained.load_timm("resnet50", 3, "imagenet")
     assert asked[0][2] is True
     assert constants.HF_HUB_OFFLINE is True
 
@@ -121,13 +122,13 @@ def test_a_file_that_lacks_tensors_is_refused(tmp_path):
         del state[name]
     torch.save(state, tmp_path / "w.pth")
     with pytest.raises(WeightsError, match=r"timm's mobilenetv2_100: it lacks bn1.weight and 1 mo"):
-        pretrained._load("mobilenetv2_100", 1, str(tmp_path / "w.pth"))
+        pretrained.load_timm("mobilenetv2_100", 1, str(tmp_path / "w.pth"))
 
 
 def test_a_random_start_reads_nothing(monkeypatch):
     monkeypatch.setattr(pretrained, "read_weights", None)
     monkeypatch.setattr(pretrained, "packaged", None)
-    model = pretrained.TimmFeatures("mobilenetv2_100", 1, "none").eval()
+    model = TimmFeatures("mobilenetv2_100", 1, "none").eval()
     assert model.width == 1280
     assert model(torch.zeros(1, 1, 64, 64)).shape == (1, 1280, 2, 2)
 

@@ -1,4 +1,7 @@
 import socket
+import subprocess
+import sys
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,11 +11,9 @@ import skimage.data
 import timm
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from mien.errors import RecipeError, WeightsError
-from mien.models import build, entry, names, registry
-from mien.models.registry import Entry
+from mien.models import Entry, build, entry, names, register, registry
 from mien.preprocess import Preprocess
 from mien.runs import count_macs
 
@@ -45,8 +46,10 @@ NETWORKS = {  # parameters, multiply-accumulates of 96 px in millions, width and
     "face-mobilenet": (3_213_575, 103.0, (1024, 3)),
     "face-resnet": (4_399_303, 95.5, (256, 2)),
     "facenet": (22_576_071, 375.6, (1792, 1)),
-    "mien-m": (2_723_775, 779.2, (256, 12)),
+    "mien-l": (11_176_311, 3785.6, (512, 12)),
+    "mien-m": (2_847_399, 568.5, (288, 12)),
     "mien-s": (682_983, 196.1, (128, 12)),
+    "mien-s-wide": (1_495_511, 376.0, (192, 12)),
     "mobilenetv2": (2_388_167, 53.8, (1280, 3)),
     "resnet50": (25_607_111, 738.4, (2048, 3)),
 }
@@ -56,8 +59,10 @@ HEADS = {
     "face-mobilenet": [0.2, 7],
     "face-resnet": [0.2, 7],
     "facenet": [0.2, 7],
+    "mien-l": [0.3, 7],
     "mien-m": [0.3, 7],
     "mien-s": [0.3, 7],
+    "mien-s-wide": [0.3, 7],
     "mobilenetv2": [0.5, 128, 0.5, 7],
     "resnet50": [1024, 0.5, 7],
 }
@@ -91,7 +96,9 @@ def test_every_model_has_a_card_s_facts(name):
     assert found.licence == "Apache-2.0"
     assert found.name == name
     assert not {"classes", "channels", "weights"} & set(found.options)
-    assert {"hidden", "dropout"} <= set(found.options)
+    assert "dropout" in found.options
+    assert found.check({}) == found.defaults
+    assert len(found.mean) == len(found.std)
 
 
 @pytest.mark.parametrize("name", TIMM)
@@ -104,58 +111,21 @@ def test_cbam_can_be_put_on_a_backbone(name):
 
 
 @pytest.mark.parametrize(
-    ("option", "gone", "come"),
+    ("name", "widths", "blocks"),
     [
-        ({"gate": "none"}, "SEModule", None),
-        ({"gate": "cbam"}, "SEModule", "CBAM"),
-        ({"shrink": "blur"}, None, "BlurPool2d"),
+        ("mien-s", (32, 64, 128), (1, 2, 2)),
+        ("mien-s-wide", (32, 96, 192), (1, 2, 2)),
+        ("mien-m", (32, 96, 288), (1, 2, 2)),
+        ("mien-l", (128, 256, 512), (2, 2, 2)),
     ],
 )
-def test_parts_of_mien_s_can_be_exchanged(option, gone, come):
-    def kinds(model):
-        return [type(layer).__name__ for layer in model.modules()]
-
-    plain, changed = kinds(built("mien-s")), kinds(built("mien-s", **option))
-    if gone:
-        assert plain.count(gone) == 3
-        assert gone not in changed
-    if come:
-        assert come not in plain
-        assert changed.count(come) == (3 if come == "CBAM" else 2)
-
-
-def test_a_mean_before_shrinking_costs_nothing():
-    work = []
-    for shrink in ("stride", "pool"):
-        with FlopCounterMode(display=False) as counter:
-            features = built("mien-s", shrink=shrink).features(torch.randn(1, 1, 45, 45))
-        assert features.shape == (1, 128, 6, 6)
-        work.append(counter.get_total_flops())
-    assert work[0] == work[1]
-    with pytest.raises(RecipeError, match="stride, blur or pool, got 'x'"):
-        built("mien-s", shrink="x")
-
-
-def test_mien_s_without_shortcuts_or_a_shrinking_stem():
-    x = torch.randn(1, 1, 48, 48)
-    assert built("mien-s").features(x).shape == (1, 128, 6, 6)
-    for shrink in ("stride", "blur", "pool"):
-        assert built("mien-s", shrink=shrink).features(x).shape == (1, 128, 6, 6)
-    assert built("mien-s", stem_pool=1).features(x).shape == (1, 128, 12, 12)
-    names = [n for n, _ in built("mien-s", residual=False).named_parameters()]
-    assert not [n for n in names if "shortcut" in n]
-    assert [n for n, _ in built("mien-s").named_parameters() if "shortcut" in n]
-
-
-def test_weights_of_places_begin_as_the_mean_and_tell_places_apart():
-    plain, weighted = built("mien-s").eval(), built("mien-s", places=6).eval()
-    weighted.load_state_dict(plain.state_dict(), strict=False)
-    x = torch.randn(2, 1, 48, 48)
-    assert torch.allclose(weighted(x), plain(x), atol=1e-6)
-    weighted.pool.weight.data[:, :, 3:] = -1  # what is below does not count
-    upper, pooled = plain.features(x)[:, :, :3].sum((2, 3)) / 36, weighted.pool(plain.features(x))
-    assert torch.allclose(pooled, upper, atol=1e-6)
-    assert weighted(torch.randn(2, 1, 32, 32)).shape == (2, 7)  # its places are fewer there
+def test_mien_s_networks_differ_in_widths_and_blocks_alone(name, widths, blocks):
+    """Runs of before name mien-m or mien-s and give their widths."""
+    preset = built(name).state_dict()
+    given = built("mien-s", widths=list(widths), blocks=list(blocks)).state_dict()
+    assert list(preset) == list(given)
+    assert all(torch.equal(tensor, given[key]) for key, tensor in preset.items())
+    assert sum("gate.conv_reduce.weight" in key or "gate.fc1.weight" in key for key in preset) == 3
 
 
 @pytest.mark.parametrize("residual", [True, False])
@@ -188,7 +158,8 @@ def test_a_frozen_base_keeps_weights_and_statistics_while_training(name):
         ("attention", {"widths": []}, r"widths"),
         ("attention", {"widths": 8}, r"widths"),
         ("mobilenetv2", {"dropout": 2.0}, r"dropout"),
-        ("mien-s", {"gate": "sea"}, r"expected a gate of se, cbam or none, got 'sea'"),
+        ("mien-s", {"blocks": [1, 2]}, r"expected as many blocks as widths, got \(1, 2\) and"),
+        ("facenet", {"frozen": True}, r"has no option 'frozen'; there are: dropout"),
     ],
 )
 def test_a_mistyped_model_or_option_is_told(name, options, message):
@@ -249,21 +220,52 @@ def test_attention_weights_load_from_a_local_file(tmp_path):
     assert torch.equal(model(x), source(x))
 
 
-def test_an_entry_tells_the_options_of_its_builder():
+def test_an_entry_of_a_plain_function_tells_its_options():
     def builder(*, classes, channels, weights, one, two=3):
         raise ValueError("no\n  such network")
 
-    assert Entry("mine", builder, "-", "-").options == ("one", "two")
+    found = Entry("mine", builder)
+    assert found.options == ("one", "two")
+    assert found.check({"one": 1}) == {"one": 1}
+    with pytest.raises(RecipeError, match=r"no option 'on'; did you mean 'one'\?"):
+        found.check({"on": 1})
+
+
+@pytest.fixture
+def added(monkeypatch):
+    """What is registered is forgotten after the test."""
+    monkeypatch.setattr(registry, "_added", {})
+
+
+def test_a_model_can_be_registered_with_typed_options(added):
+    @dataclass(frozen=True)
+    class Options:
+        width: int = 3
+
+    @register("mine", defaults=Options(), size_px=32)
+    def mine(spec, options):
+        return nn.Sequential(
+            nn.Flatten(), nn.LazyLinear(options.width), nn.Linear(options.width, spec.classes)
+        )
+
+    assert "mine" in names()
+    assert (entry("mine").builder, entry("mine").size_px) == (mine, 32)
+    assert build("mine", classes=7, channels=1, width=2)[2].weight.shape == (7, 2)
+    with pytest.raises(RecipeError, match=r"model mine, options\.width: .*\(got 'x'\)"):
+        entry("mine").check({"width": "x"})
+
+
+def test_the_names_of_mien_s_models_are_taken(added):
+    with pytest.raises(RecipeError, match="'mien-s' is taken by a model of mien"):
+        register("mien-s")(nn.Identity)
 
 
 @pytest.mark.parametrize("error", [TypeError, ValueError, IndexError, RuntimeError])
-def test_options_that_do_not_fit_are_told_in_one_line_and_other_faults_are_raised(
-    monkeypatch, error
-):
+def test_options_that_do_not_fit_are_told_in_one_line_and_other_faults_are_raised(added, error):
+    @register("mine")
     def builder(*, classes, channels, weights, width=1):
         raise error(f"no\n  network of {classes}, {channels}, {weights}, {width}")
 
-    monkeypatch.setitem(registry._ENTRIES, "mine", Entry("mine", builder, "-", "-"))
     message = r"model mine cannot be built with \{'width': 2\}: no network of 7, 1, none, 2$"
     with pytest.raises(RecipeError, match=message):
         build("mine", classes=7, channels=1, width=2)
@@ -271,9 +273,32 @@ def test_options_that_do_not_fit_are_told_in_one_line_and_other_faults_are_raise
         build("mine", classes=7, channels=1, weights="x")
 
 
+WITHOUT_TORCH = """
+import sys
+import mien.models as models
+assert len(models.names()) == 11
+for name in models.names():
+    models.entry(name).check({"dropout": 0.1})
+for wrong in ({"dropuot": 0.1}, {"dropout": "x"}):
+    try:
+        models.entry("mien-s").check(wrong)
+    except Exception as error:
+        print(error)
+print({"torch", "timm", "lightning", "torchvision"} & set(sys.modules))
+"""
+
+
+def test_names_and_options_are_known_without_torch():
+    command = [sys.executable, "-c", WITHOUT_TORCH]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert told[0].endswith("has no option 'dropuot'; did you mean 'dropout'?")
+    assert told[1].startswith("model mien-s, options.dropout: ")
+    assert told[2] == "set()"
+
+
 def test_names_are_sorted():
     assert list(names()) == sorted(names())
-    assert len(names()) == 9
+    assert len(names()) == 11
 
 
 WRONG = {

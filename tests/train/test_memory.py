@@ -15,8 +15,10 @@ BLOCKS = {
     "face-mobilenet": 13,
     "face-resnet": 13,
     "facenet": 30,
+    "mien-l": 6,
     "mien-m": 5,
     "mien-s": 5,
+    "mien-s-wide": 5,
     "mobilenetv2": 17,
     "resnet50": 16,
 }

@@ -1,15 +1,6 @@
-"""Networks by name. Importing this package imports torch; nothing else in mien's API does."""
+"""Networks by name. Importing this package needs no torch; building a network does."""
 
-from mien.models import (  # noqa: F401  (they register themselves)
-    attention,
-    efficientnet_lite,
-    face_mobilenet,
-    face_resnet,
-    facenet,
-    mien,
-    mobilenetv2,
-    resnet50,
-)
-from mien.models.registry import Entry, build, entry, names
+from mien.models.registry import add, build, entry, names, register
+from mien.models.spec import Entry, Spec
 
-__all__ = ["Entry", "build", "entry", "names"]
+__all__ = ["Entry", "Spec", "add", "build", "entry", "names", "register"]

@@ -1,22 +1,18 @@
 """The attention model: convolutional stages, a CBAM block after each, pooling and a dense head."""
 
-from collections.abc import Sequence
-
-from timm.layers.blur_pool import BlurPool2d
 from torch import Tensor, nn
 
 from mien.errors import WeightsError
+from mien.models.catalogue import Attention
 from mien.models.cbam import CBAM
-from mien.models.classifier import Classifier
-from mien.models.registry import register
+from mien.models.classifier import Classifier, dense
+from mien.models.spec import Spec
 
 
 class Block(nn.Module):
     """Two 3x3 convolutions, with a shortcut around them where `residual` (He et al. 2016).
 
-    `gate` attends to what the convolutions found, before the shortcut is added. The picture
-    shrinks by the stride of the first convolution, by a `blur` after it (Zhang 2019), or by a mean
-    (`pool`) before it.
+    `gate` comes after the convolutions, before the shortcut is added.
     """
 
     def __init__(
@@ -24,20 +20,15 @@ class Block(nn.Module):
         inside: int,
         outside: int,
         stride: int,
+        *,
         residual: bool = True,
         gate: nn.Module | None = None,
-        shrink: str = "stride",
     ) -> None:
         super().__init__()
-        if shrink not in ("stride", "blur", "pool"):
-            raise ValueError(f"expected to shrink by stride, blur or pool, got {shrink!r}")
-        by = shrink if stride > 1 else "stride"
         self.body = nn.Sequential(
-            *([nn.AvgPool2d(stride, ceil_mode=True)] if by == "pool" else []),
-            nn.Conv2d(inside, outside, 3, stride if by == "stride" else 1, 1, bias=False),
+            nn.Conv2d(inside, outside, 3, stride, 1, bias=False),
             nn.BatchNorm2d(outside),
             nn.ReLU(),
-            *([BlurPool2d(outside, stride=stride)] if by == "blur" else []),
             nn.Conv2d(outside, outside, 3, 1, 1, bias=False),
             nn.BatchNorm2d(outside),
         )
@@ -63,51 +54,34 @@ def _shortcut(inside: int, outside: int, stride: int) -> nn.Module:
     )
 
 
-def stem(channels: int, width: int, pool: int = 2) -> list[nn.Module]:
-    """A convolution at full size, then pooling that makes the picture `pool` times smaller.
+def stem(channels: int, width: int) -> list[nn.Module]:
+    """A convolution at full size, then pooling that halves the picture.
 
     Pooling comes before the normalisation, which then has a quarter of the values to go through:
     the largest of four is the same before a rising function and after it.
     """
     return [
         nn.Conv2d(channels, width, 3, 1, 1, bias=False),
-        nn.MaxPool2d(pool),
+        nn.MaxPool2d(2),
         nn.BatchNorm2d(width),
         nn.ReLU(),
     ]
 
 
-class Stages(nn.Sequential):
-    """Stem (halves the picture), then a stage per width (each but the first halves), CBAM last."""
-
-    def __init__(self, channels: int, widths: Sequence[int], blocks: int, residual: bool) -> None:
-        layers = stem(channels, widths[0])
-        inside = widths[0]
-        for stage, width in enumerate(widths):
-            for block in range(blocks):
-                stride = 2 if stage > 0 and block == 0 else 1
-                layers.append(Block(inside, width, stride, residual))
-                inside = width
-            layers.append(CBAM(width))
-        super().__init__(*layers)
-
-
-@register("attention", paper="arXiv:1807.06521")
-def attention(
-    *,
-    classes: int,
-    channels: int,
-    weights: str,
-    widths: Sequence[int] = (32, 64, 128, 256),
-    blocks: int = 2,
-    residual: bool = True,
-    hidden: int = 128,
-    dropout: float = 0.3,
-) -> nn.Module:
-    """`blocks` convolution blocks and one CBAM per width; pooling, dense `hidden` + ReLU."""
-    features = Stages(channels, widths, blocks, residual)
-    model = Classifier(features, widths[-1], classes, hidden=hidden, dropout=dropout)
-    fill(model, weights)
+def attention(spec: Spec, options: Attention) -> nn.Module:
+    """A stem (halves the picture), then a stage per width (each but the first halves it) with CBAM
+    at its end; pooling, dense `hidden` + ReLU."""
+    layers = stem(spec.channels, options.widths[0])
+    inside = options.widths[0]
+    for stage, width in enumerate(options.widths):
+        for block in range(options.blocks):
+            stride = 2 if stage > 0 and block == 0 else 1
+            layers.append(Block(inside, width, stride, residual=options.residual))
+            inside = width
+        layers.append(CBAM(width))
+    head = dense(inside, spec.classes, options.dropout, hidden=options.hidden)
+    model = Classifier(nn.Sequential(*layers), head)
+    fill(model, spec.weights)
     return model
 
 

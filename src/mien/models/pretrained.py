@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import timm
-from torch import Tensor, nn
+from torch import Tensor
 
 from mien.errors import WeightsError
 from mien.files import offline, sha256
@@ -36,20 +36,7 @@ _PACKAGED = {
 }
 
 
-class TimmFeatures(nn.Module):
-    """(N, C, S, S) → the last feature map (N, width, S/32, S/32) of a timm network."""
-
-    def __init__(self, name: str, channels: int, weights: str) -> None:
-        super().__init__()
-        self.body = _load(name, channels, weights)
-        self.width: int = self.body.num_features
-
-    def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.body.forward_features(x)
-        return features
-
-
-def _load(name: str, channels: int, weights: str) -> Any:
+def load_timm(name: str, channels: int, weights: str) -> Any:
     """timm's network without its pooling and classifier; `weights` as in `registry.build`."""
     shape: dict[str, Any] = {"in_chans": channels, "num_classes": 0, "global_pool": ""}
     if weights == "none":

@@ -1,57 +1,64 @@
-"""Name → builder, plus the facts a model card needs."""
+"""Models by name: those of the package, of plugins, and those that a program registers."""
 
-import difflib
-import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import RecipeError
+from mien.models.catalogue import ENTRIES
+from mien.models.spec import Builder, Entry, Spec, hint
 
 if TYPE_CHECKING:
     from torch import nn
 
+PLUGINS = "mien.models"
+"""Group of entry points by which an installed package adds models. Each gives an `Entry`, a module
+or a function without arguments that registers them."""
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A registered architecture: its builder and where it comes from."""
-
-    name: str
-    build: Callable[..., "nn.Module"]
-    paper: str
-    licence: str
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        """Names a recipe may set under `model.options`."""
-        given = {"classes", "channels", "weights"}
-        return tuple(p for p in inspect.signature(self.build).parameters if p not in given)
+_added: dict[str, Entry] = {}
 
 
-_ENTRIES: dict[str, Entry] = {}
+def register(
+    name: str,
+    *,
+    defaults: Any = None,
+    paper: str = "",
+    licence: str = "Apache-2.0",
+    size_px: int = 48,
+    mean: tuple[float, ...] = (0.5,),
+    std: tuple[float, ...] = (0.5,),
+) -> Callable[[Builder], Builder]:
+    """Decorator that registers a builder under `name`; the facts are those of `Entry`."""
+
+    def decorate(builder: Builder) -> Builder:
+        add(Entry(name, builder, defaults, paper, licence, size_px, mean, std))
+        return builder
+
+    return decorate
 
 
-def register(name: str, *, paper: str, licence: str = "Apache-2.0") -> Callable[..., Any]:
-    """Decorator that puts a builder into the registry under `name`."""
-
-    def add(build: Callable[..., "nn.Module"]) -> Callable[..., "nn.Module"]:
-        _ENTRIES[name] = Entry(name, build, paper, licence)
-        return build
-
-    return add
+def add(entry: Entry) -> None:
+    """Register `entry`; RecipeError if its name is that of a model in the package."""
+    if entry.name in ENTRIES:
+        raise RecipeError(f"the name {entry.name!r} is taken by a model of mien; choose another")
+    _added[entry.name] = entry
 
 
 def names() -> tuple[str, ...]:
-    """All registered model names, sorted."""
-    return tuple(sorted(_ENTRIES))
+    """All model names, sorted."""
+    _load_plugins()
+    return tuple(sorted({*ENTRIES, *_added}))
 
 
 def entry(name: str) -> Entry:
     """The entry of `name`; RecipeError with the nearest name if there is none."""
-    try:
-        return _ENTRIES[name]
-    except KeyError:
-        raise RecipeError(f"no model named {name!r}{_hint(name, names())}") from None
+    if name not in ENTRIES and name not in _added:
+        _load_plugins()
+    found = ENTRIES.get(name) or _added.get(name)
+    if found is None:
+        raise RecipeError(f"no model named {name!r}{hint(name, names())}")
+    return found
 
 
 def build(
@@ -59,24 +66,22 @@ def build(
 ) -> "nn.Module":
     """A network (N, channels, S, S) float32 → (N, classes) logits.
 
-    `weights` is `imagenet`, `none` or the path of a local file; `options` are the builder's own.
-    Raises RecipeError for an unknown name or option, WeightsError for weights that cannot be had.
+    `weights` is `none`, `imagenet`, `faces` or the path of a file; `options` are the model's own.
+    Raises RecipeError for an unknown name or option, WeightsError for weights that cannot be read.
     """
-    found = entry(name)
-    for option in options:
-        if option not in found.options:
+    return entry(name).build(Spec(classes, channels, weights), options)
+
+
+@cache
+def _load_plugins() -> None:
+    for point in entry_points(group=PLUGINS):
+        try:
+            found = point.load()
+            if isinstance(found, Entry):
+                add(found)
+            elif callable(found) and all(e.builder is not found for e in _added.values()):
+                found()
+        except Exception as error:
             raise RecipeError(
-                f"model {name} has no option {option!r}{_hint(option, found.options)}"
-            )
-    try:
-        return found.build(classes=classes, channels=channels, weights=weights, **options)
-    except (TypeError, ValueError, IndexError, RuntimeError) as error:
-        if not options:
-            raise
-        reason = " ".join(str(error).split())
-        raise RecipeError(f"model {name} cannot be built with {options}: {reason[:200]}") from error
-
-
-def _hint(word: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known)}"
+                f"the plugin {point.name} ({point.value}) cannot be loaded: {error}"
+            ) from error
