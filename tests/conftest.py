@@ -82,7 +82,7 @@ def tiny_recipe() -> Recipe:
                 "name": "attention",
                 "options": {"widths": [8, 16], "blocks": 1, "hidden": 16},
             },
-            "input": {"size_px": 48},
+            "input": {"size_px": 48, "mean": [0.5], "std": [0.5]},
             "training": {"epochs": 2, "batch": 16, "optimizer": {"lr": 0.02}},
         }
     )

@@ -29,7 +29,7 @@ def noted(folder: Path, training: dict[str, object], **data: object) -> RunFolde
             "seed": 5,
             "model": {"name": "attention", "weights": "start.pth", "options": {"blocks": 1}},
             "input": {"size_px": 8, "mean": [0.5], "std": [0.25]},
-            "data": {} if "fold" not in data else {"fold": data.pop("fold")},
+            "data": {"votes": data.pop("votes", None)},
             "training": {"epochs": 3, "optimizer": {"lr": 0.1}, **training},
         }
     )
@@ -74,9 +74,9 @@ def test_a_card_tells_what_the_run_knows(tmp_path: Path):
 @pytest.mark.parametrize(
     ("training", "data", "card"),
     [
-        ({"loss": {"votes": 0.4}}, {}, {"votes": 0.4}),
+        ({"loss": {"votes": 0.4}}, {"votes": "votes.csv"}, {"votes": 0.4}),
+        ({"loss": {"votes": 0.4}}, {}, {"votes": 0}),
         ({"finish": {"epochs": 2, "lr": 0.01}}, {}, {"epochs": 5}),
-        ({}, {"fold": (1, 3)}, {"fold": [1, 3]}),
         (
             {"distil": {"teachers": ["mien-s"], "weight": 0.3}},
             {"teachers": [{"name": "mien-s", "digest": "e" * 64}]},
@@ -84,14 +84,13 @@ def test_a_card_tells_what_the_run_knows(tmp_path: Path):
         ),
         ({"distil": {"weight": 0.3}}, {}, {"distil": 0, "teachers": []}),
     ],
-    ids=["votes", "two stages", "a fold", "a teacher", "no teacher after all"],
+    ids=["votes", "no votes", "two stages", "a teacher", "no teacher after all"],
 )
 def test_a_card_tells_what_else_was_learned_from(
     tmp_path: Path, training: dict, data: dict, card: dict
 ):
     found = noted(tmp_path, training, **data).card(network(), "d" * 64).training
     assert {key: found[key] for key in card} == card
-    assert ("fold" in found) == ("fold" in data)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

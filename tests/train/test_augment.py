@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mien.recipes import Augment, Mix
+from mien.recipes.schema import Augment, Mix
 from mien.train.augment import Augmentation, mixup
 
 EVERYTHING = {

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from mien.recipes import Loss
+from mien.recipes.schema import Loss
 from mien.train.losses import loss_of
 
 LABELS = torch.tensor([0, 1, 1, 2, 2, 2])

@@ -8,7 +8,7 @@ from timm.optim.muon import Muon
 from torch import Tensor, nn
 
 from mien.models import build
-from mien.recipes import Optimizer
+from mien.recipes.schema import Optimizer
 from mien.train.optimizers import GroupedMuon, optimizer_of
 
 RATE = 0.01

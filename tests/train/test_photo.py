@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mien.recipes import Augment
+from mien.recipes.schema import Augment
 from mien.train.augment import Augmentation
 from mien.train.photo import (
     FLAWS,

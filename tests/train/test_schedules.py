@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.recipes import Schedule
+from mien.recipes.schema import Schedule
 from mien.train.schedules import factor_of
 
 DROP = math.exp(-0.1)
