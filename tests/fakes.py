@@ -12,6 +12,16 @@ from mien.evaluate import Evaluation
 from mien.files import sha256
 from mien.labels import FER2013
 from mien.preprocess import Preprocess
+from mien.provenance import Images, Trained
+
+TRAINED = Trained(
+    recipe="mien-s",
+    seed=3,
+    epochs=7,
+    data="greys",
+    train=Images("train", 1234, "a" * 64),
+    validation=Images("public", 40, "b" * 64),
+)
 
 
 def brightness_bundle(folder: Path, labels: tuple[str, ...] = FER2013, size_px: int = 8) -> Bundle:
@@ -52,7 +62,6 @@ def brightness_bundle(folder: Path, labels: tuple[str, ...] = FER2013, size_px: 
         digest=sha256(folder / MODEL_FILE),
         parameters=2 * len(labels),
         macs=64 + len(labels),
-        training={},
     ).save(folder / CARD_FILE)
     return open_bundle(folder)
 

@@ -8,10 +8,12 @@ import pytest
 from mien.card import Card, Measured, load_card
 from mien.errors import BundleError
 from mien.preprocess import Preprocess
-from tests.fakes import brightness_bundle
+from mien.provenance import Ensemble, Member, Quantised, Source
+from tests.fakes import TRAINED, brightness_bundle
 
 NAN, INF = float("nan"), float("inf")
 MEASURED = Measured("fer2013.zip", "public", 3589, "d" * 64, 0.7, 0.68, 0.72)
+TAUGHT = dataclasses.replace(TRAINED, votes=0.4, teachers=(Source("big", "e" * 64),))
 CARD = Card(
     name="mine",
     model="attention",
@@ -22,7 +24,7 @@ CARD = Card(
     digest="a" * 64,
     parameters=7,
     macs=8,
-    training={"recipe": "r", "seed": 3, "votes": 0.4, "members": [{"weight": 0.5}]},
+    provenance=Ensemble("mean", (Member("one", "c" * 64, 0.5, TAUGHT),)),
     temperature=1.25,
     views="flip",
     unsure_below=0.456,
@@ -49,17 +51,56 @@ def test_a_card_survives_the_disk(tmp_path: Path):
     raw = json.loads((tmp_path / "card.json").read_text())
     assert list(raw) == [field.name for field in dataclasses.fields(Card)]
     assert (raw["preprocess"]["source_px"], raw["measured"][1]["split"]) == (32, "private")
-    assert raw["format"] == 1
+    assert raw["format"] == 2
 
 
 def test_what_a_card_leaves_out_changes_nothing(tmp_path: Path):
     left_out = ("temperature", "views", "unsure_below", "created_by", "format")
     card = load_card(written(tmp_path, without(*left_out)))
     assert (card.temperature, card.views, card.unsure_below) == (1.0, "plain", 0.0)
-    assert (card.created_by, card.format) == ("", 1)
+    assert (card.created_by, card.format) == ("", 2)
     raw = without()
     del raw["preprocess"]["source_px"]
     assert load_card(written(tmp_path, raw)).preprocess.source_px == 48
+
+
+OF_0_1 = {
+    "recipe": "mien-s",
+    "start": "none",
+    "seed": 3,
+    "epochs": 7,
+    "data": "greys",
+    "train": {"split": "train", "images": 1234, "digest": "a" * 64},
+    "validation": {"split": "public", "images": 40, "digest": "b" * 64},
+    "votes": 0.4,
+    "teachers": [{"name": "big", "digest": "e" * 64}],
+    "distil": 0,
+}
+MEMBER = {"name": "one", "digest": "c" * 64, "weight": 0.5, "training": OF_0_1}
+
+
+@pytest.mark.parametrize(
+    ("training", "provenance"),
+    [
+        (OF_0_1, TAUGHT),
+        (OF_0_1 | {"fold": [1, 3]}, dataclasses.replace(TAUGHT, fold=(1, 3))),
+        (OF_0_1 | {"quantized_from": "f" * 64}, Quantised("f" * 64, TAUGHT)),
+        ({"by": "mean", "members": [MEMBER]}, CARD.provenance),
+        (
+            {"by": "mean", "members": [MEMBER], "quantized_from": "f" * 64},
+            Quantised("f" * 64, CARD.provenance),
+        ),
+        ({}, None),
+        ({"recipe": "r"}, None),
+    ],
+    ids=["trained", "fold", "8 bits", "ensemble", "ensemble in 8 bits", "nothing", "too little"],
+)
+def test_cards_of_release_0_1_are_read(tmp_path: Path, training: dict, provenance: object):
+    raw = without("provenance") | {"training": training, "format": 1}
+    card = load_card(written(tmp_path, raw))
+    assert card == dataclasses.replace(CARD, provenance=provenance)
+    card.save(tmp_path / "card.json")
+    assert load_card(tmp_path / "card.json") == card
 
 
 @pytest.mark.parametrize("name", ["temperature", "unsure_below", "format"])
@@ -75,10 +116,13 @@ def test_a_number_without_a_value_is_refused(tmp_path: Path, name: str, value: f
 @pytest.mark.parametrize(
     ("place", "change"),
     [
-        (r"card\.training\.votes", lambda raw, v: raw["training"].update(votes=v)),
         (
-            r"card\.training\.members\[0\]\.weight",
-            lambda raw, v: raw["training"]["members"][0].update(weight=v),
+            r"card\.provenance\.members\[0\]\.weight",
+            lambda raw, v: raw["provenance"]["members"][0].update(weight=v),
+        ),
+        (
+            r"card\.provenance\.members\[0\]\.provenance\.votes",
+            lambda raw, v: raw["provenance"]["members"][0]["provenance"].update(votes=v),
         ),
         (r"card\.measured\[1\]\.low", lambda raw, v: raw["measured"][1].update(low=v)),
         (r"card\.measured\[0\]\.accuracy", lambda raw, v: raw["measured"][0].update(accuracy=v)),
@@ -112,10 +156,13 @@ def test_a_number_too_large_for_a_float_is_refused(tmp_path: Path):
         ({"unsure_below": -0.01}, r"unsure_below from 0 to 1, got -0\.01"),
         ({"unsure_below": 1.01}, r"unsure_below from 0 to 1, got 1\.01"),
         ({"views": "mirror"}, "views among plain, flip, ten-crop, got 'mirror'"),
-        ({"format": 99}, "card format 99 is not 1; update mien"),
-        ({"format": 0}, "card format 0 is not 1; update mien"),
-        ({"format": 2}, "card format 2 is not 1; update mien"),
+        ({"format": 99}, "card format 99 is not 2; update mien"),
+        ({"format": 0}, "card format 0 is not 2; update mien"),
+        ({"format": 3}, "card format 3 is not 2; update mien"),
         ({"colour": "red"}, "colour"),
+        ({"provenance": {"kind": "stolen"}}, "unknown provenance 'stolen'"),
+        ({"provenance": {"kind": "trained", "recipe": "r"}}, "not a valid card"),
+        ({"provenance": {"kind": "ensemble", "by": "mean", "members": [{}]}}, "not a valid card"),
         ({"preprocess": {"size_px": 8}}, "not a valid card: 'mean'; export it again"),
         ({"preprocess": {"size_px": 0, "mean": [0], "std": [1], "source_px": 8}}, "at least 1 px"),
         ({"measured": [{"data": "x"}]}, "not a valid card"),

@@ -15,8 +15,9 @@ from mien.errors import BundleError, NotComparable
 from mien.files import sha256
 from mien.labels import FER2013
 from mien.preprocess import Preprocess
+from mien.provenance import Ensemble, Member
 from mien.quantize import quantize
-from tests.fakes import brightness_bundle
+from tests.fakes import TRAINED, brightness_bundle
 
 FACES = np.random.default_rng(0).integers(0, 256, (40, 48, 48)).astype(np.uint8)
 GREYS = np.repeat(np.arange(0, 256, 5, np.uint8), 64).reshape(-1, 8, 8)
@@ -61,8 +62,7 @@ def answer(bundle: Bundle) -> list[float]:
 def test_the_mean_is_that_of_the_members(members, tmp_path: Path):
     whole = combine(members, tmp_path / "both")
     assert np.allclose(Classifier(whole).probabilities(FACES), answers(members).mean(0), atol=1e-5)
-    told = whole.card.training["members"]
-    assert [m["name"] for m in told] == ["mien-s", "mien-m-int8"]
+    assert [m.name for m in whole.card.provenance.members] == ["mien-s", "mien-m-int8"]
     assert load_card(whole.folder / "card.json").name == "both"
 
 
@@ -71,7 +71,7 @@ def test_the_card_tells_what_was_combined(tmp_path: Path):
         *(tmp_path / "one", 0.6, 0.4),
         parameters=5,
         macs=70,
-        training={"recipe": "x"},
+        provenance=TRAINED,
         temperature=2.0,
         views="flip",
         unsure_below=0.3,
@@ -86,18 +86,13 @@ def test_the_card_tells_what_was_combined(tmp_path: Path):
     assert card.preprocess == Preprocess(size_px=8, mean=(0.0,), std=(1.0,), source_px=8)
     assert card.digest == sha256(tmp_path / "both" / MODEL_FILE)
     assert (card.parameters, card.macs) == (605, 8070)
-    assert card.training == {
-        "by": "weighted",
-        "members": [
-            {
-                "name": "one",
-                "digest": one.card.digest,
-                "weight": 0.75,
-                "training": {"recipe": "x"},
-            },
-            {"name": "other", "digest": other.card.digest, "weight": 0.25, "training": {}},
-        ],
-    }
+    assert card.provenance == Ensemble(
+        "weighted",
+        (
+            Member("one", one.card.digest, 0.75, TRAINED),
+            Member("other", other.card.digest, 0.25, None),
+        ),
+    )
     # What was measured of a member is not so of the whole; its temperature is in the network.
     assert (card.temperature, card.views, card.unsure_below) == (1.0, "plain", 0.0)
     assert card.measured == ()
@@ -147,10 +142,10 @@ def test_what_comes_of_two_by_each_rule(tmp_path: Path, by: str, weights, expect
     given = None if weights is None else np.array(weights, float)
     whole = combine(two, tmp_path / "both", by=by, weights=given)
     assert answer(whole) == pytest.approx(expected, abs=1e-6)
-    kept = [m["weight"] for m in whole.card.training["members"]]
+    kept = [m.weight for m in whole.card.provenance.members]
     share = np.divide(weights, np.sum(weights)) if by == "weighted" else [0.5, 0.5]
     assert kept == pytest.approx(list(share))
-    assert whole.card.training["by"] == by
+    assert whole.card.provenance.by == by
 
 
 @pytest.mark.parametrize(
@@ -206,7 +201,7 @@ def test_an_ensemble_is_a_member_as_any_other(tmp_path: Path):
     )
     whole = combine([inner, constant(tmp_path / "c", 0.1, 0.9), inner], tmp_path / "out")
     assert answer(whole) == pytest.approx([0.5, 0.5], abs=1e-6)  # (0.7 + 0.1 + 0.7) / 3
-    assert [m["name"] for m in whole.card.training["members"]] == ["in", "c", "in"]
+    assert [m.name for m in whole.card.provenance.members] == ["in", "c", "in"]
 
 
 def test_members_of_other_sizes_and_channels_see_the_same_crop(tmp_path: Path):
@@ -313,7 +308,7 @@ def test_an_older_bundle_is_replaced_another_folder_is_not(tmp_path: Path):
     two = [constant(tmp_path / str(n), 0.5, 0.5) for n in range(2)]
     combine(two, tmp_path / "b")
     again = combine([*two, two[0]], tmp_path / "b")
-    assert len(again.card.training["members"]) == 3
+    assert len(again.card.provenance.members) == 3
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
     with pytest.raises(BundleError, match=r"mine is there and is no bundle; choose another --out"):

@@ -182,7 +182,7 @@ def test_a_bundle_is_two_files_and_its_input_and_output_have_names(run: Path, tm
     assert (logits.name, logits.shape) == ("logits", ["faces", 7])
     assert (bundle.card.name, bundle.card.model) == ("attention-random", "attention")
     assert bundle.card.labels == FER2013
-    assert bundle.card.training["recipe"] == "attention-random"
+    assert bundle.card.provenance.recipe == "attention-random"
 
 
 def test_the_answers_of_a_bundle_are_torch_s(run: Path, tmp_path: Path):

@@ -13,8 +13,9 @@ from mien.data import Dataset
 from mien.errors import BundleError, DataError
 from mien.files import sha256
 from mien.preprocess import Preprocess
+from mien.provenance import Quantised
 from mien.quantize import _quiet, _round, calibration_faces, quantize, quantize_weights
-from tests.fakes import brightness_bundle
+from tests.fakes import TRAINED, brightness_bundle
 
 FACES = np.random.default_rng(0).integers(0, 256, (150, 8, 8)).astype(np.uint8)
 FACES //= np.arange(1, 151, dtype=np.uint8)[:, None, None] % 5 + 1
@@ -42,7 +43,7 @@ def written(folder: Path, weights: dict[str, np.ndarray], *nodes: onnx.NodeProto
         digest=sha256(folder / MODEL_FILE),
         parameters=5,
         macs=70,
-        training={"recipe": "x", "seed": 3},
+        provenance=TRAINED,
         temperature=2.0,
         views="flip",
         unsure_below=0.4,
@@ -91,7 +92,7 @@ def test_figures_of_the_original_are_not_those_of_the_copy(tmp_path: Path, kind:
         bundle.card,
         name=f"seen-{kind}",
         digest=sha256(out / MODEL_FILE),
-        training={"recipe": "x", "seed": 3, "quantized_from": bundle.card.digest},
+        provenance=Quantised(bundle.card.digest, TRAINED),
         temperature=1.0,
         unsure_below=0.0,
         measured=(),

@@ -13,8 +13,9 @@ from mien.errors import RunError
 from mien.labels import FER2013
 from mien.models import entry
 from mien.preprocess import Preprocess
+from mien.provenance import Images, Source, Trained
 from mien.recipes import Recipe
-from mien.runs import History, Images, RunData, RunFolder, Source, count_macs
+from mien.runs import History, RunData, RunFolder, count_macs
 from tests.test_export import untrained_run
 
 VIEWED = {"split": "train", "images": 3, "digest": "a" * 64}
@@ -54,18 +55,15 @@ def test_a_card_tells_what_the_run_knows(tmp_path: Path):
     assert card.digest == "d" * 64
     assert card.parameters == 20 + 258
     assert card.macs == 64 * 2 * 9 + 256
-    assert card.training == {
-        "recipe": "mine",
-        "start": "start.pth",
-        "seed": 5,
-        "epochs": 3,
-        "data": "faces",
-        "train": VIEWED,
-        "validation": VALIDATED,
-        "votes": 0,
-        "teachers": [],
-        "distil": 0,
-    }
+    assert card.provenance == Trained(
+        recipe="mine",
+        seed=5,
+        epochs=3,
+        data="faces",
+        train=Images(**VIEWED),
+        validation=Images(**VALIDATED),
+        start="start.pth",
+    )
     assert (card.temperature, card.unsure_below, card.views) == (1.0, 0.0, "plain")
     assert card.measured == ()
     assert card.created_by == f"mien {mien.__version__}"
@@ -80,17 +78,17 @@ def test_a_card_tells_what_the_run_knows(tmp_path: Path):
         (
             {"distil": {"teachers": ["mien-s"], "weight": 0.3}},
             {"teachers": [{"name": "mien-s", "digest": "e" * 64}]},
-            {"distil": 0.3, "teachers": [{"name": "mien-s", "digest": "e" * 64}]},
+            {"distil": 0.3, "teachers": (Source("mien-s", "e" * 64),)},
         ),
-        ({"distil": {"weight": 0.3}}, {}, {"distil": 0, "teachers": []}),
+        ({"distil": {"weight": 0.3}}, {}, {"distil": 0, "teachers": ()}),
     ],
     ids=["votes", "no votes", "two stages", "a teacher", "no teacher after all"],
 )
 def test_a_card_tells_what_else_was_learned_from(
     tmp_path: Path, training: dict, data: dict, card: dict
 ):
-    found = noted(tmp_path, training, **data).card(network(), "d" * 64).training
-    assert {key: found[key] for key in card} == card
+    found = noted(tmp_path, training, **data).card(network(), "d" * 64).provenance
+    assert {key: getattr(found, key) for key in card} == card
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -11,9 +11,10 @@ from typing import Any
 from mien.errors import BundleError, ShapeError
 from mien.files import write_json
 from mien.preprocess import Preprocess
+from mien.provenance import Provenance, from_format_1, from_json
 from mien.views import VIEWS
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class Card:
     parameters: int
     macs: int
     """Multiply-accumulates for one face."""
-    training: dict[str, Any]
-    """Recipe name, data, digest, seed and epochs of the training run."""
+    provenance: Provenance | None = None
+    """How the weights came about; None where that is not known."""
     temperature: float = 1.0
     """Log-probabilities are divided by it and normalised again (Guo et al. 2017)."""
     views: str = "plain"
@@ -97,6 +98,10 @@ def load_card(path: Path) -> Card:
         raw["preprocess"] = Preprocess(**crop)
         raw["labels"] = tuple(raw["labels"])
         raw["measured"] = tuple(Measured(**m) for m in raw["measured"])
+        if raw.get("format", 1) == 1 and "training" in raw:  # of mien 0.1
+            raw |= {"provenance": from_format_1(raw.pop("training")), "format": FORMAT}
+        else:
+            raw["provenance"] = from_json(raw["provenance"])
         return Card(**raw)
     except FileNotFoundError:
         raise BundleError(f"{path.parent} is no bundle: card.json is missing") from None

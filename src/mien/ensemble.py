@@ -17,6 +17,7 @@ from mien.evaluate.evaluation import TESTS
 from mien.extras import need
 from mien.files import sha256
 from mien.preprocess import Preprocess
+from mien.provenance import Ensemble, Member
 
 RULES = ("mean", "weighted", "vote")
 """Mean of the probabilities; their mean with weights; majority vote, ties broken by the mean."""
@@ -41,40 +42,39 @@ def combine(
     answer with other labels or look at crops of another resolution.
     """
     _check(members)
-    if by not in RULES:
-        raise BundleError(f"expected an ensemble by {', '.join(RULES)}, got {by!r}")
-    if by == "weighted" and weights is None:
-        raise BundleError("a weighted ensemble needs weights; fit them on public or val")
-    shares = _shares(len(members), weights if by == "weighted" else None)
-    source_px = members[0].card.preprocess.source_px
+    shares = _shares(by, len(members), weights)
     with new_bundle(out, *(member.folder for member in members)) as folder:
         _merge(members, shares, by, folder / MODEL_FILE)
-        card = Card(
-            name=out.resolve().name,
-            model="ensemble",
-            paper="doi:10.1109/34.58871",
-            licence=_licence(members),
-            labels=members[0].card.labels,
-            preprocess=Preprocess(source_px, (0.0,), (1.0,), source_px),
-            digest=sha256(folder / MODEL_FILE),
-            parameters=sum(m.card.parameters for m in members),
-            macs=sum(m.card.macs for m in members),
-            training={
-                "by": by,
-                "members": [
-                    {
-                        "name": m.card.name,
-                        "digest": m.card.digest,
-                        "weight": float(share),
-                        "training": m.card.training,
-                    }
-                    for m, share in zip(members, shares, strict=True)
-                ],
-            },
-            created_by=f"mien {mien.__version__}",
+        parts = zip(members, shares, strict=True)
+        card = _card(
+            Ensemble(by, tuple(_member(member.card, float(share)) for member, share in parts)),
+            [member.card for member in members],
+            out.resolve().name,
+            sha256(folder / MODEL_FILE),
         )
         card.save(folder / CARD_FILE)
     return open_bundle(out)
+
+
+def _card(provenance: Ensemble, members: Sequence[Card], name: str, digest: str) -> Card:
+    source_px = members[0].preprocess.source_px
+    return Card(
+        name=name,
+        model="ensemble",
+        paper="doi:10.1109/34.58871",
+        licence=_licence(members),
+        labels=members[0].labels,
+        preprocess=Preprocess(source_px, (0.0,), (1.0,), source_px),
+        digest=digest,
+        parameters=sum(member.parameters for member in members),
+        macs=sum(member.macs for member in members),
+        provenance=provenance,
+        created_by=f"mien {mien.__version__}",
+    )
+
+
+def _member(card: Card, weight: float) -> Member:
+    return Member(card.name, card.digest, weight, card.provenance)
 
 
 def weigh(
@@ -133,10 +133,14 @@ def _check(members: Sequence[Bundle]) -> None:
             )
 
 
-def _shares(members: int, weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """(M,) shares that sum to 1: equal ones, or those of `weights`."""
-    if weights is None:
+def _shares(by: str, members: int, weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """(M,) shares that sum to 1: those of `weights` for a weighted mean, else equal ones."""
+    if by not in RULES:
+        raise BundleError(f"expected an ensemble by {', '.join(RULES)}, got {by!r}")
+    if by != "weighted":
         return np.full(members, 1 / members)
+    if weights is None:
+        raise BundleError("a weighted ensemble needs weights; fit them on public or val")
     if weights.shape != (members,) or weights.min() < 0 or not 0 < weights.sum() < np.inf:
         raise BundleError(
             f"expected {members} weights of 0 or more, not all 0, got {weights.tolist()}"
@@ -144,29 +148,22 @@ def _shares(members: int, weights: NDArray[np.float64] | None) -> NDArray[np.flo
     return np.asarray(weights / weights.sum())
 
 
-def _licence(members: Sequence[Bundle]) -> str:
+def _licence(members: Sequence[Card]) -> str:
     """All licences of `members`, each once, as SPDX joins them."""
-    named = [part for member in members for part in member.card.licence.split(" AND ")]
+    named = [part for member in members for part in member.licence.split(" AND ")]
     return " AND ".join(dict.fromkeys(named))
 
 
 def _merge(members: Sequence[Bundle], shares: NDArray[np.float64], by: str, path: Path) -> None:
     """Write the network of all `members`: (N, 1, S, S) images in 0-1 → (N, C) log-probabilities."""
     onnx = need("onnx", extra="train")
-    graph = _Graph()
-    answers = []
     networks = [load_network(member) for member in members]
     opset = max(_OPSET, *(_opset(network) for network in networks))
-    for number, (member, network) in enumerate(zip(members, networks, strict=True)):
-        if _opset(network) < opset:
-            network = onnx.version_converter.convert_version(network, opset)
-        network = onnx.compose.add_prefix(network, f"m{number}/")
-        view = _view(graph, member.card.preprocess)
-        graph.add("Identity", [view], network.graph.input[0].name)
-        graph.take(network.graph)
-        logits = network.graph.output[0].name
-        cooled = graph.add("Div", [logits, graph.constant(member.card.temperature)])
-        answers.append(graph.add("Softmax", [cooled], axis=1))
+    graph = _Graph()
+    answers = [
+        _answer(graph, member.card, _upgraded(onnx, network, opset, f"m{number}/"))
+        for number, (member, network) in enumerate(zip(members, networks, strict=True))
+    ]
     mean = graph.sum(
         graph.add("Mul", [answer, graph.constant(share)])
         for answer, share in zip(answers, shares, strict=True)
@@ -175,20 +172,27 @@ def _merge(members: Sequence[Bundle], shares: NDArray[np.float64], by: str, path
         mean = _vote(graph, answers, mean)
     floored = graph.add("Max", [mean, graph.constant(_FLOOR)])
     graph.add("Log", [floored], _LOGITS)
-    size, classes = members[0].card.preprocess.source_px, len(members[0].card.labels)
-    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
-    whole = helper.make_graph(
-        graph.nodes,
-        "ensemble",
-        [helper.make_tensor_value_info(_IMAGES, kind, ["faces", 1, size, size])],
-        [helper.make_tensor_value_info(_LOGITS, kind, ["faces", classes])],
-        graph.constants,
-    )
     others = {o.domain: o.version for network in networks for o in network.opset_import if o.domain}
-    opsets = [helper.make_opsetid(*wanted) for wanted in [("", opset), *others.items()]]
-    network = helper.make_model(whole, opset_imports=opsets, ir_version=10)
-    onnx.checker.check_model(network)
-    onnx.save(network, path)
+    whole = graph.network(members[0].card, {"": opset, **others})
+    onnx.checker.check_model(whole)
+    onnx.save(whole, path)
+
+
+def _upgraded(onnx: Any, network: Any, opset: int, prefix: str) -> Any:
+    """`network` in operators of the version `opset`, its names with a `prefix`."""
+    if _opset(network) < opset:
+        network = onnx.version_converter.convert_version(network, opset)
+    return onnx.compose.add_prefix(network, prefix)
+
+
+def _answer(graph: "_Graph", card: Card, network: Any) -> str:
+    """The name of the (N, C) probabilities of one member, its temperature applied."""
+    graph.add("Identity", [_view(graph, card.preprocess)], network.graph.input[0].name)
+    graph.take(network.graph)
+    logits = network.graph.output[0].name
+    return graph.add(
+        "Softmax", [graph.add("Div", [logits, graph.constant(card.temperature)])], axis=1
+    )
 
 
 def _opset(network: Any) -> int:
@@ -249,6 +253,20 @@ class _Graph:
         """Everything of another network."""
         self.nodes.extend(graph.node)
         self.constants.extend(graph.initializer)
+
+    def network(self, card: Card, opsets: dict[str, int]) -> Any:
+        """All of it as one network, from images of the size that `card` asks for to its labels."""
+        helper, kind = self.onnx.helper, self.onnx.TensorProto.FLOAT
+        size = card.preprocess.source_px
+        graph = helper.make_graph(
+            self.nodes,
+            "ensemble",
+            [helper.make_tensor_value_info(_IMAGES, kind, ["faces", 1, size, size])],
+            [helper.make_tensor_value_info(_LOGITS, kind, ["faces", len(card.labels)])],
+            self.constants,
+        )
+        versions = [helper.make_opsetid(*wanted) for wanted in opsets.items()]
+        return helper.make_model(graph, opset_imports=versions, ir_version=10)
 
     def _keep(self, value: NDArray[Any]) -> str:
         name = f"ensemble/constant{len(self.constants)}"

@@ -19,6 +19,7 @@ from mien.card import Card
 from mien.errors import BundleError, DataError
 from mien.extras import need
 from mien.files import sha256
+from mien.provenance import Quantised
 
 CALIBRATION = 1280
 """Faces on which the ranges of the activations are measured."""
@@ -64,7 +65,7 @@ def _card(bundle: Bundle, kind: str, folder: Path) -> Card:
         bundle.card,
         name=f"{bundle.card.name}-{kind}",
         digest=sha256(folder / MODEL_FILE),
-        training={**bundle.card.training, "quantized_from": bundle.card.digest},
+        provenance=Quantised(bundle.card.digest, bundle.card.provenance),
         temperature=1.0,
         unsure_below=0.0,
         measured=(),

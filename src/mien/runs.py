@@ -16,6 +16,7 @@ from mien.card import Card
 from mien.errors import RunError
 from mien.files import read_json, write_json
 from mien.preprocess import Preprocess
+from mien.provenance import Images, Source, Trained
 
 if TYPE_CHECKING:
     from mien.recipes import Recipe
@@ -30,23 +31,6 @@ _UNREADABLE = (
     EOFError,
     pickle.UnpicklingError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Images:
-    """Images that a run used: how many of which split, and the SHA-256 of pixels and labels."""
-
-    split: str
-    images: int
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A network that another was made with: its name and the SHA-256 of its file."""
-
-    name: str
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,18 +294,18 @@ class RunFolder:
             digest=digest,
             parameters=sum(p.numel() for p in network.parameters()),
             macs=count_macs(network, preprocess),
-            training={
-                "recipe": recipe.name,
-                "start": recipe.model.weights,
-                "seed": recipe.seed,
-                "epochs": recipe.training.all_epochs,
-                "data": data.name,
-                "train": dataclasses.asdict(data.train),
-                "validation": dataclasses.asdict(data.validation),
-                "votes": recipe.training.loss.votes if recipe.data.votes else 0,
-                "teachers": [dataclasses.asdict(teacher) for teacher in data.teachers],
-                "distil": recipe.training.distil.weight if data.teachers else 0,
-            },
+            provenance=Trained(
+                recipe=recipe.name,
+                seed=recipe.seed,
+                epochs=recipe.training.all_epochs,
+                data=data.name,
+                train=data.train,
+                validation=data.validation,
+                start=recipe.model.weights,
+                votes=recipe.training.loss.votes if recipe.data.votes else 0,
+                teachers=data.teachers,
+                distil=recipe.training.distil.weight if data.teachers else 0,
+            ),
             created_by=f"mien {mien.__version__}",
         )
 

@@ -5,24 +5,19 @@ import numpy as np
 import pytest
 
 from mien.evaluate import evaluate, record
+from mien.provenance import Ensemble, Images, Member, Quantised, Source
 from mien.report.model_card import write_model_card
+from tests import fakes
 from tests.evaluate.test_evaluation import greys
 from tests.fakes import an_evaluation, brightness_bundle
 
-TRAINED = {
-    "recipe": "mien-s",
-    "start": "none",
-    "seed": 3,
-    "epochs": 7,
-    "data": "greys",
-    "train": {"split": "train", "images": 1234, "digest": "a" * 64},
-    "validation": {"split": "public", "images": 40, "digest": greys().split("public").digest},
-}
+CHOSEN = Images("public", 40, greys().split("public").digest)
+TRAINED = dataclasses.replace(fakes.TRAINED, validation=CHOSEN)
 
 
 def test_the_card_says_what_the_bundle_is_and_how_it_was_measured(tmp_path: Path):
     bundle = brightness_bundle(tmp_path / "b")
-    trained = dataclasses.replace(bundle, card=dataclasses.replace(bundle.card, training=TRAINED))
+    trained = dataclasses.replace(bundle, card=dataclasses.replace(bundle.card, provenance=TRAINED))
     evaluation, trained = record(evaluate(trained, greys(), "public"), trained)
     text = write_model_card(trained, evaluation).read_text(encoding="utf-8")
     for told in (
@@ -43,7 +38,9 @@ def test_the_card_says_what_the_bundle_is_and_how_it_was_measured(tmp_path: Path
 def test_a_card_whole(tmp_path: Path):
     """Of a network that was chosen elsewhere and measured on a test without an image of sad."""
     bundle = brightness_bundle(tmp_path / "b")
-    card = dataclasses.replace(bundle.card, training=TRAINED | {"start": "imagenet"})
+    card = dataclasses.replace(
+        bundle.card, provenance=dataclasses.replace(TRAINED, start="imagenet")
+    )
     bundle = dataclasses.replace(bundle, card=card)
     truth = np.array([0] * 10 + [6] * 10)
     found = an_evaluation(truth, np.eye(7)[truth] * 0.93 + 0.01, split="private", data="greys")
@@ -62,7 +59,7 @@ def test_a_card_whole(tmp_path: Path):
         "## Training",
         "- recipe: mien-s, seed 3, 7 epochs\n- start: weights imagenet\n"
         "- images: 1,234 of train of greys (digest aaaaaaaaaaaa)\n- learned from: the labels\n"
-        f"- epoch chosen on: 40 of public of greys (digest {TRAINED['validation']['digest'][:12]})",
+        f"- epoch chosen on: 40 of public of greys (digest {CHOSEN.digest[:12]})",
     ]
     assert parts[5:7] == [
         "## On private of greys",
@@ -90,17 +87,16 @@ def test_a_card_whole(tmp_path: Path):
 )
 def test_the_protocol_says_what_was_fitted_where(tmp_path, split: str, chosen: bool, told: str):
     bundle = brightness_bundle(tmp_path / "b")
-    digest = TRAINED["validation"]["digest"] if chosen else "e" * 64
-    bundle = dataclasses.replace(bundle, card=dataclasses.replace(bundle.card, training=TRAINED))
+    digest = CHOSEN.digest if chosen else "e" * 64
+    bundle = dataclasses.replace(bundle, card=dataclasses.replace(bundle.card, provenance=TRAINED))
     found = an_evaluation(np.zeros(3, int), np.eye(7)[[0, 0, 1]], split=split, digest=digest)
     assert told in write_model_card(bundle, found).read_text()
 
 
 def test_the_card_names_voters_teachers_and_what_was_left_out(tmp_path: Path):
     bundle = brightness_bundle(tmp_path / "b")
-    more = {"votes": 0.4, "teachers": [{"name": "big", "digest": "f" * 64}], "distil": 0.5}
-    more["fold"] = [2, 5]
-    card = dataclasses.replace(bundle.card, training=TRAINED | more)
+    more = {"votes": 0.4, "teachers": (Source("big", "f" * 64),), "distil": 0.5, "fold": (2, 5)}
+    card = dataclasses.replace(bundle.card, provenance=dataclasses.replace(TRAINED, **more))
     taught = dataclasses.replace(bundle, card=card)
     text = write_model_card(taught, evaluate(taught, greys(), "public")).read_text()
     assert (
@@ -112,10 +108,9 @@ def test_the_card_names_voters_teachers_and_what_was_left_out(tmp_path: Path):
 
 def test_an_ensemble_tells_how_its_members_were_trained(tmp_path: Path):
     bundle = brightness_bundle(tmp_path / "b")
-    member = {"name": "x", "digest": "0" * 64, "weight": 0.5, "training": TRAINED}
-    inner = {"by": "vote", "members": [member]}
-    outer = {"name": "both", "digest": "1" * 64, "weight": 0.5, "training": inner}
-    card = dataclasses.replace(bundle.card, training={"by": "mean", "members": [member, outer]})
+    member = Member("x", "0" * 64, 0.5, TRAINED)
+    outer = Member("both", "1" * 64, 0.5, Ensemble("vote", (member,)))
+    card = dataclasses.replace(bundle.card, provenance=Ensemble("mean", (member, outer)))
     together = dataclasses.replace(bundle, card=card)
     text = write_model_card(together, evaluate(together, greys(), "public")).read_text()
     assert (
@@ -129,3 +124,19 @@ def test_an_ensemble_tells_how_its_members_were_trained(tmp_path: Path):
     )
     assert "  - ensemble by: vote\n  - x, weight 0.500\n    - sha256" in text
     assert "and the epochs of members were chosen on them." in text
+
+
+def test_a_network_in_8_bits_tells_of_both(tmp_path: Path):
+    bundle = brightness_bundle(tmp_path / "b")
+    card = dataclasses.replace(bundle.card, provenance=Quantised("9" * 64, TRAINED))
+    small = dataclasses.replace(bundle, card=card)
+    text = write_model_card(small, evaluate(small, greys(), "public")).read_text()
+    assert "- recipe: mien-s, seed 3, 7 epochs\n" in text
+    assert f"- quantised from the network with sha256: {'9' * 64}\n" in text
+    assert "and the epoch was chosen on them." in text
+
+
+def test_a_bundle_of_unknown_origin_says_so(tmp_path: Path):
+    bundle = brightness_bundle(tmp_path / "b")
+    text = write_model_card(bundle, evaluate(bundle, greys(), "public")).read_text()
+    assert "## Training\n\nNot known.\n" in text

@@ -12,7 +12,7 @@ from mien.preprocess import Preprocess
 from mien.recipes import Recipe
 from mien.train.module import Fit
 from mien.train.run import run
-from tests.train.runs import changed, history, interrupt, largest_difference, results, weights
+from tests.train.runs import changed, interrupt, largest_difference, results, weights
 
 SWITCHES = {
     "adamw": ["training.optimizer.name=adamw"],

@@ -39,6 +39,7 @@ def ensemble(
     from mien.bundle import check_place, open_bundle
     from mien.data import open_dataset
     from mien.ensemble import combine, weigh
+    from mien.provenance import Ensemble
 
     opened = [open_bundle(name) for name in members]
     check_place(out, *(bundle.folder for bundle in opened), data)
@@ -50,8 +51,9 @@ def ensemble(
         with bar(len(opened) * len(dataset.split(split)), "images") as advance:
             weights = weigh(opened, dataset, split, advance)
     bundle = combine(opened, out, by=by, weights=weights)
-    for member in bundle.card.training["members"]:
-        say(f"{member['weight']:.3f}  {member['name']}")
+    if isinstance(bundle.card.provenance, Ensemble):
+        for member in bundle.card.provenance.members:
+            say(f"{member.weight:.3f}  {member.name}")
     say(f"bundle: {out}\nnext:   mien evaluate {out} --data DATA --record")
 
 

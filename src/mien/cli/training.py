@@ -41,8 +41,10 @@ def train(
     if chosen.training.loss.votes and chosen.data.votes is None:
         say("no FER+ votes given (--votes FILE): learning from labels alone")
     for name in find_teachers(chosen, run)[1]:
-        say(f"teacher {name} is not trained, learning without it; it is made by: "
-            f"mien train {name} --data {data} --out {run.parent / name}")
+        say(
+            f"teacher {name} is not trained, learning without it; it is made by: "
+            f"mien train {name} --data {data} --out {run.parent / name}"
+        )
     with busy("loading torch"):
         from mien.train.run import run as fit
     try:

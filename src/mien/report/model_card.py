@@ -2,12 +2,13 @@
 
 from pathlib import Path
 from textwrap import indent
-from typing import Any
 
 from mien.bundle import Bundle
 from mien.card import Card
 from mien.evaluate import Evaluation, Metrics
+from mien.evaluate.evaluation import TESTS
 from mien.files import write_text
+from mien.provenance import Ensemble, Images, Member, Provenance, Quantised, Trained
 from mien.report.facts import as_markdown, facts
 
 MODEL_CARD = "README.md"
@@ -42,7 +43,7 @@ def write_model_card(bundle: Bundle, evaluation: Evaluation) -> Path:
             }
         ),
         "## Training",
-        _training(card.training),
+        _training(card.provenance),
         f"## On {evaluation.split} of {evaluation.data}",
         _protocol(card, evaluation),
         "\n".join(as_markdown(facts(evaluation, metrics))),
@@ -60,61 +61,65 @@ def _list(values: dict[str, str]) -> str:
     return "\n".join(f"- {name}: {value}" for name, value in values.items())
 
 
-def _training(told: dict[str, Any]) -> str:
+def _training(provenance: Provenance | None) -> str:
     """How weights came about; of an ensemble, how those of each member did."""
-    if "members" in told:
-        lines = [f"- ensemble by: {told['by']}"]
-        for member in told["members"]:
-            lines.append(f"- {member['name']}, weight {member['weight']:.3f}")
-            lines.append(f"  - sha256 of its model.onnx: {member['digest']}")
-            lines.append(indent(_training(member["training"]), "  "))
-        return "\n".join(lines)
+    match provenance:
+        case None:
+            return "Not known."
+        case Ensemble():
+            members = [_member(member) for member in provenance.members]
+            return "\n".join([f"- ensemble by: {provenance.by}", *members])
+        case Quantised():
+            source = f"- quantised from the network with sha256: {provenance.source}"
+            return f"{_training(provenance.provenance)}\n{source}"
+    start = provenance.start
     return _list(
         {
-            "recipe": f"{told['recipe']}, seed {told['seed']}, {told['epochs']} epochs",
-            "start": "random weights" if told["start"] == "none" else f"weights {told['start']}",
-            "images": _split(told, "train"),
-            "learned from": "; ".join(_sources(told)),
-            "epoch chosen on": _split(told, "validation"),
+            "recipe": f"{provenance.recipe}, seed {provenance.seed}, {provenance.epochs} epochs",
+            "start": "random weights" if start == "none" else f"weights {start}",
+            "images": _images(provenance.train, provenance.data) + _left_out(provenance),
+            "learned from": "; ".join(_targets(provenance)),
+            "epoch chosen on": _images(provenance.validation, provenance.data),
         }
     )
 
 
-def _chosen_on(told: dict[str, Any]) -> set[str]:
-    """The digests of the images that the epoch, or the epochs of members, were chosen on."""
-    if "members" in told:
-        return {digest for m in told["members"] for digest in _chosen_on(m["training"])}
-    return {told["validation"]["digest"]} if "validation" in told else set()
+def _member(member: Member) -> str:
+    training = indent(_training(member.provenance), "  ")
+    return (
+        f"- {member.name}, weight {member.weight:.3f}\n"
+        f"  - sha256 of its model.onnx: {member.digest}\n{training}"
+    )
 
 
-def _sources(told: dict[str, Any]) -> list[str]:
+def _targets(trained: Trained) -> list[str]:
     """What the answers to the training images were made of."""
     found = ["the labels"]
-    if told.get("votes"):
-        found.append(f"what FER+'s voters say of them ({told['votes']:g} of that target)")
-    if told.get("teachers"):
-        names = " and ".join(f"{t['name']} (sha256 {t['digest'][:12]})" for t in told["teachers"])
-        found.append(f"the answers of {names} ({told['distil']:g} of the whole)")
+    if trained.votes:
+        found.append(f"what FER+'s voters say of them ({trained.votes:g} of that target)")
+    if trained.teachers:
+        names = " and ".join(f"{t.name} (sha256 {t.digest[:12]})" for t in trained.teachers)
+        found.append(f"the answers of {names} ({trained.distil:g} of the whole)")
     return found
 
 
-def _split(told: dict[str, Any], role: str) -> str:
-    split = told[role]
-    left_out = ", without part {} (from 0) of {}".format(*told["fold"]) if "fold" in told else ""
-    return (
-        f"{split['images']:,} of {split['split']} of {told['data']} (digest {split['digest'][:12]})"
-        + (left_out if role == "train" else "")
-    )
+def _images(used: Images, data: str) -> str:
+    return f"{used.images:,} of {used.split} of {data} (digest {used.digest[:12]})"
+
+
+def _left_out(trained: Trained) -> str:
+    return ", without part {} (from 0) of {}".format(*trained.fold) if trained.fold else ""
 
 
 def _protocol(card: Card, evaluation: Evaluation) -> str:
     told = "95 % bootstrap intervals over images. "
-    if evaluation.split in ("test", "private"):
+    if evaluation.split in TESTS:
         return told + "Nothing was chosen or fitted on these images."
     told += "Temperature and threshold were fitted on these same images"
-    if evaluation.digest not in _chosen_on(card.training):
+    if card.provenance is None or evaluation.digest not in card.provenance.chosen_on:
         return told + "."
-    chosen = "the epochs of members were" if "members" in card.training else "the epoch was"
+    several = isinstance(card.provenance, Ensemble)
+    chosen = "the epochs of members were" if several else "the epoch was"
     return told + f", and {chosen} chosen on them."
 
 

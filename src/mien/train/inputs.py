@@ -10,8 +10,9 @@ from mien.data import Dataset, Split, class_weights, open_dataset
 from mien.errors import DataError, RunError
 from mien.files import home
 from mien.preprocess import Preprocess
+from mien.provenance import Images, Source
 from mien.recipes import Recipe
-from mien.runs import Images, RunData, RunFolder, Source
+from mien.runs import RunData, RunFolder
 from mien.train.check import find_teachers
 from mien.train.targets import Targets, distil, only_labels, soften
 from mien.train.teachers import Teacher, ask, open_teachers
