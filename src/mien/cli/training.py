@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.bundles import package_run
 from mien.cli.options import DataPath
 from mien.cli.show import busy, console, need_report, need_train, say
 
@@ -52,10 +51,14 @@ def train(
     except KeyboardInterrupt:
         sys.stderr.write(f"mien: stopped; continue with the same command and --resume ({run})\n")
         raise typer.Exit(130) from None
-    bundles = package_run(run, data)
+    with busy("exporting"):
+        from mien.data import open_dataset
+        from mien.package import package
+
+        bundles = package(run, open_dataset(data))
     say(f"trained: {run}")
     for bundle in bundles:
-        say(f"bundle:  {bundle}")
+        say(f"bundle:  {bundle.folder}")
     say(f"next:    mien evaluate {run} --data {data}")
 
 
