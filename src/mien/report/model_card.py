@@ -77,7 +77,7 @@ def _training(provenance: Provenance | None) -> str:
         {
             "recipe": f"{provenance.recipe}, seed {provenance.seed}, {provenance.epochs} epochs",
             "start": "random weights" if start == "none" else f"weights {start}",
-            "images": _images(provenance.train, provenance.data) + _left_out(provenance),
+            "images": _images(provenance.train, provenance.data),
             "learned from": "; ".join(_targets(provenance)),
             "epoch chosen on": _images(provenance.validation, provenance.data),
         }
@@ -106,9 +106,6 @@ def _targets(trained: Trained) -> list[str]:
 def _images(used: Images, data: str) -> str:
     return f"{used.images:,} of {used.split} of {data} (digest {used.digest[:12]})"
 
-
-def _left_out(trained: Trained) -> str:
-    return ", without part {} (from 0) of {}".format(*trained.fold) if trained.fold else ""
 
 
 def _protocol(card: Card, evaluation: Evaluation) -> str:
