@@ -1,5 +1,6 @@
 """What is said before torch is imported, and where runs and teachers are looked for."""
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mien.cli import main
 from mien.errors import DataError, InputError, RecipeError
 from mien.recipes import Recipe, load_recipe
 from mien.train.check import check, find_teachers, free_place
@@ -112,39 +114,48 @@ def test_a_mistake_is_answered_before_torch_is_imported(here: Path, drawn: Path,
     assert time.perf_counter() - started < 10  # 0.5 s on a quiet machine
 
 
-def train(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mien", "train", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.fixture
+def train(capsys, monkeypatch):
+    """`train(*arguments)`: what `mien train` prints."""
+
+    def run(*arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["mien", "train", *map(str, arguments)])
+        with contextlib.suppress(SystemExit):
+            main()
+        captured = capsys.readouterr()
+        assert "mien: " not in captured.err
+        return captured.out
+
+    return run
 
 
-def test_one_command_makes_every_bundle_of_the_recipe(here: Path, drawn: Path, tiny_recipe):
+def test_one_command_makes_every_bundle_of_the_recipe(here: Path, drawn, tiny_recipe, train):
     """Second stage, 8 bits, without votes and without the teacher that is not trained yet."""
     overrides = ["training.epochs=1", "training.finish={epochs: 1, lr: 0.01}"]
     overrides += ["training.loss.votes=0.4", "training.distil.teachers=[mien-l]"]
     overrides += ["export={half: true, quantize: int8}"]
     changed(tiny_recipe, here, *overrides).save(here / "mine.yaml")
     for folder in ("runs/tiny", "runs/tiny-2"):
-        run = train("mine.yaml", "--data", drawn)
-        assert run.returncode == 0, run.stderr
-        assert "no FER+ votes given (--votes FILE): learning from labels alone" in run.stdout
-        assert "teacher mien-l is not trained, learning without it" in run.stdout
-        assert f"mien train mien-l --data {drawn} --out runs/mien-l" in run.stdout
-        assert f"bundle:  {folder}/bundle-int8" in run.stdout
+        said = train("mine.yaml", "--data", drawn)
+        assert "no FER+ votes given (--votes FILE): learning from labels alone" in said
+        assert "teacher mien-l is not trained, learning without it" in said
+        assert f"mien train mien-l --data {drawn} --out runs/mien-l" in said
+        assert f"bundle:  {folder}/bundle-int8" in said
         for bundle in ("bundle", "bundle-int8"):
             assert (here / folder / bundle / "card.json").is_file()
     assert load_recipe(here / "runs/tiny/recipe.yaml") == load_recipe("mine.yaml")
-    assert train("mine.yaml", "--data", drawn, "--resume").returncode == 0
+    assert "trained: runs/tiny-2" in train("mine.yaml", "--data", drawn, "--resume")
     assert not (here / "runs/tiny-3").exists()
 
 
-def test_votes_given_with_the_command_are_learned_from(here: Path, drawn: Path, tiny_recipe):
+def test_votes_given_with_the_command_are_learned_from(here: Path, drawn, tiny_recipe, train):
     from mien.labels import FERPLUS
 
     names = [f"train/{p.parent.name}/{p.name}" for p in (drawn / "train").rglob("*.png")]
     rows = [f"{name},10,{','.join('0' * 9)}" for name in names]
     (here / "votes, all.csv").write_text("\n".join([f"path,{','.join(FERPLUS)}", *rows]))
     changed(tiny_recipe, here, "training.epochs=1", "training.loss.votes=0.4").save(here / "r.yaml")
-    run = train("r.yaml", "--data", drawn, "--votes", "votes, all.csv", "--out", "out")
-    assert run.returncode == 0, run.stderr
-    assert "FER+" not in run.stdout
+    said = train("r.yaml", "--data", drawn, "--votes", "votes, all.csv", "--out", "out")
+    assert "trained: out" in said
+    assert "FER+" not in said
     assert load_recipe(here / "out/recipe.yaml").data.votes == "votes, all.csv"
