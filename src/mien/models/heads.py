@@ -1,4 +1,4 @@
-"""What all of mien's networks share: features → (CBAM) → pooling → dense head."""
+"""What comes after the features of every network: pooling over places and a dense head."""
 
 from torch import Tensor, nn
 
