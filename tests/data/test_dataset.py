@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -205,3 +209,29 @@ def test_real_fer2013_opens_at_once_the_second_time(fer2013, shared):
     again = open_dataset(shared / "data" / "fer2013.zip")
     assert time.process_time() - started < 1  # work, not waiting: the machine may be busy
     assert again.split("train").digest == fer2013.split("train").digest
+
+
+REFUSED = """
+import sys
+from mien.data import open_dataset
+from mien.errors import InputError
+for path in sys.argv[1:]:
+    try:
+        open_dataset(path)
+    except InputError as error:
+        print(error)
+print({"torch", "pandas", "sklearn"} & set(sys.modules))
+"""
+
+
+def test_what_is_no_data_set_is_refused_without_torch_and_before_it_is_read(tmp_path):
+    (tmp_path / "film.mp4").touch()
+    os.truncate(tmp_path / "film.mp4", 50 * 2**30)  # a hole: it takes no room
+    paths = [str(tmp_path / name) for name in ("nowhere", "film.mp4")]
+    command = [sys.executable, "-c", REFUSED, *paths]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+    assert told.splitlines() == [
+        f"data set {paths[0]} does not exist; check the path",
+        f"{paths[1]} is not a data set; expected a folder, a .zip or a .csv",
+        "set()",
+    ]
