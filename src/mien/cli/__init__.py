@@ -10,7 +10,7 @@ import typer
 
 import mien
 from mien.cli.bundles import ensemble, export, quantize
-from mien.cli.data import data_audit, data_draw, data_stats
+from mien.cli.data import data_audit, data_draw, data_stats, data_votes
 from mien.cli.recognition import demo, download, recognize, serve, watch
 from mien.cli.scoring import compare, evaluate, explain, groups
 from mien.cli.training import recipes, train
@@ -39,6 +39,7 @@ for _command in COMMANDS:
 data_app.command("stats")(data_stats)
 data_app.command("audit")(data_audit)
 data_app.command("draw")(data_draw)
+data_app.command("votes")(data_votes)
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

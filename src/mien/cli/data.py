@@ -69,6 +69,28 @@ def data_audit(
     say(f"page:    {page}\nexclude: {out / 'exclude.csv'} ({excluded:,} training pictures)")
 
 
+def data_votes(
+    table: Annotated[Path, typer.Argument(help="FER+'s fer2013new.csv.", metavar="TABLE")],
+    pixels: Annotated[Path, typer.Option(help="fer2013.csv: the pixels of its rows.")],
+    data: Annotated[Path, typer.Option(help="Folder or .zip of FER-2013's pictures.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Table to write.", metavar="CSV")],
+) -> None:
+    """Make the table of FER+ votes (--votes) that a folder of FER-2013's pictures needs."""
+    from mien.data import check_outside, open_dataset
+    from mien.data.ferplus import match_votes
+    from mien.files import check_outputs
+
+    check_outputs([("--out", out)], [table, pixels, data])
+    check_outside(out, data)
+    with busy("comparing pixels"):
+        found = match_votes(open_dataset(data), open_dataset(pixels), table)
+        found.save(out)
+    say(
+        f"votes: {out} ({len(found.votes):,} pictures)\n"
+        f"without votes: {found.dropped:,} that FER+ dropped, {found.unknown:,} not in {pixels}"
+    )
+
+
 def data_draw(
     out: Annotated[Path, typer.Argument(help="New folder.", metavar="OUT")],
     images: Annotated[int, typer.Option(help="How many, at least 70.")] = 1400,

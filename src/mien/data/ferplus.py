@@ -2,14 +2,16 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.dataset import Split
-from mien.errors import DataError
-from mien.files import existing
+from mien.data.dataset import Dataset, Split
+from mien.errors import DataError, InputError
+from mien.files import existing, write_csv
 from mien.labels import FER2013, FERPLUS, canonical
 
 _USAGES = {
@@ -19,6 +21,8 @@ _USAGES = {
     "test": {"publictest", "privatetest"},
 }
 _FORMS = "path,neutral,happiness,... or FER+'s own fer2013new.csv (Usage, Image name, neutral, ...)"
+
+_HEADER = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
 
 Row = dict[str, str | None]
 
@@ -46,6 +50,66 @@ def join_votes(split: Split, path: Path) -> NDArray[np.int16]:
             "is it the table of these pictures?"
         )
     return votes
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The votes on the pictures of a folder, found by their pixels."""
+
+    votes: dict[str, NDArray[np.int16]]
+    """(10,) in the order of FERPLUS, by the picture's path."""
+    dropped: int
+    """Pictures that FER+ gave no votes."""
+    unknown: int
+    """Pictures that fer2013.csv does not have."""
+
+    def save(self, path: Path) -> None:
+        """Write the table that `join_votes` reads."""
+        columns = zip(*self.votes.values(), strict=True)
+        write_csv(path, {"path": self.votes, **dict(zip(_HEADER.split(","), columns, strict=True))})
+
+
+def match_votes(data: Dataset, pixels: Dataset, table: Path) -> Matched:
+    """The votes on the pictures of `data`, whose names do not tell their rows in fer2013.csv.
+
+    `pixels` is fer2013.csv and `table` FER+'s fer2013new.csv, row for row. Of several rows with the
+    pixels of a picture it takes the first of its own split and label; no row is taken twice. Raises
+    InputError if `data` is a table itself, DataError if the tables do not fit or nothing is found.
+    """
+    pictures = list(_pictures(data))
+    if pictures[0].name.startswith("row "):
+        raise InputError(f"{data.name} needs no other table: give {table} itself as its votes")
+    given = np.concatenate([join_votes(split, table) for split in pixels.splits.values()])
+    rows: dict[bytes, list[tuple[_Picture, NDArray[np.int16]]]] = {}
+    for row in zip(_pictures(pixels), given, strict=True):
+        rows.setdefault(row[0].pixels, []).append(row)
+    found = {p.name: _take(rows[p.pixels], p) for p in pictures if rows.get(p.pixels)}
+    if not found:
+        raise DataError(
+            f"not one picture of {data.name} is in {pixels.name}; expected the same pixels: PNG of "
+            "48 px (JPEG changes them)"
+        )
+    kept = {name: votes for name, votes in found.items() if votes[0] >= 0}
+    return Matched(kept, len(found) - len(kept), len(pictures) - len(found))
+
+
+class _Picture(NamedTuple):
+    name: str
+    split: str
+    label: str
+    pixels: bytes
+
+
+def _pictures(data: Dataset) -> Iterator[_Picture]:
+    for split in data.splits.values():
+        for name, label, image in zip(split.names, split.labels, split.images, strict=True):
+            yield _Picture(str(name), split.name, data.labels[label], image.tobytes())
+
+
+def _take(rows: list[tuple[_Picture, NDArray[np.int16]]], picture: _Picture) -> NDArray[np.int16]:
+    """The votes of the row, now gone, that fits `picture` best."""
+    fits = [(row.split == picture.split, row.label == picture.label) for row, _ in rows]
+    return rows.pop(fits.index(max(fits)))[1]
 
 
 def majority(votes: NDArray[np.integer], labels: Sequence[str] = FER2013) -> NDArray[np.int64]:
