@@ -49,32 +49,6 @@ ACCURACY = {
     "loss": "loss, 3",
     "calibration error (ECE, 15 bins), %": "ECE",
 }
-TRUST = {
-    "temperature": "temperature",
-    "calibration error (ECE, 15 bins), %, at temperature 1": "ECE at temperature 1",
-    "calibration error with the temperature": "ECE",
-    "loss, at temperature 1": "loss at temperature 1",
-    "loss with the temperature": "loss",
-    "accuracy of the surest 80 %, %": "surest 80 %",
-}
-MODELS = {
-    "public accuracy, % [95 %]": "accuracy",
-    "accuracy without training copies, %": "without copies",
-    "agreement with FER+, %": "agreement with FER+",
-    "accuracy where FER+ agrees, %": "FER+ agrees",
-    "accuracy of the surest 80 %, %": "surest 80 %",
-    "macro-recall, %": "macro-recall",
-    "macro-F1, %": "macro-F1",
-    "public loss": "loss",
-    "calibration error (ECE), %": "ECE",
-    "Brier score": "Brier",
-    "loss at temperature 1": "loss at temperature 1",
-    "temperature": "temperature, all digits",
-    "parameters, M": "parameters, M",
-    "MACs, M": "MACs, M",
-    "size, MB": "size, MB",
-    "CPU, ms/face": "ms/face",
-}
 
 
 @pytest.mark.parametrize(
@@ -86,18 +60,6 @@ MODELS = {
         ("docs/accuracy.md", "5.6 M parameters", "ensemble ensemble/-flip", ACCURACY),
         ("docs/accuracy.md", "11.5 M param", "ensemble-of-five ensemble-of-five/-flip", ACCURACY),
         ("docs/accuracy.md", "mirrored | that bundle", "ensemble-of-three/-flip", ACCURACY),
-        (
-            "docs/trust.md",
-            "| `mien-s` | `attention` | `mobilenetv2`",
-            "mien-s attention mobilenetv2 attention-16 resnet50",
-            TRUST,
-        ),
-        (
-            "docs/models.md",
-            "| attention | mien-s | mobilenetv2",
-            "attention mien-s mobilenetv2 resnet50",
-            MODELS,
-        ),
     ],
 )
 def test_networks_side_by_side(document: str, head: str, columns: str, rows: dict[str, str]):
@@ -115,12 +77,6 @@ def test_networks_side_by_side(document: str, head: str, columns: str, rows: dic
 @pytest.mark.parametrize(
     ("document", "head", "columns"),
     [
-        ("README.md", "model | report's", {2: "accuracy", 3: "macro-recall", 6: "parameters, M"}),
-        (
-            "docs/trust.md",
-            "| all | without training copies",
-            {1: "accuracy", 2: "without copies", 3: "FER+ agrees", 4: "agreement with FER+"},
-        ),
         ("docs/accuracy.md", "| here, PublicTest", {1: "accuracy"}),
     ],
 )
@@ -180,8 +136,6 @@ def test_networks_of_the_second_round():
 def test_bundles_of_the_second_round(name: str):
     row = next(r for r in table("docs/accuracy.md", "| bundle | plain, %") if f"`{name}`" in r[0])
     assert row[1].split(" ±")[0] == metrics(name).accuracy.percent().split(" [")[0]
-    (row, *_) = (r for r in table("README.md", "model | report's") if f"`{name}`" in r[0])
-    assert row[2].replace("*", "") == metrics(name).accuracy.percent()
 
 
 def test_what_cross_fitted_teachers_know():

@@ -47,7 +47,7 @@ def test_a_request_of_as_many_pictures_as_may_come_finds_room(batch, queue, file
 
 
 def test_untold_it_is_for_this_machine_alone_and_fetches_nothing():
-    """The limits are those of docs/http.md and of `mien serve --help`."""
+    """The limits are those of docs/operator.md and of `mien serve --help`."""
     settings = Settings()
     assert settings.model == DEFAULT
     assert settings.hosts == ("127.0.0.1", "localhost", "[::1]", "::1")
