@@ -24,6 +24,7 @@ class Data(Part):
     """Which split trains and which one selects."""
 
     train: str = "train"
+    """Split that trains."""
     validation: str = "auto"
     """`auto`: `public`, else `val`, else a stratified tenth of the training images."""
     limit: int | None = Field(None, ge=1)
@@ -38,8 +39,11 @@ class Model(Part):
     """An architecture of the registry, its weights to start from, and its own options."""
 
     name: str
+    """A name of the registry."""
     weights: str = "none"
+    """Where they start: `none` (random), `imagenet`, `faces`, or a file."""
     options: dict[str, Any] = {}
+    """The model's own: the site's page on networks lists them."""
 
     @model_validator(mode="after")
     def _known(self) -> "Model":
@@ -52,8 +56,11 @@ class Input(Part):
     entry in the registry."""
 
     size_px: int = Field(48, ge=8, le=1024)
+    """Side of the pictures."""
     mean: tuple[float, ...] = (0.5,)
+    """By channel, of pixels in 0-1; one value: the network sees grey."""
     std: tuple[float, ...] = (0.5,)
+    """Standard deviation by channel, by which pixels are divided."""
 
     def preprocess(self, source_px: int = 48) -> Preprocess:
         """The preprocessing this input asks for; `source_px` is the side of the data's images."""
@@ -64,9 +71,11 @@ class Augment(Part):
     """Random changes of a training image; each drawn per image, uniformly in its range."""
 
     rotation_deg: float = Field(0, ge=0, le=180)
+    """Largest rotation, either way."""
     shift: Fraction = 0
     """Largest shift along each axis, as a fraction of the side."""
     shear_deg: float = Field(0, ge=0, le=60)
+    """Largest shear, either way."""
     zoom: Range = (1, 1)
     """Scale of the face: below 1 smaller, above 1 cropped."""
     zoom_axes: Literal["both", "each"] = "both"
@@ -76,9 +85,11 @@ class Augment(Part):
     brightness: Range = (1, 1)
     """Factor on the intensities."""
     contrast: Range = (1, 1)
+    """Factor on the distance of the intensities from their mean."""
     erase: Fraction = 0
     """Probability that a random rectangle (2-25 % of the area) is blanked (Zhong et al. 2020)."""
     fill: Literal["nearest", "zeros", "reflect"] = "nearest"
+    """What stands beyond the picture's edge: its border, black, or its mirror image."""
     photo: Fraction = 0
     """Probability of each flaw of real photos: uneven light, gamma, defocus, shake, few pixels,
     noise, JPEG (`mien.train.photo`)."""
@@ -108,22 +119,28 @@ class Optimizer(Part):
     """
 
     name: Literal["sgd", "adam", "adamw", "muon"] = "sgd"
+    """Muon is AdamW for biases, BatchNorm and depthwise convolutions."""
     lr: float = Field(gt=0)
+    """Highest learning rate."""
     weight_decay: float = Field(0, ge=0)
     """Never applied to biases and BatchNorm."""
     momentum: float = Field(0.9, ge=0, lt=1)
+    """Nesterov's for sgd; the first beta for adam and adamw."""
 
 
 class Schedule(Part):
     """How the learning rate moves."""
 
     name: Literal["constant", "exponential", "plateau", "cosine"] = "constant"
+    """constant, or one of the three below."""
     hold_epochs: int = Field(10, ge=0)
     """exponential: constant that long, then x exp(-`rate`) each epoch."""
     rate: float = Field(0.1, gt=0)
+    """exponential: see `hold_epochs`."""
     factor: float = Field(0.5, gt=0, lt=1)
     """plateau: factor when validation loss has not fallen for `patience` epochs."""
     patience: int = Field(3, ge=1)
+    """plateau: see `factor`."""
     warmup_epochs: float = Field(1, ge=0)
     """cosine: linear rise from 0 that long, then half a cosine to 0."""
 
@@ -136,6 +153,7 @@ class Loss(Part):
     focal: float = Field(0, ge=0)
     """Focal loss (Lin et al. 2017): gamma, such as 2; 0 is cross-entropy."""
     label_smoothing: Fraction = 0
+    """Share of the target that is spread evenly over all classes."""
     votes: Fraction = 0
     """Share of the target that comes from FER+ votes, where `data.votes` gives them."""
 
@@ -190,16 +208,20 @@ class Finish(Part):
     on what the network will see). The best epoch of all is kept."""
 
     epochs: int = Field(ge=1)
+    """How many."""
     lr: float = Field(gt=0)
     """Highest learning rate; its schedule is that of the training, over these epochs alone."""
     warmup_epochs: float = Field(0.25, ge=0)
+    """Linear rise of the rate."""
 
 
 class Training(Part):
     """The fit itself."""
 
     epochs: int = Field(ge=1)
+    """How many, without those of `finish`."""
     batch: int = Field(64, ge=1)
+    """Images in a step."""
     sampling: Literal["natural", "balanced"] = "natural"
     """natural: each image once an epoch; balanced: each class equally often, as many images an
     epoch, those of rare classes repeatedly (oversampling)."""
@@ -218,7 +240,9 @@ class Training(Part):
     """Memory before speed: activations are computed again in the backward pass, freed memory is
     given back. The result is the same."""
     accumulate: int = Field(1, ge=1)
+    """Batches whose gradients make one step."""
     finish: Finish | None = None
+    """A second stage, see below; null: none."""
 
     @property
     def all_epochs(self) -> int:
@@ -240,8 +264,11 @@ class Recipe(Part):
     """Everything that decides a run, but for the data's place."""
 
     name: str
+    """The run's name, and that of its bundle."""
     about: str = ""
+    """What it is for."""
     seed: int = Field(0, ge=0)
+    """Of weights, order, augmentation and dropout."""
     data: Data = Data()
     model: Model
     input: Input = Input()

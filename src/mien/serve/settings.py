@@ -27,6 +27,7 @@ class Limits:
     bytes_at_once: int = 400 * _MB
     """Of all requests with pictures in the service, and of all with videos; beyond it, 503."""
     video_bytes: int = 200 * _MB
+    """Of a film."""
     video_s: float = 600
     """Duration of a video."""
     reading_s: float = 3600
