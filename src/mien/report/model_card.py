@@ -107,7 +107,6 @@ def _images(used: Images, data: str) -> str:
     return f"{used.images:,} of {used.split} of {data} (digest {used.digest[:12]})"
 
 
-
 def _protocol(card: Card, evaluation: Evaluation) -> str:
     told = "95 % bootstrap intervals over images. "
     if evaluation.split in TESTS:

@@ -1,6 +1,7 @@
 """Training as a story: open the data, build the network, fit it, keep the best."""
 
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
@@ -130,7 +131,7 @@ def _trainer(recipe: Recipe, folder: RunFolder, history: History) -> L.Trainer:
 def _callbacks(recipe: Recipe, folder: RunFolder, history: History) -> list[L.Callback]:
     # Lightning writes averaged weights into whole checkpoints only.
     averaged = recipe.training.averaging.name != "none"
-    when = {"save_on_train_epoch_end": True, "enable_version_counter": False}
+    when: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     patience = recipe.training.early_stopping
     return [
         *averaging(recipe.training),
