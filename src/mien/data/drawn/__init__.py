@@ -7,6 +7,7 @@ through a `View` (pose, light, camera).
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from mien.data.drawn.anatomy import EXPRESSIONS, some_actions, some_person, some_view
@@ -78,7 +79,5 @@ def _places(images: int) -> list[str]:
 
 
 def _write_png(path: Path, image: Grey) -> None:
-    import cv2
-
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(cv2.imencode(".png", image)[1].tobytes())

@@ -6,7 +6,7 @@ varies and every action is jittered, so that weak expressions lie close to neutr
 overlap a little, as in real pictures.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
@@ -15,117 +15,59 @@ import numpy as np
 class Actions:
     """What the face does; lengths in head heights, amounts from 0 (none) to 1 (full)."""
 
-    brow_raise: float = 0.0
+    brow_raise: float
     """Length, up."""
-    inner_brow: float = 0.0
+    inner_brow: float
     """Length that the inner ends go up beyond the rest; below 0 they go down."""
-    brow_pinch: float = 0.0
+    brow_pinch: float
     """Amount by which the brows are drawn together."""
-    eye_opening: float = 1.0
+    eye_opening: float
     """1 is relaxed, 1.5 wide."""
-    lower_lid: float = 0.0
+    lower_lid: float
     """Amount by which cheeks push up the lower lids."""
-    mouth_width: float = 0.25
+    mouth_width: float
     """Length from middle to corner."""
-    corners: float = 0.0
+    corners: float
     """Length that the mouth's corners are pulled up; below 0 down."""
-    mouth_opening: float = 0.0
+    mouth_opening: float
     """Length from lip to lip."""
-    teeth: float = 0.0
+    teeth: float
     """Amount of upper teeth seen in the opening."""
-    upper_lip: float = 0.0
+    upper_lip: float
     """Length that the middle of the upper lip is raised."""
-    lip_press: float = 0.0
+    lip_press: float
     """Amount by which the lips are pressed thin."""
-    nose_wrinkle: float = 0.0
+    nose_wrinkle: float
     """Amount."""
-    folds: float = 0.1
+    folds: float
     """Amount of the fold between nose and mouth corner."""
 
 
-EXPRESSIONS = {
-    # 4 brow lowerer, 5 + 7 lids, 23 + 24 lips tightened and pressed
-    "angry": Actions(
-        brow_raise=-0.035,
-        inner_brow=-0.085,
-        brow_pinch=1.0,
-        eye_opening=0.95,
-        lower_lid=0.3,
-        mouth_width=0.22,
-        corners=-0.02,
-        lip_press=1.0,
-    ),
-    # 9 nose wrinkler, 10 upper lip raiser, 17 chin raiser
-    "disgust": Actions(
-        brow_raise=-0.04,
-        inner_brow=-0.045,
-        brow_pinch=0.5,
-        eye_opening=0.65,
-        lower_lid=0.7,
-        mouth_width=0.24,
-        corners=-0.045,
-        mouth_opening=0.045,
-        teeth=0.6,
-        upper_lip=0.075,
-        nose_wrinkle=1.0,
-        folds=0.9,
-    ),
-    # 1 + 2 + 4 brows raised and drawn together, 5 upper lid, 20 lip stretcher, 25 lips part
-    "fear": Actions(
-        brow_raise=0.06,
-        inner_brow=0.06,
-        brow_pinch=0.9,
-        eye_opening=1.5,
-        mouth_width=0.32,
-        corners=-0.035,
-        mouth_opening=0.075,
-        teeth=0.5,
-    ),
-    # 6 cheek raiser, 12 lip corner puller, 25 lips part
-    "happy": Actions(
-        eye_opening=0.75,
-        lower_lid=0.75,
-        mouth_width=0.34,
-        corners=0.11,
-        mouth_opening=0.13,
-        teeth=1.0,
-        folds=0.8,
-    ),
-    "neutral": Actions(),
-    # 1 inner brow raiser, 4, 15 lip corner depressor
-    "sad": Actions(
-        inner_brow=0.095,
-        brow_pinch=0.5,
-        eye_opening=0.7,
-        mouth_width=0.22,
-        corners=-0.075,
-        lip_press=0.3,
-        folds=0.3,
-    ),
-    # 1 + 2 brows raised, 5 upper lid, 26 jaw drop
-    "surprise": Actions(
-        brow_raise=0.115,
-        eye_opening=1.5,
-        mouth_width=0.15,
-        mouth_opening=0.24,
-    ),
-}
-
-_JITTER = Actions(
-    brow_raise=0.012,
-    inner_brow=0.014,
-    brow_pinch=0.1,
-    eye_opening=0.1,
-    lower_lid=0.08,
-    mouth_width=0.018,
-    corners=0.014,
-    mouth_opening=0.012,
-    teeth=0.15,
-    upper_lip=0.008,
-    lip_press=0.1,
-    nose_wrinkle=0.08,
-    folds=0.12,
-)
+# angry: 4 brow lowerer, 5 + 7 lids, 23 + 24 lips tightened and pressed
+# disgust: 9 nose wrinkler, 10 upper lip raiser, 17 chin raiser
+# fear: 1 + 2 + 4 brows raised and drawn together, 5 upper lid, 20 lip stretcher, 25 lips part
+# happy: 6 cheek raiser, 12 lip corner puller, 25 lips part
+# sad: 1 inner brow raiser, 4, 15 lip corner depressor
+# surprise: 1 + 2 brows raised, 5 upper lid, 26 jaw drop
+_TABLE = """
+action         jitter    angry  disgust     fear    happy  neutral      sad surprise
+brow_raise      0.012   -0.035    -0.04     0.06        0        0        0    0.115
+inner_brow      0.014   -0.085   -0.045     0.06        0        0    0.095        0
+brow_pinch        0.1        1      0.5      0.9        0        0      0.5        0
+eye_opening       0.1     0.95     0.65      1.5     0.75        1      0.7      1.5
+lower_lid        0.08      0.3      0.7        0     0.75        0        0        0
+mouth_width     0.018     0.22     0.24     0.32     0.34     0.25     0.22     0.15
+corners         0.014    -0.02   -0.045   -0.035     0.11        0   -0.075        0
+mouth_opening   0.012        0    0.045    0.075     0.13        0        0     0.24
+teeth            0.15        0      0.6      0.5        1        0        0        0
+upper_lip       0.008        0    0.075        0        0        0        0        0
+lip_press         0.1        1        0        0        0        0      0.3        0
+nose_wrinkle     0.08        0        1        0        0        0        0        0
+folds            0.12      0.1      0.9      0.1      0.8      0.1      0.3      0.1
+"""
+_, *_COLUMNS = zip(*(line.split() for line in _TABLE.strip().splitlines()), strict=True)
+EXPRESSIONS = {name: Actions(*map(float, values)) for name, *values in _COLUMNS}
+_JITTER = EXPRESSIONS.pop("jitter")
 """Standard deviation of each action from face to face."""
 
 
@@ -173,18 +115,17 @@ class View:
 def some_actions(prototype: Actions, rng: np.random.Generator) -> Actions:
     """`prototype` at some strength, each action jittered."""
     strength = rng.uniform(0.55, 1.15)
-    rest = EXPRESSIONS["neutral"]
-    values = {}
-    for field in fields(Actions):
-        at_rest, full, deviation = (
-            getattr(actions, field.name) for actions in (rest, prototype, _JITTER)
-        )
-        values[field.name] = at_rest + strength * (full - at_rest) + rng.normal(0, deviation)
-    for name in ("brow_pinch", "lower_lid", "teeth", "lip_press", "nose_wrinkle", "folds"):
-        values[name] = float(np.clip(values[name], 0, 1))
-    values["eye_opening"] = max(values["eye_opening"], 0.15)
-    values["upper_lip"] = max(values["upper_lip"], 0.0)
-    return Actions(**values)
+    rest, full, jitter = (
+        np.array(astuple(actions)) for actions in (EXPRESSIONS["neutral"], prototype, _JITTER)
+    )
+    drawn = Actions(*(rest + strength * (full - rest) + rng.normal(0, jitter)).tolist())
+    amounts = ("brow_pinch", "lower_lid", "teeth", "lip_press", "nose_wrinkle", "folds")
+    return replace(
+        drawn,
+        eye_opening=max(drawn.eye_opening, 0.15),
+        upper_lip=max(drawn.upper_lip, 0.0),
+        **{name: min(max(getattr(drawn, name), 0.0), 1.0) for name in amounts},
+    )
 
 
 def some_person(rng: np.random.Generator) -> Person:

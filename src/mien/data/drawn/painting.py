@@ -4,6 +4,7 @@ Coordinates are in head heights: the origin between the eyes' and the nose's hei
 right, y down, the crown near -1 and the chin near 1.
 """
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -71,16 +72,12 @@ class _Canvas:
 
     def fill(self, points: ArrayLike, tone: float) -> None:
         """Fill a polygon."""
-        import cv2
-
         outline = self.place(points)
         cv2.fillPoly(self.drawn, [outline], 255, shift=_SUBPIXEL_BITS)
         cv2.fillPoly(self.pixels, [outline], _tone(tone), cv2.LINE_AA, shift=_SUBPIXEL_BITS)
 
     def fill_inside(self, outline: ArrayLike, shapes: list[tuple[ArrayLike, float]]) -> None:
         """Fill polygons, each with its tone, and keep of them what lies inside `outline`."""
-        import cv2
-
         before = self.pixels.copy()
         for points, tone in shapes:
             self.fill(points, tone)
@@ -90,8 +87,6 @@ class _Canvas:
 
     def line(self, points: ArrayLike, tone: float, width: float) -> None:
         """Draw an open line; `width` in head coordinates."""
-        import cv2
-
         cv2.polylines(
             self.pixels,
             [self.place(points)],
@@ -104,8 +99,6 @@ class _Canvas:
 
     def soften(self, width: float) -> None:
         """Blur what is there; `width` in head coordinates."""
-        import cv2
-
         self.pixels = np.asarray(cv2.GaussianBlur(self.pixels, (0, 0), width * self.unit_px))
 
     def light_up(self) -> None:
@@ -286,8 +279,6 @@ def _draw_hair(canvas: _Canvas, person: Person) -> None:
 
 def _photograph(canvas: _Canvas, size_px: int, rng: np.random.Generator) -> Grey:
     """(size_px, size_px) uint8: the drawing through a lens, with contrast and sensor noise."""
-    import cv2
-
     view = canvas.view
     lens = max(view.blur * canvas.side_px / SIZE_PX, 0.1)
     sharp = cv2.GaussianBlur(canvas.pixels, (0, 0), lens)
