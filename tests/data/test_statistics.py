@@ -52,16 +52,6 @@ def test_intensities_are_those_of_the_pixels(small: Dataset) -> None:
     assert s.blank == {"train": 0, "private": 1}
 
 
-def test_many_images_are_counted_in_pieces(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = describe(small)
-    for images in (1, 2, 3, 4):
-        monkeypatch.setattr("mien.data.statistics._CHUNK", images)
-        pieces = describe(small)
-        assert pieces.blank == whole.blank
-        for name in small.splits:
-            assert (pieces.histograms[name] == whole.histograms[name]).all()
-
-
 def test_what_is_told_as_json(small: Dataset) -> None:
     alone = {"images": 0, "share": 0.0, "groups": 0, "conflicting": 0}
     twins = {"images": 4, "share": 4 / 6, "groups": 2, "conflicting": 1}

@@ -1,6 +1,5 @@
 """All pictures of a data set in one row, and what cannot be among them."""
 
-import hashlib
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from mien.audit.checks import UNREADABLE, Check, Finding
 from mien.data import TABLES, Dataset, cache, open_dataset
+from mien.data.dataset import equal_pixels
 from mien.data.folder import list_files, record, wanted
 from mien.data.records import Record
 from mien.errors import DataError, InputError
@@ -57,15 +57,8 @@ def pool(data: Dataset) -> Pool:
         np.concatenate([part.names for part in parts]),
         np.concatenate([part.labels for part in parts]),
         np.concatenate([np.stack([scale(i, SIDE_PX) for i in part.images]) for part in parts]),
-        _twins(data),
+        equal_pixels(data),
     )
-
-
-def _twins(data: Dataset) -> NDArray[np.int64]:
-    numbers: dict[bytes, int] = {}
-    images = (image for part in data.splits.values() for image in part.images)
-    digests = (hashlib.blake2b(image.tobytes()).digest() for image in images)
-    return np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], np.int64)
 
 
 def open_readable(path: Path) -> tuple[Dataset, list[Finding]]:

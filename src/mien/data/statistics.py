@@ -1,17 +1,12 @@
 """What a data set holds: counts, weights, intensities and duplicates, as numbers."""
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import pairwise, permutations
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.dataset import Dataset, Split, class_weights
-
-_CHUNK = 2048
-"""Images counted at once: 38 MB of working memory at 48 px."""
+from mien.data.dataset import Dataset, Split, class_weights, equal_pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +108,9 @@ def describe(data: Dataset) -> Statistics:
     counts = {name: split.counts(classes) for name, split in data.splits.items()}
     histograms = {name: _histograms(split, classes) for name, split in data.splits.items()}
     moments = {name: _moments(histogram.sum(0)) for name, histogram in histograms.items()}
-    twins = _twin_numbers(data)
+    ends = np.cumsum([len(split) for split in data.splits.values()])[:-1]
+    numbers = equal_pixels(data)
+    twins = dict(zip(data.splits, np.split(numbers, ends), strict=True))
     labels = {name: split.labels for name, split in data.splits.items()}
     first = data.splits[reference]
     return Statistics(
@@ -128,27 +125,18 @@ def describe(data: Dataset) -> Statistics:
         histograms=histograms,
         mean={name: mean for name, (mean, _) in moments.items()},
         std={name: std for name, (_, std) in moments.items()},
-        blank={name: _blank(split) for name, split in data.splits.items()},
-        duplicates=_duplicates(
-            np.concatenate(list(twins.values())), np.concatenate(list(labels.values()))
-        ),
+        blank={name: int((np.ptp(s.images, (1, 2)) == 0).sum()) for name, s in data.splits.items()},
+        duplicates=_duplicates(numbers, np.concatenate(list(labels.values()))),
         duplicates_within={name: _duplicates(twins[name], labels[name]) for name in twins},
         overlaps=tuple(_overlap(one, other, twins) for one, other in permutations(twins, 2)),
     )
 
 
-def _chunks(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    edges = [*range(0, len(images), _CHUNK), len(images)]
-    for start, stop in pairwise(edges):
-        yield images[start:stop]
-
-
 def _histograms(split: Split, classes: int) -> NDArray[np.int64]:
-    """(classes, 256) pixels of each intensity."""
+    """(classes, 256) pixels of each intensity; by image, which needs little memory."""
     totals = np.zeros((classes, 256), np.int64)
-    for label in np.unique(split.labels):
-        for chunk in _chunks(split.images[split.labels == label]):
-            totals[label] += np.bincount(chunk.reshape(-1), minlength=256)
+    for image, label in zip(split.images, split.labels, strict=True):
+        totals[label] += np.bincount(image.reshape(-1), minlength=256)
     return totals
 
 
@@ -170,26 +158,6 @@ def _mean_faces(split: Split, classes: int) -> NDArray[np.float64]:
     for label in np.unique(split.labels):
         faces[label] = split.images[split.labels == label].mean(axis=0)
     return faces
-
-
-def _blank(split: Split) -> int:
-    chunks = _chunks(split.images)
-    return int(sum((c.min(axis=(1, 2)) == c.max(axis=(1, 2))).sum() for c in chunks))
-
-
-def _twin_numbers(data: Dataset) -> dict[str, NDArray[np.int64]]:
-    """(N,) by split: a number per image that is equal exactly for equal pixels."""
-    numbers: dict[bytes, int] = {}
-    return {
-        name: np.array(
-            [
-                numbers.setdefault(hashlib.blake2b(image.tobytes()).digest(), len(numbers))
-                for image in split.images
-            ],
-            np.int64,
-        )
-        for name, split in data.splits.items()
-    }
 
 
 def _duplicates(twins: NDArray[np.int64], labels: NDArray[np.int64]) -> Duplicates:
