@@ -119,7 +119,17 @@ def _tone(tone: float) -> tuple[float]:
 
 def _ellipse(x: float, y: float, radius_x: float, radius_y: float) -> Points:
     angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    return np.stack([x + radius_x * np.cos(angles), y + radius_y * np.sin(angles)], 1)
+    return _curve(x + radius_x * np.cos(angles), y + radius_y * np.sin(angles))
+
+
+def _curve(x: ArrayLike, y: ArrayLike) -> Points:
+    """(N, 2) points of a line."""
+    return np.stack([x, y], 1)
+
+
+def _band(x: ArrayLike, top: ArrayLike, bottom: ArrayLike) -> Points:
+    """(2 N, 2) outline of what lies between two lines."""
+    return np.concatenate([_curve(x, top), _curve(x, bottom)[::-1]])
 
 
 def _draw_behind(canvas: _Canvas, person: Person) -> None:
@@ -144,7 +154,7 @@ def _draw_head(canvas: _Canvas, person: Person, actions: Actions) -> None:
     x, y = np.sin(angles), -np.cos(angles)
     x = x * person.head_width * (1 - person.jaw * np.clip(y, 0, 1) ** 1.5)
     y = np.where(y > 0, y * (1 + 0.45 * max(actions.mouth_opening, 0)), y)
-    canvas.fill(np.stack([x, y], 1), person.skin)
+    canvas.fill(_curve(x, y), person.skin)
 
 
 def _draw_skin(canvas: _Canvas, person: Person, actions: Actions) -> None:
@@ -168,7 +178,7 @@ def _draw_skin(canvas: _Canvas, person: Person, actions: Actions) -> None:
     for height in (-0.5, -0.42, -0.58):
         amount = min(max((actions.brow_raise - 0.03) / 0.09, 0), 1)
         across = np.linspace(-0.36, 0.36, 9)
-        arch = np.stack([across, height + 0.12 * across**2], 1)
+        arch = _curve(across, height + 0.12 * across**2)
         canvas.line(arch, person.skin * (1 - 0.22 * amount), 0.018)
     canvas.soften(0.012)
 
@@ -198,7 +208,7 @@ def _draw_eye(canvas: _Canvas, person: Person, actions: Actions, side: int) -> N
     upper = y - 0.068 * person.eye_size * actions.eye_opening * arch
     lower = y + 0.05 * person.eye_size * (1 - 0.85 * actions.lower_lid) * arch
     lids_x = x + width * across
-    outline = np.concatenate([np.stack([lids_x, upper], 1), np.stack([lids_x, lower], 1)[::-1]])
+    outline = _band(lids_x, upper, lower)
     iris_y = y - 0.012
     white = min(person.skin * 0.35 + 165, 240)
     canvas.fill_inside(
@@ -210,11 +220,11 @@ def _draw_eye(canvas: _Canvas, person: Person, actions: Actions, side: int) -> N
             (_ellipse(x - 0.025, iris_y - 0.025, 0.015, 0.015), 250),
         ],
     )
-    canvas.line(np.stack([lids_x, upper], 1), min(person.skin * 0.25, 40), 0.03)
-    canvas.line(np.stack([lids_x, lower], 1), person.skin * 0.6, 0.014)
-    crease = np.stack([lids_x, y - 0.055 + 1.1 * (upper - y)], 1)[2:-2]
+    canvas.line(_curve(lids_x, upper), min(person.skin * 0.25, 40), 0.03)
+    canvas.line(_curve(lids_x, lower), person.skin * 0.6, 0.014)
+    crease = _curve(lids_x, y - 0.055 + 1.1 * (upper - y))[2:-2]
     canvas.line(crease, person.skin * 0.72, 0.014)
-    bag = np.stack([lids_x, y + 0.06 + 0.05 * arch - 0.03 * actions.lower_lid], 1)[2:-2]
+    bag = _curve(lids_x, y + 0.06 + 0.05 * arch - 0.03 * actions.lower_lid)[2:-2]
     canvas.line(bag, person.skin * (0.88 - 0.18 * actions.lower_lid), 0.016)
     if person.glasses:
         rim = _ellipse(x, y + 0.02, 0.23, 0.18)
@@ -228,8 +238,7 @@ def _draw_brow(canvas: _Canvas, person: Person, actions: Actions, side: int) -> 
     x = side * (0.13 - 0.055 * actions.brow_pinch + 0.37 * along)
     y = -0.315 - actions.brow_raise - 0.12 * along * (1 - along) - actions.inner_brow * (1 - along)
     half = person.brow_width * (1 - 0.75 * along) * 0.9
-    outline = np.concatenate([np.stack([x, y - half], 1), np.stack([x, y + half], 1)[::-1]])
-    canvas.fill(outline, min(person.hair, person.skin * 0.75))
+    canvas.fill(_band(x, y - half, y + half), min(person.hair, person.skin * 0.75))
 
 
 def _draw_mouth(canvas: _Canvas, person: Person, actions: Actions) -> None:
@@ -244,20 +253,16 @@ def _draw_mouth(canvas: _Canvas, person: Person, actions: Actions) -> None:
     bow = 1 - 0.35 * np.exp(-((across / 0.15) ** 2))
     x = width * across
 
-    def between(top: Points, bottom: Points) -> Points:
-        return np.concatenate([np.stack([x, top], 1), np.stack([x, bottom], 1)[::-1]])
-
-    canvas.fill(between(upper - thick * arch * bow, upper + 0.01), person.lip)
-    canvas.fill(between(lower - 0.01, lower + 1.25 * thick * arch), person.lip * 1.08)
-    inside = between(upper, lower)
+    canvas.fill(_band(x, upper - thick * arch * bow, upper + 0.01), person.lip)
+    canvas.fill(_band(x, lower - 0.01, lower + 1.25 * thick * arch), person.lip * 1.08)
+    inside = _band(x, upper, lower)
     bite = upper.mean() + 0.03 + 0.5 * (lower - upper).max()
-    teeth = between(upper - 0.05, np.full_like(upper, bite))
+    teeth = _band(x, upper - 0.05, np.full_like(upper, bite))
     tone = 30 + actions.teeth * (min(person.skin * 0.3 + 170, 235) - 30)
     canvas.fill_inside(inside, [(inside, 30), (teeth, tone)])
-    canvas.line(np.stack([x, upper], 1), person.skin * 0.32, 0.02 + 0.01 * actions.lip_press)
-    canvas.line(
-        np.stack([x[6:-6], lower[6:-6] + 1.25 * thick + 0.035], 1), person.skin * 0.75, 0.02
-    )
+    canvas.line(_curve(x, upper), person.skin * 0.32, 0.02 + 0.01 * actions.lip_press)
+    below = _curve(x, lower + 1.25 * thick + 0.035)[6:-6]
+    canvas.line(below, person.skin * 0.75, 0.02)
 
 
 def _draw_hair(canvas: _Canvas, person: Person) -> None:
@@ -265,11 +270,11 @@ def _draw_hair(canvas: _Canvas, person: Person) -> None:
         return
     angles = np.linspace(-0.5 * np.pi, 0.5 * np.pi, 31)
     sides, tops = np.sin(angles), np.cos(angles)
-    crown = np.stack([sides * (person.head_width + 0.05), -tops * 1.08], 1)
+    crown = _curve(sides * (person.head_width + 0.05), -tops * 1.08)
     across = np.linspace(1, -1, 31)
     from_parting = (across - person.parting) / (1 + abs(person.parting))
     down = -person.hairline + 0.25 * np.abs(from_parting) ** 0.8 + 0.42 * np.abs(across) ** 5
-    front = np.stack([across * person.head_width, down], 1)
+    front = _curve(across * person.head_width, down)
     canvas.fill(np.concatenate([crown, front]), person.hair)
     parting = np.array([person.parting * person.head_width, -person.hairline])
     for end in crown[5:-5:4]:
