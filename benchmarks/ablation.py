@@ -27,15 +27,6 @@ from mien.report.figures import colour, new_figure, styled
 
 VARIANTS: dict[str, list[str]] = {
     "as it is": [],
-    "without squeeze-and-excitation": ["model.options.gate=none"],
-    "CBAM in its place": ["model.options.gate=cbam"],
-    "without shortcuts": ["model.options.residual=false"],
-    "a blur before shrinking": ["model.options.shrink=blur"],
-    "a blur, and narrower": [
-        "model.options.shrink=blur",
-        "model.options.widths=[28, 56, 112]",
-    ],
-    "a mean before shrinking": ["model.options.shrink=pool"],
     "three quarters as wide": ["model.options.widths=[24, 48, 96]"],
     "one and a half times as wide": ["model.options.widths=[48, 96, 192]"],
     "wider where the picture is small": ["model.options.widths=[32, 96, 192]"],
@@ -82,8 +73,6 @@ VARIANTS: dict[str, list[str]] = {
     "focal loss 2": ["training.loss.focal=2"],
     "duplicates dropped": ["data.duplicates=drop"],
     "duplicates merged": ["data.duplicates=merge"],
-    "a stem that keeps the size": ["model.options.stem_pool=1"],
-    "a weight for each place": ["model.options.places=6"],
 }
 BASE = "as it is"
 
