@@ -1,0 +1,281 @@
+"""The runs on record: `results/runs.csv`, and their predictions in `results/predictions.npz`.
+
+    python scripts/results.py add runs/mine "what it is" [EVALUATION ...]
+    python scripts/results.py unpack OUT mien-s mien-m    # evaluations, for mien compare OUT/*
+    python scripts/results.py figures                     # the figures of runs.csv again
+
+`add` keeps RUN/evaluation/public and further evaluations of the run on PublicTest (mirrored, say).
+Probabilities are kept in 16 bits; where rounding would change an answer, the larger probability
+goes up to the next number, so that every accuracy stays as it was.
+"""
+
+import argparse
+import csv
+import datetime
+import functools
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from mien.evaluate.evaluation import Evaluation
+from mien.evaluate.evaluation import load as load_evaluation
+from mien.evaluate.evaluation import save as save_evaluation
+from mien.labels import FER2013
+
+RESULTS = Path(__file__).parents[1] / "results"
+DIGEST = "d5d65b228b7834b82dc6a44522d48c6944d9c9ff0ed0abb18d3972473d623b8e"
+"""SHA-256 of PublicTest's pixels and labels."""
+MEAN = "mean"
+"""The model of a row that is a mean of the predictions of its members."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What networks answer to PublicTest's N images, in the order of `names`."""
+
+    names: NDArray[np.str_]
+    truth: NDArray[np.uint8]
+    copies: NDArray[np.uint8]
+    """(N,) copies in training: 0 none, 1 the same pixels, 2 the same photo, altered."""
+    ferplus: NDArray[np.int8]
+    """(N,) majority label of FER+'s voters, -1 where there is none."""
+    views: NDArray[np.str_]
+    """(V,) `NAME/VIEWS`."""
+    probabilities: NDArray[np.uint8]
+    """(2, 7, N, V) low and high bytes of float16: so they pack to two thirds."""
+    framed: NDArray[np.str_]
+    """(F,) networks asked about faces framed as detectors frame them."""
+    field: NDArray[np.uint8]
+    """(N, F) how many of the four stored draws of each image they answer rightly."""
+
+    def of(self, name: str, views: str = "plain") -> NDArray[np.float64]:
+        """(N, 7) probabilities that sum to 1. Raises KeyError if there are none."""
+        if (key := f"{name}/{views}") not in self.views:
+            raise KeyError(key)
+        both = self.probabilities[..., list(self.views).index(key)].transpose(2, 1, 0)
+        found = np.ascontiguousarray(both).view("<f2")[..., 0].astype(np.float64)
+        return found / found.sum(1, keepdims=True)
+
+    def field_of(self, name: str) -> NDArray[np.float64]:
+        """(N,) share of the four draws that `name` answers rightly. Raises KeyError."""
+        if name not in self.framed:
+            raise KeyError(name)
+        return self.field[:, list(self.framed).index(name)] / 4
+
+    def with_view(self, name: str, views: str, probabilities: NDArray[np.float64]) -> "Predictions":
+        """The same with (N, 7) `probabilities`, in place of older ones of that name and view."""
+        both = halves(probabilities).view(np.uint8).reshape(*probabilities.shape, 2)
+        kept = self.views != (key := f"{name}/{views}")
+        new = both.transpose(2, 1, 0)[..., None]
+        return Predictions(
+            **{
+                **self.__dict__,
+                "views": np.append(self.views[kept], key),
+                "probabilities": np.concatenate([self.probabilities[..., kept], new], -1),
+            }
+        )
+
+
+def halves(probabilities: NDArray[np.float64]) -> NDArray[np.float16]:
+    """(N, 7) in 16 bits, each row's largest number where it was."""
+    rounded = np.ascontiguousarray(probabilities, "<f2")
+    largest = probabilities.argmax(1)
+    rows = np.flatnonzero(rounded.argmax(1) != largest)
+    rounded[rows, largest[rows]] = np.nextafter(rounded[rows].max(1), np.float16(1))
+    return rounded
+
+
+@functools.cache
+def predictions() -> Predictions:
+    """Those in `results`."""
+    with np.load(RESULTS / "predictions.npz") as found:
+        return Predictions(**found)
+
+
+@functools.cache
+def rows() -> dict[str, dict[str, str]]:
+    """Name → row of `runs.csv`."""
+    with (RESULTS / "runs.csv").open(newline="") as file:
+        return {row["name"]: row for row in csv.DictReader(file)}
+
+
+def kept(name: str) -> list[str]:
+    """The networks whose predictions, averaged, are those of `name`: itself, or its members."""
+    row = rows()[name]
+    return row["members"].split() if row["model"] == MEAN else [name]
+
+
+def has(name: str, views: str) -> bool:
+    """Whether there are predictions of `name`, seen by `views`."""
+    return all(f"{one}/{views}" in predictions().views for one in kept(name))
+
+
+def load(name: str, views: str = "plain") -> Evaluation:
+    """The evaluation of a run on record. Raises KeyError if there is none."""
+    found, row = predictions(), rows()[name]
+    return Evaluation(
+        name=name,
+        model=row["model"],
+        data="fer2013.zip",
+        split="public",
+        digest=DIGEST,
+        network=row["network"],
+        views=views,
+        temperature=float(row["temperature" if views == "plain" else "temperature_mirrored"] or 1),
+        labels=FER2013,
+        names=found.names,
+        truth=found.truth.astype(np.int64),
+        probabilities=np.mean([found.of(one, views) for one in kept(name)], 0),
+        parameters=int(row["parameters"] or 0),
+        macs=int(row["macs"] or 0),
+        size_mb=float(row["size_mb"] or "nan"),
+        latency_ms=float(row["latency_ms"] or "nan"),
+        copies=found.copies == 1,
+        ferplus=found.ferplus.astype(np.int64),
+    )
+
+
+def figures(name: str) -> dict[str, str]:
+    """Columns of `runs.csv` that come from the predictions, those of `name` that there are."""
+    found, told = predictions(), {}
+    fresh = found.copies == 0
+    if has(name, "plain"):
+        answers = load(name).probabilities
+        right = answers.argmax(1) == found.truth
+        recalls = [right[found.truth == label].mean() for label in range(len(FER2013))]
+        agreed = answers.argmax(1) == found.ferplus
+        told |= {
+            "accuracy_pct": percent(right),
+            "fresh_accuracy_pct": percent(right[fresh]),
+            "macro_recall_pct": percent(np.array(recalls)),
+            "log_loss": f"{loss(answers, found.truth):.4f}",
+            "ferplus_pct": percent(agreed[found.ferplus >= 0]),
+        }
+    if has(name, "flip"):
+        mirrored = load(name, "flip").probabilities
+        told["mirrored_accuracy_pct"] = percent(mirrored.argmax(1) == found.truth)
+        told["mirrored_log_loss"] = f"{loss(mirrored, found.truth):.4f}"
+    if name in found.framed:
+        field = found.field_of(name)
+        told["field_accuracy_pct"] = percent(field)
+        told["fresh_field_accuracy_pct"] = percent(field[fresh])
+    return told
+
+
+def percent(right: NDArray[np.generic]) -> str:
+    """The mean in %, two digits."""
+    return f"{100 * right.mean():.2f}"
+
+
+def loss(answers: NDArray[np.float64], truth: NDArray[np.uint8]) -> float:
+    """Mean cross-entropy of (N, 7) probabilities, in nats."""
+    return float(-np.log(np.maximum(answers[np.arange(len(truth)), truth], 1e-12)).mean())
+
+
+def add(run: Path, what: str, evaluations: list[Path]) -> None:
+    """Keep the recipe, history, predictions and figures of `run`."""
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text())
+    evaluated = [load_evaluation(f) for f in (run / "evaluation" / "public", *evaluations)]
+    with (run / "history.csv").open(newline="") as file:
+        epochs = list(csv.DictReader(file))
+    found = predictions()
+    for one in evaluated:
+        found = found.with_view(run.name, one.views, one.probabilities)
+    save(found)
+    with (RESULTS / "histories.csv").open("a", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([run.name, *e.values()] for e in epochs)
+    with (RESULTS / "recipes.yaml").open("a") as file:
+        yaml.safe_dump({run.name: recipe}, file, sort_keys=False, width=100)
+    row = dict.fromkeys(next(iter(rows().values())), "")
+    row |= {"name": run.name, "what": what, "date": str(datetime.date.today())}
+    row |= {key: str(fact) for key, fact in facts(recipe, epochs, evaluated).items()}
+    rows()[run.name] = row
+    row |= figures(run.name)
+    write_rows()
+
+
+def facts(
+    recipe: dict[str, Any], epochs: list[dict[str, str]], evaluated: list[Evaluation]
+) -> dict[str, Any]:
+    """What `runs.csv` tells of a run beside its figures."""
+    first, distil = evaluated[0], recipe["training"]["distil"]
+    return {
+        "model": recipe["model"]["name"],
+        "seed": recipe["seed"],
+        "start": recipe["model"]["weights"],
+        "size_px": recipe["input"]["size_px"],
+        "epochs": len(epochs),
+        "training_s": round(sum(float(e["seconds"]) for e in epochs)),
+        "teachers": " ".join(Path(t).name for t in distil["teachers"]),
+        "teacher_weight": distil["weight"] if distil["teachers"] else "",
+        "temperature": first.temperature,
+        "temperature_mirrored": next((e.temperature for e in evaluated if e.views == "flip"), ""),
+        "network": first.network[:12],
+        "parameters": first.parameters,
+        "macs": first.macs,
+        "size_mb": round(first.size_mb, 3),
+        "latency_ms": round(first.latency_ms, 2),
+    }
+
+
+def save(found: Predictions) -> None:
+    """Write `predictions.npz` (LZMA; `np.load` reads it)."""
+    with zipfile.ZipFile(RESULTS / "predictions.npz", "w", zipfile.ZIP_LZMA) as archive:
+        for name, array in vars(found).items():
+            packed = io.BytesIO()
+            np.save(packed, array, allow_pickle=False)
+            archive.writestr(f"{name}.npy", packed.getvalue())
+    predictions.cache_clear()
+
+
+def write_rows() -> None:
+    """Write `runs.csv`."""
+    told = [row for _, row in sorted(rows().items())]
+    with (RESULTS / "runs.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, told[0], lineterminator="\n")
+        table.writeheader()
+        table.writerows(told)
+
+
+def unpack(out: Path, names: list[str]) -> None:
+    """Write `OUT/NAME` and `OUT/NAME-flip`, evaluations as `mien evaluate` leaves them."""
+    for key in map(str, predictions().views):
+        name, views = key.rsplit("/", 1)
+        if name in names:
+            place = out / (name if views == "plain" else f"{name}-{views}")
+            save_evaluation(load(name, views), place)
+            print(place)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("add")
+    one.add_argument("run", type=Path)
+    one.add_argument("what")
+    one.add_argument("evaluations", type=Path, nargs="*", help="further views of PublicTest")
+    two = commands.add_parser("unpack")
+    two.add_argument("out", type=Path)
+    two.add_argument("names", nargs="+", choices=rows(), metavar="NAME")
+    commands.add_parser("figures")
+    given = parser.parse_args()
+    if given.command == "add":
+        add(given.run, given.what, given.evaluations)
+    elif given.command == "unpack":
+        unpack(given.out, given.names)
+    else:
+        for name, row in rows().items():
+            row |= figures(name)
+        write_rows()
+
+
+if __name__ == "__main__":
+    main()
