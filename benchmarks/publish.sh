@@ -16,7 +16,8 @@ mien export "$run" --half --data "$data" --out "$bundles/$name"
 mien quantize "$bundles/$name" --data "$data" --out "$bundles/$name-int8"
 benchmarks/keep.sh "$run" "$data" "$votes"
 for bundle in "$name" "$name-int8"; do
-  mien evaluate "$bundles/$bundle" "${public[@]}" --votes "$votes" --record --out "$tables/$bundle"
+  mien calibrate "$bundles/$bundle" "${public[@]}"
+  mien evaluate "$bundles/$bundle" "${public[@]}" --votes "$votes" --jitter --out "$tables/$bundle"
 done
 mien evaluate "$run/bundle" "${public[@]}" --votes "$votes" --views ten-crop --out "$tables/$name-ten-crop"
 mien evaluate "$run" "${public[@]}" --votes "$votes" --corruptions --limit 1000 \

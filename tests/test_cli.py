@@ -12,6 +12,7 @@ import pytest
 
 from mien import __version__ as version
 from mien import bundle
+from mien.card import load_card
 from mien.cli import main
 from mien.cli.options import DEFAULT
 from mien.demo import PORTRAIT
@@ -99,13 +100,12 @@ def test_evaluate_compare_export_recognise(mien, workshop: Path, drawn: Path, tm
     code, out, _ = mien("export", run, "--out", tmp_path / "bundle", "--half")
     assert code == 0
     assert "on images of faces" in out, "proved on the data of the run"
-    code, _, _ = mien(
-        *("evaluate", tmp_path / "bundle", "--data", drawn, "--split", "test"),
-        *("--out", tmp_path / "e", "--record"),
-    )
+    code, out, _ = mien("calibrate", tmp_path / "bundle", "--data", drawn)
     assert code == 0
+    assert "field accuracy" in out
     card = json.loads((tmp_path / "bundle" / "card.json").read_text())
-    assert card["measured"][0]["images"] == 42
+    assert card["measured"][0]["images"] == 21
+    assert 0 <= card["measured"][0]["field_accuracy"] <= 1
     sizes = [p.stat().st_size for p in (run / "bundle/model.onnx", tmp_path / "bundle/model.onnx")]
     assert sizes[1] < 0.75 * sizes[0]
 
@@ -114,6 +114,44 @@ def test_evaluate_compare_export_recognise(mien, workshop: Path, drawn: Path, tm
     code, out, _ = mien("recognize", face, *arguments)
     assert code == 0
     assert set(json.loads(out)["faces"][0]["expressions"]) == set(card["labels"])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.*")}
+
+
+def test_a_trained_run_has_a_calibrated_bundle(workshop: Path):
+    card = load_card(workshop / "run" / "bundle" / "card.json")
+    assert [m.split for m in card.measured] == ["public"]
+    assert card.unsure_below > 0
+    assert "## On public of faces" in (workshop / "run" / "bundle" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("split", ["public", "private"])
+def test_evaluating_changes_nothing_but_its_folder(mien, workshop, drawn, tmp_path, split: str):
+    run = tmp_path / "run"
+    shutil.copytree(workshop / "run", run)
+    shutil.rmtree(run / "evaluation", ignore_errors=True)
+    before = contents(run)
+    code, out, _ = mien("evaluate", run, "--data", drawn, "--split", split, "--jitter")
+    assert code == 0
+    assert "field accuracy" in out
+    after = contents(run)
+    assert {name: after[name] for name in before} == before
+    new = set(after) - set(before)
+    assert {name.rsplit("/", 1)[0] for name in new} == {f"evaluation/{split}"}
+    told = json.loads((run / "evaluation" / split / "metrics.json").read_text())
+    assert told["images"] == 21
+    assert told["field"]["draws"] == 4
+    assert "| field accuracy" in (run / "evaluation" / split / "evaluation.md").read_text()
+
+
+def test_a_run_without_a_bundle_is_not_evaluated(mien, workshop: Path, drawn: Path, tmp_path: Path):
+    shutil.copytree(workshop / "run", tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "bundle")
+    code, _, err = mien("evaluate", tmp_path / "run", "--data", drawn)
+    assert code == 2
+    assert f"has no bundle; make it with: mien export {tmp_path}/run --out" in err
 
 
 def test_the_default_model_is_named_once():

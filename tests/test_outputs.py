@@ -381,9 +381,9 @@ def test_a_shipped_bundle_is_evaluated_compared_and_kept(
     before = contents(shipped)
     code, _, err = command("compare", "mien-s", "mien-s-int8", "--out", "c")
     assert (code, "mien evaluate mien-s --data DATA --split public" in err) == (2, True)
-    code, _, err = command("evaluate", "mien-s", "--data", drawn, "--record")
+    code, _, err = command("calibrate", "mien-s", "--data", drawn)
     assert code == 2
-    assert "mien-s, which is shipped with mien, is not changed" in err
+    assert "mien-s is shipped with mien and is not changed" in err
     assert f"copy {shipped}" in err
     (tmp_path / "mien-s-int8").mkdir()
     for name in ("mien-s", "mien-s-int8"):
@@ -403,7 +403,7 @@ def test_a_shipped_bundle_is_evaluated_compared_and_kept(
     assert code == 0, err
     assert contents(shipped) == before
     shutil.copytree(shipped, tmp_path / "mien-s")
-    code, _, err = command("evaluate", "./mien-s", "--data", drawn, "--record", "--out", "e")
+    code, _, err = command("calibrate", "./mien-s", "--data", drawn)
     assert code == 0, err
     assert contents(tmp_path / "mien-s") != before
     assert contents(shipped) == before

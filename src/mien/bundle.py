@@ -34,6 +34,11 @@ class Bundle:
         """The ONNX file."""
         return self.folder / MODEL_FILE
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it is part of the package, where nothing is changed."""
+        return self.folder.resolve().parent == _shipped().resolve()
+
 
 def open_bundle(name: str | Path = DEFAULT) -> Bundle:
     """The bundle in the folder `name`, or the one of that name in the package.

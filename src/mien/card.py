@@ -28,6 +28,10 @@ class Measured:
     accuracy: float
     low: float
     high: float
+    field_accuracy: float | None = None
+    """The same on faces framed as a detector frames them; None if that was not measured."""
+    field_low: float | None = None
+    field_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def quantize(bundle: Bundle, faces: NDArray[np.uint8], out: Path) -> Bundle:
 
     `faces` (N, H, W) uint8 crops, best of the training images, tell how large activations get
     (post-training static quantisation, Jacob et al. 2018; ONNX Runtime's). Accuracy, temperature
-    and threshold are not those of the original: evaluate the new bundle with `--record`. Raises
+    and threshold are not those of the original: run `mien calibrate` on the new bundle. Raises
     BundleError if the network cannot be quantised.
     """
     if len(faces) == 0:
@@ -51,7 +51,7 @@ def quantize_weights(bundle: Bundle, out: Path) -> Bundle:
 
     Weights are rounded to 255 steps of each output channel (Jacob et al. 2018, section 3), but for
     channels of a few weights, as depthwise convolutions have. No face is needed; the new bundle
-    wants to be evaluated with `--record`, as after `quantize`.
+    must be calibrated, as after `quantize`.
     """
     with new_bundle(out, bundle.folder) as folder:
         _write_weights(bundle, folder / MODEL_FILE)

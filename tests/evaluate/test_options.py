@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mien.evaluate import evaluate
+from mien.evaluate import calibrate, evaluate
 from mien.evaluate.adversarial import score_attacks
 from mien.evaluate.groups import by_groups
 from mien.evaluate.intervals import bootstrap, mean_interval
@@ -18,7 +18,8 @@ from mien.evaluate.robustness import score_corruptions
 @pytest.mark.parametrize(
     ("function", "required", "options"),
     [
-        (evaluate, ["bundle", "data", "split"], ["views", "votes"]),
+        (calibrate, ["bundle", "data", "split"], ["views"]),
+        (evaluate, ["bundle", "data", "split"], ["views", "votes", "jitter"]),
         (
             score_corruptions,
             ["evaluation", "bundle", "images"],

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import mcnemar as reference
 from statsmodels.stats.multitest import multipletests
 
-from mien.evaluate.intervals import Figure, mean_interval
+from mien.evaluate.intervals import Estimate, mean_interval
 from mien.evaluate.paired import Difference, differences, holm, mcnemar
 
 CHANCES = st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.01, 0.02, 0.05, 1.0]), max_size=6)
@@ -126,7 +126,7 @@ def test_all_pairs_are_compared_and_corrected_together():
 
 @pytest.mark.parametrize(("adjusted", "real"), [(0.0499, True), (0.05, False), (0.3, False)])
 def test_a_difference_is_real_by_its_corrected_chance(adjusted: float, real: bool):
-    found = Difference("a", "b", Figure(0.1, 0, 0.2), 9, 1, 0.001, adjusted)
+    found = Difference("a", "b", Estimate(0.1, 0, 0.2), 9, 1, 0.001, adjusted)
     assert found.real is real
 
 
@@ -135,7 +135,7 @@ def test_a_model_is_not_better_than_itself():
     (found,) = differences({"one": same, "two": same.copy()})
     assert not found.real
     assert (found.p, found.wins, found.losses) == (1, 0, 0)
-    assert found.accuracy == Figure(0, 0, 0)
+    assert found.accuracy == Estimate(0, 0, 0)
 
 
 def test_one_model_has_nobody_to_be_compared_with():

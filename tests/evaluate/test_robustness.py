@@ -16,7 +16,7 @@ from mien.errors import InputError, NotComparable
 from mien.evaluate import evaluate, robustness, save
 from mien.evaluate.corruptions import CORRUPTIONS
 from mien.evaluate.evaluation import Evaluation
-from mien.evaluate.intervals import Figure, mean_interval
+from mien.evaluate.intervals import Estimate, mean_interval
 from mien.evaluate.robustness import (
     Robustness,
     Score,
@@ -38,7 +38,7 @@ from mien.report.compare import compare
 from mien.report.robustness import robust_candidates
 from tests.fakes import brightness_bundle
 
-NOTHING = Figure(np.nan, np.nan, np.nan)
+NOTHING = Estimate(np.nan, np.nan, np.nan)
 BY_NAME = {c.name: c for c in CORRUPTIONS}
 STRENGTHS = {c.name: c.strengths for c in CORRUPTIONS}
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from mien.evaluate.calibration import BINS, Coverage, Reliability, coverage, reliability
-from mien.evaluate.intervals import Figure
-from mien.evaluate.metrics import ClassFigures
+from mien.evaluate.intervals import Estimate
+from mien.evaluate.metrics import ClassMetrics
 from mien.report import curves
 from mien.report.curves import (
     accuracy_by_cost,
@@ -192,10 +192,10 @@ def test_a_confusion_matrix_has_its_shares_or_counts(unpainted, normalised, cell
         assert [tick.get_text() for tick in ticks] == ["a", "b"]
 
 
-def class_figures(*shares: float) -> tuple[ClassFigures, ...]:
-    none = Figure(np.nan, np.nan, np.nan)
-    spread = [Figure(s, s - 0.1, s + 0.05) for s in shares]
-    return tuple(ClassFigures(1, figure, none, none) for figure in spread)
+def class_figures(*shares: float) -> tuple[ClassMetrics, ...]:
+    none = Estimate(np.nan, np.nan, np.nan)
+    spread = [Estimate(s, s - 0.1, s + 0.05) for s in shares]
+    return tuple(ClassMetrics(1, figure, none, none) for figure in spread)
 
 
 def test_recalls_of_models_stand_side_by_side(unpainted):
@@ -226,7 +226,7 @@ def test_bars_of_more_models_than_colours_are_hatched(unpainted):
 
 def test_accuracy_by_cost(unpainted):
     found = accuracy_by_cost(
-        {"a": (80_000_000, Figure(0.7, 0.6, 0.75)), "b": (1_500_000, Figure(0.5, 0.4, 0.6))}
+        {"a": (80_000_000, Estimate(0.7, 0.6, 0.75)), "b": (1_500_000, Estimate(0.5, 0.4, 0.6))}
     )
     axes = found.axes[0]
     one, other = axes.containers

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from mien.evaluate.groups import Gap, Group, Grouping, Groups
-from mien.evaluate.intervals import Figure
+from mien.evaluate.intervals import Estimate
 from mien.report import groups as reporting
 from mien.report.groups import summary, to_json, write_groups
 from tests.fakes import an_evaluation
 
-YOUNG = Group("young", 1200, 900, 7, Figure(0.75, 0.71, 0.79), Figure(0.7, 0.65, 0.74))
-OLD = Group("old|er", 40, 20, 6, Figure(0.5, 0.35, 0.65), Figure(0.4, 0.3, 0.55))
+YOUNG = Group("young", 1200, 900, 7, Estimate(0.75, 0.71, 0.79), Estimate(0.7, 0.65, 0.74))
+OLD = Group("old|er", 40, 20, 6, Estimate(0.5, 0.35, 0.65), Estimate(0.4, 0.3, 0.55))
 FEW = Group("few", 3, 1, 2, None, None)
-GAP = Gap("young", "old|er", Figure(0.25, 0.1, 0.4), 0.0001, 0.0003)
+GAP = Gap("young", "old|er", Estimate(0.25, 0.1, 0.4), 0.0001, 0.0003)
 AGE = Grouping("age|s", (YOUNG, OLD, FEW), (GAP, GAP), 5)
 
 
@@ -57,7 +57,7 @@ def test_what_is_not_so_is_not_said():
     ],
 )
 def test_chance_in_words(adjusted: float, words: str):
-    assert told(Gap("a", "b", Figure(0.1, 0, 0.2), 0.0001, adjusted)).endswith(words)
+    assert told(Gap("a", "b", Estimate(0.1, 0, 0.2), 0.0001, adjusted)).endswith(words)
 
 
 def test_no_gap_in_words():

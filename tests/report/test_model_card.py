@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.evaluate import evaluate, record
+from mien.evaluate import calibrate, evaluate
 from mien.provenance import Ensemble, Images, Member, Quantised, Source
 from mien.report.model_card import write_model_card
 from tests import fakes
@@ -18,7 +18,7 @@ TRAINED = dataclasses.replace(fakes.TRAINED, validation=CHOSEN)
 def test_the_card_says_what_the_bundle_is_and_how_it_was_measured(tmp_path: Path):
     bundle = brightness_bundle(tmp_path / "b")
     trained = dataclasses.replace(bundle, card=dataclasses.replace(bundle.card, provenance=TRAINED))
-    evaluation, trained = record(evaluate(trained, greys(), "public"), trained)
+    evaluation, trained = calibrate(trained, greys(), "public")
     text = write_model_card(trained, evaluation).read_text(encoding="utf-8")
     for told in (
         bundle.card.digest,

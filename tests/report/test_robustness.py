@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mien.evaluate.adversarial import Adversarial
-from mien.evaluate.intervals import Figure
+from mien.evaluate.intervals import Estimate
 from mien.evaluate.robustness import Relative, Robustness, Score
 from mien.report import robustness as reporting
 from mien.report.robustness import (
@@ -30,7 +30,7 @@ from tests.fakes import an_evaluation
 
 def score(right: int, images: int = 2000) -> Score:
     share = right / images
-    return Score(right, Figure(share, share - 0.02, share + 0.01))
+    return Score(right, Estimate(share, share - 0.02, share + 0.01))
 
 
 def steps(*right: int) -> tuple[Score, ...]:
@@ -49,13 +49,13 @@ FOUND = Robustness(
     strengths={"fog": (1, 2, 3, 4, 5), "rain": (0.1, 0.2, 0.3, 0.4, 0.5)},
     clean=score(1400),
     scores={"fog": steps(1300, 1200, 1100, 1000, 900), "rain": steps(800, 700, 600, 500, 400)},
-    means={"fog": Figure(0.55, 0.5, 0.6), "rain": Figure(0.3, 0.25, 0.35)},
-    mean=Figure(0.425, 0.4, 0.45),
+    means={"fog": Estimate(0.55, 0.5, 0.6), "rain": Estimate(0.3, 0.25, 0.35)},
+    mean=Estimate(0.425, 0.4, 0.45),
 )
 AGAINST = dataclasses.replace(
     FOUND,
     relative=Relative(
-        "base", "n", {"fog": 0.9, "rain": 0.8}, Figure(0.85, 0.8, 0.9), Figure(0.7, 0.65, 0.751)
+        "base", "n", {"fog": 0.9, "rain": 0.8}, Estimate(0.85, 0.8, 0.9), Estimate(0.7, 0.65, 0.751)
     ),
 )
 ATTACKED = Adversarial(
@@ -153,7 +153,7 @@ def test_a_page_has_the_sections_of_what_was_scored(tmp_path: Path):
 
 def test_models_side_by_side_against_the_last():
     worse = {name: steps(*[0] * 5) for name in FOUND.scores}
-    base = dataclasses.replace(FOUND, name="b", scores=worse, mean=Figure(0, 0, 0.01))
+    base = dataclasses.replace(FOUND, name="b", scores=worse, mean=Estimate(0, 0, 0.01))
     rows = comparison_rows({"net": FOUND, "b": base})
     # errors: (700 + ... + 1100) / 10000 of fog and (1200 + ... + 1600) / 10000 of rain
     assert rows == {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mien.evaluate.calibration import Calibration
-from mien.evaluate.intervals import Figure
-from mien.evaluate.metrics import ClassFigures, Metrics
+from mien.evaluate.intervals import Estimate
+from mien.evaluate.metrics import ClassMetrics, Metrics
 from mien.evaluate.paired import Difference
 from mien.labels import FER2013
 from mien.report.candidates import Candidate, Pooled
@@ -15,7 +15,7 @@ from mien.report.words import caveats, complexity, verdict
 from mien.runs import History
 from tests.fakes import an_evaluation
 
-NONE = Figure(np.nan, np.nan, np.nan)
+NONE = Estimate(np.nan, np.nan, np.nan)
 
 
 def history(train: list[float], val: list[float], seconds: float = 10) -> History:
@@ -31,7 +31,7 @@ def history(train: list[float], val: list[float], seconds: float = 10) -> Histor
     )
 
 
-def candidate(name: str, accuracy: Figure, *, images: int = 3589, model="attention", **more):
+def candidate(name: str, accuracy: Estimate, *, images: int = 3589, model="attention", **more):
     """Of three labels with a recall of 80, 50 and none; fear is taken for sad by 30 of 100."""
     recalls = [0.8, *[np.nan] * 3, 0.5, np.nan, np.nan]
     confusion = np.zeros((7, 7), np.int64)
@@ -42,7 +42,7 @@ def candidate(name: str, accuracy: Figure, *, images: int = 3589, model="attenti
         Calibration(NONE, NONE, NONE),
         NONE,
         NONE,
-        tuple(ClassFigures(0, Figure(r, r, r), NONE, NONE) for r in recalls),
+        tuple(ClassMetrics(0, Estimate(r, r, r), NONE, NONE) for r in recalls),
         confusion,
         "",
     )
@@ -55,12 +55,12 @@ def candidate(name: str, accuracy: Figure, *, images: int = 3589, model="attenti
     )
 
 
-A = candidate("a", Figure(0.7, 0.68, 0.72), latency_ms=2.04, parameters=5_000_000)
-B = candidate("b", Figure(0.6, 0.58, 0.62), latency_ms=1.0, parameters=1_230_000, model="other")
+A = candidate("a", Estimate(0.7, 0.68, 0.72), latency_ms=2.04, parameters=5_000_000)
+B = candidate("b", Estimate(0.6, 0.58, 0.62), latency_ms=1.0, parameters=1_230_000, model="other")
 
 
 def difference(better: str, worse: str, adjusted: float) -> Difference:
-    return Difference(better, worse, Figure(0.1, 0.05, 0.16), 20, 5, 0.0001, adjusted)
+    return Difference(better, worse, Estimate(0.1, 0.05, 0.16), 20, 5, 0.0001, adjusted)
 
 
 @pytest.mark.parametrize(
@@ -120,13 +120,13 @@ def test_only_neighbours_are_told_apart():
 @pytest.mark.parametrize(
     ("accuracy", "place"),
     [
-        (Figure(0.3, 0.2642, 0.32), "above"),
-        (Figure(0.3, 0.2641, 0.32), "at"),
-        (Figure(0.25, 0.24, 0.2641), "at"),
-        (Figure(0.25, 0.24, 0.2640), "below"),
+        (Estimate(0.3, 0.2642, 0.32), "above"),
+        (Estimate(0.3, 0.2641, 0.32), "at"),
+        (Estimate(0.25, 0.24, 0.2641), "at"),
+        (Estimate(0.25, 0.24, 0.2640), "below"),
     ],
 )
-def test_against_the_report(accuracy: Figure, place: str):
+def test_against_the_report(accuracy: Estimate, place: str):
     found = next(s for s in verdict([candidate("a", accuracy)], [], []) if "report" in s)
     assert f"{place} the report's 26.41 %" in found
 
@@ -144,7 +144,7 @@ def test_against_the_report(accuracy: Figure, place: str):
     ],
 )
 def test_the_report_s_accuracy_is_that_of_its_networks_on_its_data(more, published):
-    assert candidate("a", Figure(0.3, 0.2, 0.4), **more).published == published
+    assert candidate("a", Estimate(0.3, 0.2, 0.4), **more).published == published
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import mien
 from mien.cli.bundles import ensemble, export, quantize
 from mien.cli.data import data_audit, data_draw, data_stats, data_votes
 from mien.cli.recognition import demo, download, recognize, serve, watch
-from mien.cli.scoring import compare, evaluate, explain, groups
+from mien.cli.scoring import calibrate, compare, evaluate, explain, groups
 from mien.cli.training import recipes, train
 from mien.errors import MienError
 
@@ -31,7 +31,7 @@ app.add_typer(data_app, name="data")
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(recognize, serve, demo, watch, download),
-    *(train, recipes, evaluate, compare, groups, explain),
+    *(train, recipes, evaluate, calibrate, compare, groups, explain),
     *(export, ensemble, quantize),
 )
 for _command in COMMANDS:

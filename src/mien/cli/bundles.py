@@ -1,38 +1,47 @@
 """Commands that make bundles."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from mien.cli.options import NewBundle
 from mien.cli.show import bar, busy, need_train, say
 
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Bundle folder.", metavar="BUNDLE")],
+    out: NewBundle,
     data: Annotated[
         Path | None,
         typer.Option(
-            "--data", "-d", help="Images for the parity proof. Default: the data of the run."
+            "--data",
+            "-d",
+            help="Images to compare the export with torch on. Default: the data of the run.",
         ),
     ] = None,
     half: Annotated[
-        bool, typer.Option("--half", help="Keep the weights in 16 bits: half the size.")
+        bool, typer.Option("--half", help="Store the weights in 16 bits: half the size.")
     ] = False,
 ) -> None:
-    """Export a run to ONNX, its parity with torch proved first."""
+    """Export a run to ONNX, after comparing the exported network with torch."""
     say(f"bundle: {export_run(run, data, out, half=half)}")
 
 
 def ensemble(
-    members: Annotated[list[str], typer.Argument(help="Two or more.", metavar="BUNDLE...")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="New bundle.", metavar="BUNDLE")],
+    members: Annotated[
+        list[str],
+        typer.Argument(help="Bundles: folders or names, two or more.", metavar="BUNDLE..."),
+    ],
+    out: NewBundle,
     by: Annotated[str, typer.Option(help="mean, weighted or vote.")] = "mean",
     data: Annotated[
-        Path | None, typer.Option("--data", "-d", help="Of weighted: fits the weights on.")
+        Path | None,
+        typer.Option("--data", "-d", help="Images to fit the weights on; needs --by weighted."),
     ] = None,
-    split: Annotated[str, typer.Option(help="Of weighted: public or val.")] = "public",
+    split: Annotated[
+        str, typer.Option(help="Split to fit the weights on: public or val.")
+    ] = "public",
 ) -> None:
     """Make one bundle of several: their mean, their weighted mean or their majority vote."""
     need_train()
@@ -54,18 +63,22 @@ def ensemble(
     if isinstance(bundle.card.provenance, Ensemble):
         for member in bundle.card.provenance.members:
             say(f"{member.weight:.3f}  {member.name}")
-    say(f"bundle: {out}\nnext:   mien evaluate {out} --data DATA --record")
+    say(f"bundle: {out}\nnext:   mien calibrate {out} --data DATA")
 
 
 def quantize(
-    model: Annotated[str, typer.Argument(help="Bundle or its name.", metavar="BUNDLE")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="New bundle.", metavar="BUNDLE")],
+    model: Annotated[str, typer.Argument(help="Bundle folder or name.", metavar="BUNDLE")],
+    out: NewBundle,
     data: Annotated[
         Path | None,
-        typer.Option("--data", "-d", help="Faces to measure activations on.", metavar="DATA"),
+        typer.Option("--data", "-d", help="Images to measure the activations on.", metavar="DATA"),
     ] = None,
     weights_only: Annotated[
-        bool, typer.Option("--weights-only", help="As small, no faster, closer; needs no data.")
+        bool,
+        typer.Option(
+            "--weights-only",
+            help="Quantise weights only: as small, not faster, more exact; needs no data.",
+        ),
     ] = False,
 ) -> None:
     """Make an 8-bit bundle: smaller, and on many processors faster."""
@@ -89,7 +102,7 @@ def quantize(
             small = write(bundle, faces, out)
     before, after = (b.model_file.stat().st_size / 1e6 for b in (bundle, small))
     say(f"size:   {after:.2f} MB instead of {before:.2f}")
-    say(f"bundle: {out}\nnext:   mien evaluate {out} --data {data or 'DATA'} --record")
+    say(f"bundle: {out}\nnext:   mien calibrate {out} --data {data or 'DATA'}")
 
 
 def export_run(run: Path, data: Path | None, out: Path, *, half: bool = False) -> Path:
@@ -113,3 +126,28 @@ def export_run(run: Path, data: Path | None, out: Path, *, half: bool = False) -
     )
     say(f"parity:  probabilities differ from torch's by at most {difference:.1e}, on {faces}")
     return out
+
+
+def calibrate_bundle(
+    bundle: Any, data: Path, split: Any = "public", views: str | None = None
+) -> None:
+    """Calibrate `bundle` on `split` of `data`, write its model card, and say what it is like.
+
+    A run in place of `split` stands for the images that its epoch was chosen on.
+    """
+    from mien.data import open_dataset
+    from mien.evaluate import calibrate
+    from mien.evaluate.field import DRAWS
+    from mien.evaluate.fitting import check_calibration
+    from mien.report.evaluation_page import summary
+    from mien.report.model_card import write_model_card
+
+    check_calibration(bundle, split if isinstance(split, str) else split.data.validation.split)
+    with busy("reading the data"):
+        dataset = open_dataset(data)
+        if not isinstance(split, str):
+            dataset, split = split.with_validation(dataset)
+    with bar(len(dataset.split(split)) * (1 + DRAWS), "images") as advance:
+        evaluation, bundle = calibrate(bundle, dataset, split, advance, views=views)
+    write_model_card(bundle, evaluation)
+    say(f"{summary(evaluation, evaluation.metrics())}\ncard:    {bundle.folder / 'card.json'}")

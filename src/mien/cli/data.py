@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from mien.cli.options import DataArgument, PageFolder
 from mien.cli.show import bar, busy, console, need_report, say
 
 
 def data_stats(
-    data: Annotated[Path, typer.Argument(help="Folder, .zip or .csv.", metavar="DATA")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page.", metavar="DIR")],
+    data: DataArgument,
+    out: PageFolder,
 ) -> None:
     """Explore a data set: counts, weights, samples, mean faces."""
     need_report()
@@ -28,16 +29,17 @@ def data_stats(
 
 
 def data_audit(
-    data: Annotated[Path, typer.Argument(help="Folder, .zip or .csv.", metavar="DATA")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page.", metavar="DIR")],
-    votes: Annotated[Path | None, typer.Option(help="FER+'s votes on these pictures.")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Bundle to suspect labels with, out of --folds.")
-    ] = None,
-    folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
+    data: DataArgument,
+    out: PageFolder,
+    votes: Annotated[Path | None, typer.Option(help="Votes of FER+ on these images.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model used to find suspect labels.")] = None,
+    folds: Annotated[int, typer.Option(help="Number of cross-validation folds for --model.")] = 5,
     predictions: Annotated[
         Path | None,
-        typer.Option(help="Suspect labels by a saved evaluation instead.", metavar="EVALUATION"),
+        typer.Option(
+            help="Saved evaluation used to find suspect labels, in place of --model.",
+            metavar="EVALUATION",
+        ),
     ] = None,
 ) -> None:
     """Find copies, leaks, conflicting and doubtful labels, unusable pictures."""
@@ -93,8 +95,8 @@ def data_votes(
 
 def data_draw(
     out: Annotated[Path, typer.Argument(help="New folder.", metavar="OUT")],
-    images: Annotated[int, typer.Option(help="How many, at least 70.")] = 1400,
-    seed: Annotated[int, typer.Option(help="Same seed, same pictures.")] = 0,
+    images: Annotated[int, typer.Option(help="Number of images, at least 70.")] = 1400,
+    seed: Annotated[int, typer.Option(help="Equal seeds draw equal images.")] = 0,
 ) -> None:
     """Draw a small data set of faces, to try everything on."""
     from mien.data.drawn import draw_dataset

@@ -1,4 +1,4 @@
-"""Arguments that several commands have."""
+"""Arguments that several commands have, and those of `mien evaluate`, which has many."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,18 @@ DataPath = Annotated[
     Path, typer.Option("--data", "-d", help="Folder, .zip or .csv of a data set.", metavar="DATA")
 ]
 
+DataArgument = Annotated[Path, typer.Argument(help="Folder, .zip or .csv.", metavar="DATA")]
+
+PageFolder = Annotated[Path, typer.Option("--out", "-o", help="Folder of the page.", metavar="DIR")]
+
+NewBundle = Annotated[Path, typer.Option("--out", "-o", help="New bundle.", metavar="BUNDLE")]
+
 ModelName = Annotated[str, typer.Option(help="Bundle: a folder, or a name in the package.")]
+
+ModelPath = Annotated[
+    str,
+    typer.Argument(help="Run folder, bundle folder, or bundle name.", metavar="RUN|BUNDLE"),
+]
 
 DetectorName = Annotated[str, typer.Option(help="auto, yunet, haar or none (ready-made crops).")]
 
@@ -23,3 +34,52 @@ Views = Annotated[
 ]
 
 Threads = Annotated[int | None, typer.Option(help="At most so many. Default: one per core.")]
+
+EvaluatedSplit = Annotated[str, typer.Option(help="public, private, test, val or train.")]
+
+EvaluationFolder = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder to write to. Default: RUN/evaluation/SPLIT, or NAME-bundle/evaluation/SPLIT.",
+        metavar="DIR",
+    ),
+]
+
+Votes = Annotated[
+    Path | None, typer.Option(help="Votes of FER+ on these images: adds their scores.")
+]
+
+Jitter = Annotated[
+    bool,
+    typer.Option(
+        "--jitter",
+        help="Add the field accuracy: each face moved by up to 10 % of its side, scaled by up to "
+        "15 % and turned by up to 10 degrees, 4 times.",
+    ),
+]
+
+Corruptions = Annotated[
+    bool,
+    typer.Option("--corruptions", help="Add the accuracy under 19 corruptions at 5 severities."),
+]
+
+Baseline = Annotated[
+    Path | None,
+    typer.Option(
+        help="Evaluation that the mean corruption error is relative to; needs --corruptions.",
+        metavar="DIR",
+    ),
+]
+
+Adversarial = Annotated[
+    bool,
+    typer.Option("--adversarial", help="Add the accuracy under FGSM and PGD; runs only."),
+]
+
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of images for --corruptions and --adversarial, stratified by class.",
+    ),
+]

@@ -5,113 +5,103 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.bundles import export_run
-from mien.cli.options import DataPath, DetectorName, Views
+from mien.cli.bundles import calibrate_bundle
+from mien.cli.options import (
+    Adversarial,
+    Baseline,
+    Corruptions,
+    DataPath,
+    DetectorName,
+    EvaluatedSplit,
+    EvaluationFolder,
+    Jitter,
+    Limit,
+    ModelPath,
+    PageFolder,
+    Views,
+    Votes,
+)
 from mien.cli.show import bar, busy, need_report, need_train, say
 
 
 def evaluate(
-    model: Annotated[
-        str, typer.Argument(help="Run folder, bundle, or its name.", metavar="RUN|BUNDLE")
-    ],
+    model: ModelPath,
     data: DataPath,
-    split: Annotated[str, typer.Option(help="public, private, test, val or train.")] = "public",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Default: RUN/evaluation/SPLIT, NAME-bundle/... for a bundle.", metavar="DIR"
-        ),
-    ] = None,
+    split: EvaluatedSplit = "public",
+    out: EvaluationFolder = None,
     views: Views = None,
-    votes: Annotated[
-        Path | None, typer.Option(help="FER+'s votes: a second score.", metavar="CSV")
-    ] = None,
-    record: Annotated[
-        bool,
-        typer.Option("--record", help="Write accuracy and temperature into the bundle's card."),
-    ] = False,
-    corruptions: Annotated[
-        bool,
-        typer.Option("--corruptions", help="Score it on spoilt pictures, too: 19 kinds, 5 steps."),
-    ] = False,
-    baseline: Annotated[
-        Path | None,
-        typer.Option(help="Of --corruptions: an evaluation to compare with.", metavar="DIR"),
-    ] = None,
-    adversarial: Annotated[
-        bool, typer.Option("--adversarial", help="Attack a run's network by FGSM and PGD, too.")
-    ] = False,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="Of both: on so many images, each class in its share."),
-    ] = None,
+    votes: Votes = None,
+    jitter: Jitter = False,
+    corruptions: Corruptions = False,
+    baseline: Baseline = None,
+    adversarial: Adversarial = False,
+    limit: Limit = None,
 ) -> None:
-    """Score a model, with intervals, tables and pictures.
+    """Measure a model: figures with intervals, tables and plots.
 
-    A run's bundle gets the accuracy into its card, and with it, from any split but test and
-    private, the views, the temperature that fits best and the threshold of `unsure`.
+    Writes the evaluation folder only. What is measured is not changed; see mien calibrate.
     """
     need_report()
     from mien import evaluate as scoring
-    from mien.bundle import is_shipped, open_bundle
     from mien.data import check_outside, open_dataset
-    from mien.errors import InputError
+    from mien.evaluate.field import DRAWS
     from mien.files import check_folder, untouched
     from mien.report.evaluation_page import summary, write_evaluation
-    from mien.report.model_card import write_model_card
     from mien.runs import RunFolder
 
-    run = _run(model)
-    if (baseline and not corruptions) or (limit and not (corruptions or adversarial)):
-        raise InputError("--baseline needs --corruptions; --limit needs that or --adversarial")
-    if adversarial and run is None:
-        raise InputError(
-            f"--adversarial follows gradients, and the bundle {model} has none: give the run "
-            "folder it was exported from"
-        )
-    if record and is_shipped(model):
-        raise InputError(
-            f"--record writes into the bundle, and {model}, which is shipped with mien, is not "
-            f"changed; copy {open_bundle(model).folder} and give the copy, or leave --record out"
-        )
-    if run is None:
-        bundle = open_bundle(model)
-    place = run or RunFolder(scoring.place_of(bundle.card.name))
-    folder = out or place.evaluation(split)
+    _check_options(corruptions, baseline, adversarial, limit)
+    run, bundle = _open(model)
+    folder = out or (run or RunFolder(scoring.place_of(bundle.card.name))).evaluation(split)
     check_outside(folder, data)
     check_folder("--out", folder, [run.path if run else bundle.folder, baseline])
-    network = _network(run) if run and adversarial else None
-    if run is not None:
-        if not run.has_bundle:
-            export_run(run.path, data, run.bundle)
-        bundle = open_bundle(run.bundle)
+    network = _network(model, run) if adversarial else None
     with busy("reading the data"):
         dataset = open_dataset(data)
-    with bar(len(dataset.split(split)), "images") as advance:
-        evaluation = scoring.evaluate(bundle, dataset, split, advance, views=views, votes=votes)
-    if run or record:
-        evaluation, bundle = scoring.record(evaluation, bundle)
-        write_model_card(bundle, evaluation)
-    images, found = dataset.split(split).images, []
+        images = dataset.split(split).images
+    with bar(len(images) * (1 + jitter * DRAWS), "images") as advance:
+        evaluation = scoring.evaluate(
+            bundle, dataset, split, advance, views=views, votes=votes, jitter=jitter
+        )
+    lines = []
     with untouched(data, votes):
         metrics = scoring.save(evaluation, folder)
         if corruptions:
-            found.append(_corruptions(evaluation, bundle, images, folder, limit, baseline))
+            lines.append(_corruptions(evaluation, bundle, images, folder, limit, baseline))
         if network is not None:
-            found.append(_adversarial(evaluation, network, images, folder, limit))
+            lines.append(_adversarial(evaluation, network, images, folder, limit))
         write_evaluation(evaluation, metrics, folder, run)
-    say("\n".join([metrics.report, summary(evaluation, metrics), *found, f"saved: {folder}"]))
+    say("\n".join([metrics.report, summary(evaluation, metrics), *lines, f"saved: {folder}"]))
+
+
+def calibrate(
+    model: ModelPath,
+    data: DataPath,
+    split: Annotated[
+        str | None,
+        typer.Option(help="public or val. Default: a run's validation images; else public."),
+    ] = None,
+    views: Views = None,
+) -> None:
+    """Fit the temperature of a bundle on images it was not trained on; write it into its card.
+
+    The card also gets the views, the threshold of `unsure`, the accuracy and the field accuracy.
+    """
+    need_report()
+    run, bundle = _open(model)
+    calibrate_bundle(bundle, data, split or run or "public", views)
 
 
 def compare(
     runs: Annotated[
         list[Path], typer.Argument(help="Evaluated runs or bundles.", metavar="RUN...")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page.", metavar="DIR")],
-    split: Annotated[str, typer.Option(help="Which evaluation of each run.")] = "public",
+    out: PageFolder,
+    split: Annotated[str, typer.Option(help="Split whose evaluations are compared.")] = "public",
     data: Annotated[
         Path | None,
-        typer.Option("--data", "-d", help="Show the surest right and wrong answers on it."),
+        typer.Option(
+            "--data", "-d", help="Images, to show the most confident right and wrong answers."
+        ),
     ] = None,
 ) -> None:
     """Compare evaluated models on one page."""
@@ -134,12 +124,16 @@ def groups(
     ],
     by: Annotated[
         Path,
-        typer.Option("--by", help="Table: name or path, and a column per grouping.", metavar="CSV"),
+        typer.Option(
+            "--by",
+            help="Table of the images: a column name or path, and one column per grouping.",
+            metavar="CSV",
+        ),
     ],
     column: Annotated[
-        list[str] | None, typer.Option(help="Only this one; may be repeated. Default: all.")
+        list[str] | None, typer.Option(help="Column to group by; may be repeated. Default: all.")
     ] = None,
-    minimum: Annotated[int, typer.Option(help="Groups of fewer images get no figures.")] = 30,
+    minimum: Annotated[int, typer.Option(help="Smallest group that gets figures, in images.")] = 30,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Default: EVALUATION/groups.", metavar="DIR"),
@@ -162,19 +156,24 @@ def groups(
 
 
 def explain(
-    model: Annotated[
-        str, typer.Argument(help="Run folder, bundle, or its name.", metavar="RUN|BUNDLE")
-    ],
+    model: ModelPath,
     photo: Annotated[str, typer.Argument(help="A picture: path or address.", metavar="PHOTO")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Each face under its map.", metavar="PICTURE")
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Picture to write: each face beside its heat map.",
+            metavar="PICTURE",
+        ),
     ],
     label: Annotated[
-        str | None, typer.Option(help="Explain this one. Default: each face's most probable.")
+        str | None,
+        typer.Option(help="Expression to explain. Default: the most probable one of each face."),
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(help="occlusion; of a run gradcam (its default) or attention (CBAM), too."),
+        typer.Option(help="occlusion; for a run also gradcam (default) or attention (CBAM)."),
     ] = None,
     detector: DetectorName = "auto",
 ) -> None:
@@ -212,18 +211,37 @@ def _corruptions(
     return summary(found)
 
 
-def _run(model: str) -> Any:
-    """The run folder that is meant; None for a bundle, or the name of one in the package."""
-    from mien.bundle import is_shipped
+def _check_options(
+    corruptions: bool, baseline: Path | None, adversarial: bool, limit: int | None
+) -> None:
+    from mien.errors import InputError
+
+    if baseline and not corruptions:
+        raise InputError("--baseline needs --corruptions")
+    if limit and not (corruptions or adversarial):
+        raise InputError("--limit needs --corruptions or --adversarial")
+
+
+def _open(model: str) -> tuple[Any, Any]:
+    """The run that is meant, or None, and the bundle: the run's, in a folder, or in the package."""
+    from mien.bundle import is_shipped, open_bundle
     from mien.runs import find_run
 
     if is_shipped(model) and Path(model).exists():
         say(f"{model} is the bundle shipped with mien; the folder here is ./{model}")
-    return find_run(model)
+    run = find_run(model)
+    return run, open_bundle(run.exported() if run else model)
 
 
-def _network(run: Any) -> tuple[Any, Any]:
-    """Torch's network of a run, and how it wants its pictures."""
+def _network(model: str, run: Any) -> tuple[Any, Any]:
+    """Torch's network of a run, and how it wants its images."""
+    from mien.errors import InputError
+
+    if run is None:
+        raise InputError(
+            f"--adversarial follows gradients, and the bundle {model} has none: give the run "
+            "folder it was exported from"
+        )
     need_train()
     with busy("loading torch"):
         return run.network(), run.preprocess

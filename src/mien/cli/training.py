@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.bundles import calibrate_bundle
 from mien.cli.options import DataPath
 from mien.cli.show import busy, console, need_report, need_train, say
 
@@ -45,6 +46,9 @@ def train(
             f"mien train {name} --data {data} --out {run.parent / name}"
         )
     with busy("loading torch"):
+        from mien.data import open_dataset
+        from mien.package import package
+        from mien.runs import RunFolder
         from mien.train.run import run as fit
     try:
         fit(chosen, data, run, resume=resume)
@@ -52,10 +56,9 @@ def train(
         sys.stderr.write(f"mien: stopped; continue with the same command and --resume ({run})\n")
         raise typer.Exit(130) from None
     with busy("exporting"):
-        from mien.data import open_dataset
-        from mien.package import package
-
         bundles = package(run, open_dataset(data))
+    for bundle in bundles:
+        calibrate_bundle(bundle, data, RunFolder(run))
     say(f"trained: {run}")
     for bundle in bundles:
         say(f"bundle:  {bundle.folder}")

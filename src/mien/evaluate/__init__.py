@@ -1,15 +1,7 @@
 """Evaluations: probabilities of every image, and the figures made from them."""
 
-from mien.evaluate.evaluation import (
-    Evaluation,
-    calibrate,
-    evaluate,
-    load,
-    note,
-    place_of,
-    record,
-    save,
-)
+from mien.evaluate.evaluation import Evaluation, evaluate, load, note, place_of, save
+from mien.evaluate.fitting import calibrate
 from mien.evaluate.metrics import Metrics, measure
 
 __all__ = [
@@ -21,6 +13,5 @@ __all__ = [
     "measure",
     "note",
     "place_of",
-    "record",
     "save",
 ]

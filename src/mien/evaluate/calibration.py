@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.evaluate.intervals import Figure, bootstrap, mean_interval
+from mien.evaluate.intervals import Estimate, bootstrap, mean_interval
 
 BINS = 15
 _FLOOR = 1e-12
@@ -23,9 +23,9 @@ class Calibration:
     `loss` the cross-entropy in nats, `brier` the squared error summed over classes (0-2).
     """
 
-    ece: Figure
-    loss: Figure
-    brier: Figure
+    ece: Estimate
+    loss: Estimate
+    brier: Estimate
 
     def to_json(self) -> dict[str, dict[str, float | None]]:
         """Name of each figure → its value and interval."""
@@ -105,39 +105,14 @@ def coverage(probabilities: Probabilities, labels: Labels) -> Coverage:
     return Coverage(threshold[whole], kept[whole] / len(order), accuracy[whole])
 
 
-def kept_accuracy(probabilities: Probabilities, labels: Labels, threshold: float) -> Figure:
+def kept_accuracy(probabilities: Probabilities, labels: Labels, threshold: float) -> Estimate:
     """Accuracy of the images whose confidence is at least `threshold`; NaN if there is none."""
     confidence, right = _answers(probabilities, labels)
     kept = right[confidence >= threshold]
-    return mean_interval(kept) if len(kept) else Figure(np.nan, np.nan, np.nan)
+    return mean_interval(kept) if len(kept) else Estimate(np.nan, np.nan, np.nan)
 
 
-def fit_temperature(probabilities: Probabilities, labels: Labels) -> float:
-    """The temperature that gives the least loss (Guo et al. 2017), between 1/20 and 20.
-
-    The loss has one minimum along the inverse temperature, so a golden-section search finds it.
-    """
-    logs = np.log(np.maximum(probabilities, _FLOOR))
-    rows = np.arange(len(labels))
-
-    def loss(inverse: float) -> float:
-        scaled = logs * inverse
-        top = scaled.max(1)
-        norm = top + np.log(np.exp(scaled - top[:, None]).sum(1))
-        return float((norm - scaled[rows, labels]).mean())
-
-    low, high = 1 / 20, 20.0
-    ratio = (5**0.5 - 1) / 2
-    while high - low > 1e-5:
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        if loss(left) < loss(right):
-            high = right
-        else:
-            low = left
-    return 2 / (low + high)
-
-
-def _ece(probabilities: Probabilities, labels: Labels) -> Figure:
+def _ece(probabilities: Probabilities, labels: Labels) -> Estimate:
     confidence, right = _answers(probabilities, labels)
     gaps = np.zeros((len(labels), BINS))
     gaps[np.arange(len(labels)), _bins(confidence)] = confidence - right

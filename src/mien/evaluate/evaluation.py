@@ -1,6 +1,5 @@
 """An evaluation: saved per-image probabilities, from which every figure can be made again."""
 
-import dataclasses
 import json
 import math
 import time
@@ -12,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.bundle import CARD_FILE, Bundle, Classifier, temper
-from mien.card import Measured
+from mien.bundle import Bundle, Classifier, temper
 from mien.data import Dataset, Split
 from mien.data.ferplus import join_votes, majority
 from mien.errors import DataError, InputError, NotComparable, RunError
-from mien.evaluate.calibration import Calibration, calibration, fit_temperature, kept_accuracy
-from mien.evaluate.intervals import Figure, mean_interval
+from mien.evaluate.calibration import Calibration, calibration, kept_accuracy
+from mien.evaluate.field import DRAWS, count_right
+from mien.evaluate.intervals import Estimate, mean_interval
 from mien.evaluate.metrics import Metrics, measure, to_json
 from mien.extras import need
 from mien.files import read_json, replacing, write_json, write_text
@@ -27,19 +26,15 @@ PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
 _WHO = ("name", "model", "data", "split", "digest", "network", "views", "temperature")
 _COSTS = ("parameters", "macs", "size_mb", "latency_ms")
-_COPY, _FERPLUS = "copy_of_training", "ferplus"
+_COPY, _FERPLUS, _FIELD = "copy_of_training", "ferplus", "right_of_field"
 _BATCH = 128
 
 UNSURE = 0.2
 """Share of the images whose readings are `unsure`: those of least confidence."""
 _SLACK = 0.01
 """What rounding the threshold may add to that share."""
-CALIBRATED_FROM = 100
-"""Fewer images say too little about a temperature."""
 TESTS = ("test", "private")
 """Splits on which nothing is fitted."""
-_LEARNT = "train"
-"""A network is surer of what it was trained on: no temperature for other images."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +42,7 @@ class Subset:
     """Accuracy on some of the images, or against other labels than the data's own."""
 
     images: int
-    accuracy: Figure
+    accuracy: Estimate
 
 
 @dataclass(frozen=True)
@@ -79,6 +74,8 @@ class Evaluation:
     """(N,) whether an image has the very pixels of a training image; None without those."""
     ferplus: NDArray[np.int64] | None = None
     """(N,) FER+'s majority label, -1 where there is none; None without votes."""
+    field: NDArray[np.int64] | None = None
+    """(N,) in how many of the `field.DRAWS` framings it was answered rightly; None if not asked."""
 
     def metrics(self) -> Metrics:
         """All figures, computed afresh from the probabilities."""
@@ -88,6 +85,11 @@ class Evaluation:
     def untempered(self) -> NDArray[np.float64]:
         """The probabilities before the temperature was applied."""
         return temper(self.probabilities, 1 / self.temperature)
+
+    @property
+    def field_accuracy(self) -> Estimate | None:
+        """Accuracy on faces framed as a detector frames them; None if that was not asked."""
+        return None if self.field is None else mean_interval(self.field / DRAWS)
 
     def uncalibrated(self) -> Calibration:
         """The calibration before the temperature was applied."""
@@ -126,7 +128,7 @@ def _subset(
     answers: NDArray[np.int64], truth: NDArray[np.int64], rows: NDArray[np.bool_]
 ) -> Subset:
     right = (answers == truth)[rows].astype(np.float64)
-    nothing = Figure(np.nan, np.nan, np.nan)
+    nothing = Estimate(np.nan, np.nan, np.nan)
     return Subset(len(right), mean_interval(right) if len(right) else nothing)
 
 
@@ -138,23 +140,20 @@ def evaluate(
     *,
     views: str | None = None,
     votes: Path | None = None,
+    jitter: bool = False,
 ) -> Evaluation:
     """Run `bundle` over `split` of `data`; `progress` is told the images done of each batch.
 
-    `views` replaces those of the card; `votes` is FER+'s table, for a second score. Raises
-    NotComparable if the data's labels are not the network's.
+    `views` replaces those of the card; `votes` is FER+'s table, for a second score; `jitter` asks
+    for the field accuracy, `DRAWS` more passes over the images. Raises NotComparable if the data's
+    labels are not the network's.
     """
     chosen = data.split(split)
     card = bundle.card
     truth = _truth(chosen, data.labels, card.labels)
     ferplus = None if votes is None else majority(join_votes(chosen, votes), card.labels)
     classifier = Classifier(bundle, views=views)
-    batches = []
-    for start in range(0, len(chosen), _BATCH):
-        crops = np.asarray(chosen.images[start : start + _BATCH])
-        batches.append(classifier.probabilities(crops))
-        if progress:
-            progress(len(crops))
+    probabilities = _probabilities(classifier, chosen.images, progress)
     return Evaluation(
         name=card.name,
         model=card.model,
@@ -167,30 +166,27 @@ def evaluate(
         labels=card.labels,
         names=chosen.names,
         truth=truth,
-        probabilities=np.concatenate(batches),
+        probabilities=probabilities,
         parameters=card.parameters,
         macs=card.macs,
         size_mb=bundle.model_file.stat().st_size / 1e6,
         latency_ms=_latency_ms(bundle, chosen, classifier.views),
         copies=_copies(chosen, data),
         ferplus=ferplus,
+        field=count_right(classifier, chosen.images, truth, progress) if jitter else None,
     )
 
 
-def calibrate(evaluation: Evaluation) -> Evaluation:
-    """The same with the temperature that fits its images best.
-
-    Raises InputError on a split that is kept for testing: a temperature is fitted elsewhere.
-    """
-    if evaluation.split in TESTS:
-        raise InputError(f"{evaluation.split} is a test: fit the temperature on public or val")
-    factor = fit_temperature(evaluation.probabilities, evaluation.truth)
-    temperature = round(evaluation.temperature * factor, 4)
-    return dataclasses.replace(
-        evaluation,
-        temperature=temperature,
-        probabilities=temper(evaluation.probabilities, temperature / evaluation.temperature),
-    )
+def _probabilities(
+    classifier: Classifier, images: NDArray[np.uint8], progress: Callable[[int], None] | None
+) -> NDArray[np.float64]:
+    batches = []
+    for start in range(0, len(images), _BATCH):
+        crops = np.asarray(images[start : start + _BATCH])
+        batches.append(classifier.probabilities(crops))
+        if progress:
+            progress(len(crops))
+    return np.concatenate(batches)
 
 
 def place_of(bundle: str) -> Path:
@@ -234,6 +230,7 @@ def save(evaluation: Evaluation, folder: Path) -> Metrics:
     _write_predictions(evaluation, folder / PREDICTIONS)
     write_text(folder / "classification_report.txt", metrics.report)
     facts = {name: getattr(evaluation, name) for name in (*_WHO, "labels", *_COSTS)}
+    field = evaluation.field_accuracy
     write_json(
         folder / METRICS,
         {
@@ -244,6 +241,7 @@ def save(evaluation: Evaluation, folder: Path) -> Metrics:
             "uncalibrated": evaluation.uncalibrated().to_json(),
             "sure": {"from": evaluation.unsure_below, **_to_json(evaluation.sure())},
             "subsets": {name: _to_json(s) for name, s in evaluation.subsets().items()},
+            "field": field and {"draws": DRAWS, "accuracy": field.to_json()},
         },
     )
     return metrics
@@ -269,39 +267,6 @@ def _noted(evaluation: Evaluation, folder: Path) -> dict[str, Any]:
     return found if all(found.get(n) == getattr(evaluation, n) for n in same) else {}
 
 
-def record(evaluation: Evaluation, bundle: Bundle) -> tuple[Evaluation, Bundle]:
-    """Write the accuracy into the bundle's card, in place of an older one on the same images.
-
-    Unless the images are those of a test or of the training, the evaluation is calibrated first
-    (from `CALIBRATED_FROM` images on), and the card gets its views, its temperature and the
-    threshold of `unsure`. Returns both as they are now.
-    """
-    card = bundle.card
-    if evaluation.split not in (*TESTS, _LEARNT):
-        if len(evaluation.truth) >= CALIBRATED_FROM:
-            evaluation = calibrate(evaluation)
-        card = dataclasses.replace(
-            card,
-            views=evaluation.views,
-            temperature=evaluation.temperature,
-            unsure_below=evaluation.unsure_below,
-        )
-    accuracy = evaluation.metrics().accuracy
-    entry = Measured(
-        data=evaluation.data,
-        split=evaluation.split,
-        images=len(evaluation.truth),
-        digest=evaluation.digest,
-        accuracy=accuracy.value,
-        low=accuracy.low,
-        high=accuracy.high,
-    )
-    others = tuple(m for m in card.measured if m.digest != entry.digest)
-    card = dataclasses.replace(card, measured=(*others, entry))
-    card.save(bundle.folder / CARD_FILE)
-    return evaluation, dataclasses.replace(bundle, card=card)
-
-
 def load(folder: Path) -> Evaluation:
     """The evaluation saved in `folder`; InputError if there is none or it is not whole."""
     pandas = need("pandas", extra="report")
@@ -320,6 +285,7 @@ def load(folder: Path) -> Evaluation:
             probabilities=table[list(labels)].to_numpy(np.float64),
             copies=table[_COPY].to_numpy(bool) if _COPY in table else None,
             ferplus=_numbers(table[_FERPLUS], labels) if _FERPLUS in table else None,
+            field=table[_FIELD].to_numpy(np.int64) if _FIELD in table else None,
         )
     except (ValueError, KeyError, OSError) as error:
         raise InputError(f"{folder} is not a whole evaluation ({error}); evaluate again") from error
@@ -355,6 +321,8 @@ def _write_predictions(evaluation: Evaluation, path: Path) -> None:
         table[_COPY] = evaluation.copies
     if evaluation.ferplus is not None:
         table[_FERPLUS] = np.append(labels.astype(object), "")[evaluation.ferplus]
+    if evaluation.field is not None:
+        table[_FIELD] = evaluation.field.astype(np.int8)
     with replacing(path) as file:
         table.to_parquet(
             file,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError, InputError
 from mien.evaluate.evaluation import Evaluation
-from mien.evaluate.intervals import LEVEL, RESAMPLES, Figure, confusion_intervals
+from mien.evaluate.intervals import LEVEL, RESAMPLES, Estimate, confusion_intervals
 from mien.evaluate.metrics import macro_recall
 from mien.evaluate.paired import SIGNIFICANT, holm
 from mien.extras import need
@@ -35,8 +35,8 @@ class Group:
     right: int
     classes: int
     """Labels that occur: macro-recall is a mean over these."""
-    accuracy: Figure | None
-    macro_recall: Figure | None
+    accuracy: Estimate | None
+    macro_recall: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Gap:
 
     better: str
     worse: str
-    accuracy: Figure
+    accuracy: Estimate
     p: float
     adjusted: float
 
@@ -168,7 +168,7 @@ def _group(evaluation: Evaluation, name: str, rows: NDArray[np.bool_], minimum: 
     cells = np.bincount(classes * evaluation.truth[rows] + answers, minlength=classes**2)
     confusion = cells.reshape(classes, classes)
     images, present = int(rows.sum()), int((confusion.sum(1) > 0).sum())
-    figures: tuple[Figure | None, ...] = (None, None)
+    figures: tuple[Estimate | None, ...] = (None, None)
     if images >= minimum:
         figures = confusion_intervals(confusion, _accuracy_and_recall)
     return Group(name, images, int(np.trace(confusion)), present, *figures)
@@ -201,7 +201,7 @@ def _fisher(one: Group, other: Group) -> float:
     return float(stats.fisher_exact(table).pvalue)
 
 
-def _difference(better: Group, worse: Group) -> Figure:
+def _difference(better: Group, worse: Group) -> Estimate:
     """Percentile interval: each group's images are resampled on their own."""
     rng = np.random.default_rng(0)
     shares = [group.right / group.images for group in (better, worse)]
@@ -211,4 +211,4 @@ def _difference(better: Group, worse: Group) -> Figure:
     ]
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(drawn[0] - drawn[1], [tail, 1 - tail])
-    return Figure(shares[0] - shares[1], float(low), float(high))
+    return Estimate(shares[0] - shares[1], float(low), float(high))

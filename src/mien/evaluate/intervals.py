@@ -12,7 +12,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Estimate:
     """A measured value with the two ends of its 95 % interval."""
 
     value: float
@@ -39,7 +39,7 @@ def bootstrap(
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     *,
     seed: int = 0,
-) -> Figure:
+) -> Estimate:
     """Percentile interval (Efron 1979) of `statistic`, which maps (R, N) weights to (R,) figures.
 
     Each of `RESAMPLES` resamples of `size` = N images is a row of weights: how often each image was
@@ -51,7 +51,7 @@ def bootstrap(
         for start in range(0, RESAMPLES, 100)
     ]
     low, high = _ends(np.concatenate(figures))
-    return Figure(float(statistic(np.ones((1, size)))[0]), low, high)
+    return Estimate(float(statistic(np.ones((1, size)))[0]), low, high)
 
 
 @functools.lru_cache(maxsize=4)
@@ -62,7 +62,7 @@ def _draws(size: int, seed: int) -> NDArray[np.uint8]:
     return np.stack([row.astype(np.uint8) for row in rows])
 
 
-def mean_interval(values: NDArray[np.float64], *, seed: int = 0) -> Figure:
+def mean_interval(values: NDArray[np.float64], *, seed: int = 0) -> Estimate:
     """The mean of `values` (N,) with its interval."""
     return bootstrap(len(values), lambda weights: weights @ values / len(values), seed=seed)
 
@@ -70,7 +70,7 @@ def mean_interval(values: NDArray[np.float64], *, seed: int = 0) -> Figure:
 def confusion_interval(
     confusion: NDArray[np.int64],
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-) -> Figure:
+) -> Estimate:
     """Interval of a figure of the confusion matrix: (R, C, C) counts → (R,)."""
     return confusion_intervals(confusion, lambda counts: statistic(counts)[:, None])[0]
 
@@ -78,7 +78,7 @@ def confusion_interval(
 def confusion_intervals(
     confusion: NDArray[np.int64],
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-) -> tuple[Figure, ...]:
+) -> tuple[Estimate, ...]:
     """Intervals of K figures of the confusion matrix: (R, C, C) counts → (R, K).
 
     Resampling images is resampling cells, so N images cost no more than C x C cells.
@@ -89,7 +89,7 @@ def confusion_intervals(
     resampled = statistic(draws.reshape(-1, *confusion.shape).astype(np.float64))
     values = statistic(confusion[None].astype(np.float64))[0]
     return tuple(
-        Figure(float(value), *_ends(column))
+        Estimate(float(value), *_ends(column))
         for value, column in zip(values, resampled.T, strict=True)
     )
 

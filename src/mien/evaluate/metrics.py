@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError, ShapeError
 from mien.evaluate.calibration import Calibration, calibration
-from mien.evaluate.intervals import Figure, confusion_interval, confusion_intervals
+from mien.evaluate.intervals import Estimate, confusion_interval, confusion_intervals
 from mien.extras import need
 
 
 @dataclass(frozen=True, slots=True)
-class ClassFigures:
+class ClassMetrics:
     """Figures of one class; NaN for recall and F1 without `images` of it, and for precision where
     it was never answered."""
 
     images: int
-    recall: Figure
-    precision: Figure
-    f1: Figure
+    recall: Estimate
+    precision: Estimate
+    f1: Estimate
 
     def to_json(self) -> dict[str, Any]:
         """Name → value."""
@@ -35,17 +35,17 @@ class Metrics:
     `confusion` (C, C) int64 counts true labels in rows, predictions in columns.
     """
 
-    accuracy: Figure
+    accuracy: Estimate
     calibration: Calibration
-    macro_recall: Figure
-    macro_f1: Figure
-    classes: tuple[ClassFigures, ...]
+    macro_recall: Estimate
+    macro_f1: Estimate
+    classes: tuple[ClassMetrics, ...]
     confusion: NDArray[np.int64]
     report: str
     """scikit-learn's classification report, four digits."""
 
     @property
-    def loss(self) -> Figure:
+    def loss(self) -> Estimate:
         """Cross-entropy in nats."""
         return self.calibration.loss
 
@@ -73,11 +73,11 @@ def measure(
     )
 
 
-def _classes(confusion: NDArray[np.int64]) -> tuple[ClassFigures, ...]:
+def _classes(confusion: NDArray[np.int64]) -> tuple[ClassMetrics, ...]:
     kinds = (_recalls, _precisions, _f1s)
     figures = zip(*(confusion_intervals(confusion, kind) for kind in kinds), strict=True)
     images = confusion.sum(1)
-    return tuple(ClassFigures(int(n), *three) for n, three in zip(images, figures, strict=True))
+    return tuple(ClassMetrics(int(n), *three) for n, three in zip(images, figures, strict=True))
 
 
 def macro_recall(confusions: NDArray[np.float64]) -> NDArray[np.float64]:

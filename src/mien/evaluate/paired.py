@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.evaluate.intervals import Figure, mean_interval
+from mien.evaluate.intervals import Estimate, mean_interval
 from mien.extras import need
 
 SIGNIFICANT = 0.05
@@ -25,7 +25,7 @@ class Difference:
 
     better: str
     worse: str
-    accuracy: Figure
+    accuracy: Estimate
     wins: int
     losses: int
     p: float

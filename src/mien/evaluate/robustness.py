@@ -13,7 +13,7 @@ from mien.bundle import Bundle, Classifier
 from mien.errors import InputError, NotComparable
 from mien.evaluate.corruptions import CORRUPTIONS, SEVERITIES
 from mien.evaluate.evaluation import Evaluation, note
-from mien.evaluate.intervals import Figure, mean_interval
+from mien.evaluate.intervals import Estimate, mean_interval
 from mien.files import write_json
 
 ROBUSTNESS = "robustness.json"
@@ -26,7 +26,7 @@ class Score:
     """How many images were answered rightly, and their share with its interval."""
 
     right: int
-    accuracy: Figure
+    accuracy: Estimate
 
     def to_json(self) -> dict[str, Any]:
         """JSON-safe form."""
@@ -51,8 +51,8 @@ class Relative:
     baseline: str
     network: str
     errors: dict[str, float]
-    mce: Figure
-    relative_mce: Figure
+    mce: Estimate
+    relative_mce: Estimate
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Robustness:
     clean: Score
     scores: dict[str, tuple[Score, ...]]
     """Of each corruption, by severity."""
-    means: dict[str, Figure]
+    means: dict[str, Estimate]
     """Accuracy of each corruption over its severities."""
-    mean: Figure
+    mean: Estimate
     """Accuracy over all corruptions and severities."""
     relative: Relative | None = None
 
@@ -223,10 +223,10 @@ def robustness_of(evaluation: Evaluation, folder: Path) -> Robustness | None:
     return found if fits else None
 
 
-def figure(raw: dict[str, Any]) -> Figure:
-    """Back from `Figure.to_json`."""
+def figure(raw: dict[str, Any]) -> Estimate:
+    """Back from `Estimate.to_json`."""
     ends = (raw[name] for name in ("value", "low", "high"))
-    return Figure(*(np.nan if end is None else float(end) for end in ends))
+    return Estimate(*(np.nan if end is None else float(end) for end in ends))
 
 
 def _answers(

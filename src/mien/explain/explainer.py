@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.bundle import DEFAULT, Classifier, open_bundle
-from mien.errors import InputError, NoFace, RunError
+from mien.errors import InputError, NoFace
 from mien.explain.occlusion import occlusion
 from mien.faces import Detector, Finder, as_detector, crop
 from mien.runs import RunFolder, find_run
@@ -55,9 +55,9 @@ class Explainer:
         *,
         detector: str | Detector | Finder = "auto",
     ) -> None:
-        run = _run(model)
+        run = find_run(model)
         self.method = method or ("occlusion" if run is None else "gradcam")
-        self.classifier = Classifier(open_bundle(run.bundle if run else model))
+        self.classifier = Classifier(open_bundle(run.exported() if run else model))
         self._map = _method(self.method, run, self.classifier)
         self._detector = as_detector(detector)
 
@@ -94,16 +94,6 @@ class Explainer:
         if label is not None and label not in self.labels:
             raise InputError(f"no label {label!r}; this network knows: {', '.join(self.labels)}")
         return None if label is None else self.labels.index(label)
-
-
-def _run(model: str | Path) -> RunFolder | None:
-    """`model` if it is a run folder with a bundle in it; None if it is none."""
-    run = find_run(model)
-    if run is not None and not run.has_bundle:
-        raise RunError(
-            f"{model} has no bundle; make it with: mien export {model} --out {run.bundle}"
-        )
-    return run
 
 
 def _method(name: str, run: RunFolder | None, classifier: Classifier) -> _Method:

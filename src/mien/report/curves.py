@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.evaluate.calibration import Coverage, Reliability
-from mien.evaluate.intervals import Figure
-from mien.evaluate.metrics import ClassFigures
+from mien.evaluate.intervals import Estimate
+from mien.evaluate.metrics import ClassMetrics
 from mien.report.figures import COLOURS, colour, look, name_below, new_figure, png, styled
 from mien.runs import History
 
@@ -106,7 +106,7 @@ def confusion_matrix(
 
 
 @styled
-def recalls(by_model: dict[str, Sequence[ClassFigures]], labels: Sequence[str]) -> bytes:
+def recalls(by_model: dict[str, Sequence[ClassMetrics]], labels: Sequence[str]) -> bytes:
     """PNG of bars: recall of each class with its interval, models side by side."""
     figure, panels = new_figure(9, 3.4)
     axes = panels.flat[0]
@@ -170,7 +170,7 @@ def coverage_curves(by_model: dict[str, Coverage]) -> bytes:
 
 
 @styled
-def accuracy_by_cost(by_model: dict[str, tuple[int, Figure]]) -> bytes:
+def accuracy_by_cost(by_model: dict[str, tuple[int, Estimate]]) -> bytes:
     """PNG: accuracy with its interval over multiply-accumulates per face, all models."""
     from matplotlib.ticker import LogLocator, NullLocator
 

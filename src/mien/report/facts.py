@@ -6,6 +6,7 @@ from mien.evaluate.evaluation import Subset
 Row = tuple[str, str, int]
 """Name of a figure, its value with the 95 % interval, and the images it was taken on."""
 
+_FIELD = "field accuracy (faces moved, scaled and turned), %"
 _SUBSETS = {
     "deduplicated": "accuracy without copies of training images, %",
     "ferplus": "agreement with FER+'s majority, %",
@@ -19,6 +20,7 @@ def facts(evaluation: Evaluation, metrics: Metrics) -> list[Row]:
     found = metrics.calibration
     rows = [
         ("accuracy, %", metrics.accuracy.percent(), images),
+        *((_FIELD, field.percent(), images) for field in [evaluation.field_accuracy] if field),
         ("macro-recall, %", metrics.macro_recall.percent(), images),
         ("macro-F1, %", metrics.macro_f1.percent(), images),
         *(

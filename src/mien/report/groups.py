@@ -7,11 +7,11 @@ import numpy as np
 
 from mien.evaluate import Evaluation
 from mien.evaluate.groups import Gap, Group, Grouping, Groups
-from mien.evaluate.intervals import Figure
+from mien.evaluate.intervals import Estimate
 from mien.files import replacing, write_csv, write_json, write_text
 from mien.report.figures import colour, new_figure, png, styled
 
-_NOTHING = Figure(np.nan, np.nan, np.nan)
+_NOTHING = Estimate(np.nan, np.nan, np.nan)
 _FIGURES = {"accuracy": "accuracy", "macro_recall": "macro-recall"}
 
 

@@ -131,7 +131,7 @@ class ModelOut(BaseModel):
     parameters: int
     views: str
     unsure_below: float
-    measured: list[dict[str, float | int | str]]
+    measured: list[dict[str, float | int | str | None]]
 
 
 class VersionOut(BaseModel):
