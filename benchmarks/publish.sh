@@ -8,7 +8,8 @@
 set -euo pipefail
 run=$1 data=$2 votes=$3
 name=$(basename "$run")
-bundles=src/mien/bundles results=results/$name tables=build/publish
+results=results/$name tables=build/publish
+bundles=$tables/bundles  # calibrated there: bundles of the package are not changed
 public=(--data "$data" --split public)
 mkdir -p "$tables"
 
@@ -18,6 +19,7 @@ benchmarks/keep.sh "$run" "$data" "$votes"
 for bundle in "$name" "$name-int8"; do
   mien calibrate "$bundles/$bundle" "${public[@]}"
   mien evaluate "$bundles/$bundle" "${public[@]}" --votes "$votes" --jitter --out "$tables/$bundle"
+  rm -rf "src/mien/bundles/$bundle" && cp -r "$bundles/$bundle" src/mien/bundles
 done
 mien evaluate "$run/bundle" "${public[@]}" --votes "$votes" --views ten-crop --out "$tables/$name-ten-crop"
 mien evaluate "$run" "${public[@]}" --votes "$votes" --corruptions --limit 1000 \
