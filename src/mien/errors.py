@@ -2,14 +2,14 @@
 
     MienError
     ├── InputError        a path, a picture or an argument that cannot be used
-    │   ├── PictureError  bytes that are no readable picture or video
+    │   ├── PictureError  a picture or video that cannot be read
     │   ├── NoFace        a picture without a face, where `strict` asks for one
     │   └── DataError     a data set, or one of its files, that cannot be read
     ├── ShapeError        an array or a value of the wrong shape or range
     ├── RecipeError       an unknown key, model or value in a recipe
     ├── RunError          a run folder that is missing, unfinished or in the way
     ├── BundleError       a bundle whose card or digest is wrong
-    ├── WeightsError      weights that are neither here nor to be had
+    ├── WeightsError      weights that cannot be found, fetched or read
     ├── MissingExtra      a package of an extra that is not installed
     └── NotComparable     evaluations that were scored on different images
 
@@ -27,7 +27,7 @@ class InputError(MienError):
 
 
 class PictureError(InputError):
-    """Bytes that are no readable picture."""
+    """A picture or video that cannot be read."""
 
 
 class NoFace(InputError):
@@ -55,7 +55,7 @@ class BundleError(MienError):
 
 
 class WeightsError(MienError):
-    """Weights that are neither on this machine nor to be had."""
+    """Weights that cannot be found, fetched or read."""
 
 
 class MissingExtra(MienError, ImportError):

@@ -358,7 +358,7 @@ def test_a_hub_out_of_reach_is_asked_once(asked, monkeypatch):
 
     monkeypatch.setenv("MIEN_OFFLINE", "0")
     before = constants.HF_HUB_OFFLINE
-    told = r"ImageNet weights of mobilenetv2_100 could not be had \(.+\); connect once, or give"
+    told = r"cannot fetch the ImageNet weights of mobilenetv2_100 \(.+\); connect once, or give"
     with pytest.raises(WeightsError, match=told):
         built("mobilenetv2", weights="imagenet")
     assert asked == [("127.0.0.1", 9)]

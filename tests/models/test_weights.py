@@ -43,7 +43,7 @@ def test_the_hub_is_asked_only_where_it_can_answer(hub, monkeypatch, forbidden, 
     shape = {"in_chans": 1, "num_classes": 0, "global_pool": ""}
     if offline:
         with pytest.raises(
-            WeightsError, match=r"resnet50 could not be had \(no route to the hub\)"
+            WeightsError, match=r"ImageNet weights of resnet50 \(no route to the hub\)"
         ):
             load_timm("resnet50", 1, "imagenet")
     else:

@@ -110,7 +110,7 @@ def _download(name: str, shape: dict[str, Any]) -> Any:
     except (OSError, HfHubHTTPError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WeightsError(
-            f"ImageNet weights of {name} could not be had ({reason[:120]}); connect once, or give "
+            f"cannot fetch the ImageNet weights of {name} ({reason[:120]}); connect once, or give "
             "a local file with --set model.weights=FILE, or train from scratch with "
             "--set model.weights=none"
         ) from error
