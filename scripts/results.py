@@ -1,16 +1,17 @@
 """The runs on record: `results/runs.csv`, and their predictions in `results/predictions.npz`.
 
-    python scripts/results.py add runs/mine "what it is" [EVALUATION ...]
+    python scripts/results.py add mine "what it is" EVALUATION ... --run runs/mine
     python scripts/results.py unpack OUT mien-s mien-m    # evaluations, for mien compare OUT/*
     python scripts/results.py figures                     # the figures of runs.csv again
 
-`add` keeps RUN/evaluation/public and further evaluations of the run on PublicTest (mirrored, say).
+`add` keeps evaluations of one network on PublicTest, of several views, and its recipe and history.
 Probabilities are kept in 16 bits; where rounding would change an answer, the larger probability
 goes up to the next number, so that every accuracy stays as it was.
 """
 
 import argparse
 import csv
+import dataclasses
 import datetime
 import functools
 import io
@@ -73,12 +74,19 @@ class Predictions:
         both = halves(probabilities).view(np.uint8).reshape(*probabilities.shape, 2)
         kept = self.views != (key := f"{name}/{views}")
         new = both.transpose(2, 1, 0)[..., None]
-        return Predictions(
-            **{
-                **self.__dict__,
-                "views": np.append(self.views[kept], key),
-                "probabilities": np.concatenate([self.probabilities[..., kept], new], -1),
-            }
+        return dataclasses.replace(
+            self,
+            views=np.append(self.views[kept], key),
+            probabilities=np.concatenate([self.probabilities[..., kept], new], -1),
+        )
+
+    def with_field(self, name: str, right: NDArray[np.int64]) -> "Predictions":
+        """The same with the (N,) draws that `name` answers rightly."""
+        kept = self.framed != name
+        return dataclasses.replace(
+            self,
+            framed=np.append(self.framed[kept], name),
+            field=np.column_stack([self.field[:, kept], right.astype(np.uint8)]),
         )
 
 
@@ -178,49 +186,59 @@ def loss(answers: NDArray[np.float64], truth: NDArray[np.uint8]) -> float:
     return float(-np.log(np.maximum(answers[np.arange(len(truth)), truth], 1e-12)).mean())
 
 
-def add(run: Path, what: str, evaluations: list[Path]) -> None:
-    """Keep the recipe, history, predictions and figures of `run`."""
-    recipe = yaml.safe_load((run / "recipe.yaml").read_text())
-    evaluated = [load_evaluation(f) for f in (run / "evaluation" / "public", *evaluations)]
-    with (run / "history.csv").open(newline="") as file:
-        epochs = list(csv.DictReader(file))
-    found = predictions()
-    for one in evaluated:
-        found = found.with_view(run.name, one.views, one.probabilities)
-    save(found)
-    with (RESULTS / "histories.csv").open("a", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([run.name, *e.values()] for e in epochs)
-    with (RESULTS / "recipes.yaml").open("a") as file:
-        yaml.safe_dump({run.name: recipe}, file, sort_keys=False, width=100)
+def add(name: str, what: str, evaluations: list[Path], run: Path | None = None) -> None:
+    """Keep predictions and figures of a network; with `run`, its recipe and history, too."""
     row = dict.fromkeys(next(iter(rows().values())), "")
-    row |= {"name": run.name, "what": what, "date": str(datetime.date.today())}
-    row |= {key: str(fact) for key, fact in facts(recipe, epochs, evaluated).items()}
-    rows()[run.name] = row
-    row |= figures(run.name)
+    row |= {"name": name, "what": what, "date": str(datetime.date.today())}
+    row |= told_by_evaluations(name, [load_evaluation(folder) for folder in evaluations])
+    if run is not None:
+        row |= told_by_run(name, run)
+    rows()[name] = {column: str(value) for column, value in row.items()}
+    rows()[name] |= figures(name)
     write_rows()
 
 
-def facts(
-    recipe: dict[str, Any], epochs: list[dict[str, str]], evaluated: list[Evaluation]
-) -> dict[str, Any]:
-    """What `runs.csv` tells of a run beside its figures."""
-    first, distil = evaluated[0], recipe["training"]["distil"]
+def told_by_evaluations(name: str, evaluated: list[Evaluation]) -> dict[str, Any]:
+    """Keep the predictions; columns of `runs.csv`."""
+    found, first = predictions(), evaluated[0]
+    for one in evaluated:
+        found = found.with_view(name, one.views, one.probabilities)
+        if (field := vars(one).get("field")) is not None:
+            found = found.with_field(name, field)
+    save(found)
+    temperatures = {one.views: one.temperature for one in evaluated}
     return {
-        "model": recipe["model"]["name"],
+        "model": first.model,
+        "parameters": first.parameters,
+        "macs": first.macs,
+        "size_mb": round(first.size_mb, 6),
+        "latency_ms": round(first.latency_ms, 4),
+        "temperature": temperatures.get("plain", ""),
+        "temperature_mirrored": temperatures.get("flip", ""),
+        "network": first.network[:12],
+    }
+
+
+def told_by_run(name: str, run: Path) -> dict[str, Any]:
+    """Keep recipe and history; columns of `runs.csv`."""
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text())
+    with (run / "history.csv").open(newline="") as file:
+        epochs = list(csv.DictReader(file))
+    with (RESULTS / "histories.csv").open("a", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([name, *e.values()] for e in epochs)
+    with (RESULTS / "recipes.yaml").open("a") as file:
+        yaml.safe_dump({name: recipe}, file, sort_keys=False, width=100)
+    finish = recipe["training"].get("finish") or {"epochs": 0}
+    distil = recipe["training"].get("distil") or {"teachers": [], "weight": ""}
+    return {
         "seed": recipe["seed"],
         "start": recipe["model"]["weights"],
         "size_px": recipe["input"]["size_px"],
-        "epochs": len(epochs),
-        "training_s": round(sum(float(e["seconds"]) for e in epochs)),
-        "teachers": " ".join(Path(t).name for t in distil["teachers"]),
+        "epochs": len(epochs) - finish["epochs"],
+        "second_stage_epochs": finish["epochs"] or "",
+        "training_s": round(sum(float(epoch["seconds"]) for epoch in epochs)),
+        "teachers": " ".join(Path(teacher).name for teacher in distil["teachers"]),
         "teacher_weight": distil["weight"] if distil["teachers"] else "",
-        "temperature": first.temperature,
-        "temperature_mirrored": next((e.temperature for e in evaluated if e.views == "flip"), ""),
-        "network": first.network[:12],
-        "parameters": first.parameters,
-        "macs": first.macs,
-        "size_mb": round(first.size_mb, 3),
-        "latency_ms": round(first.latency_ms, 2),
     }
 
 
@@ -259,16 +277,17 @@ def main() -> None:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("add")
-    one.add_argument("run", type=Path)
+    one.add_argument("name")
     one.add_argument("what")
-    one.add_argument("evaluations", type=Path, nargs="*", help="further views of PublicTest")
+    one.add_argument("evaluations", type=Path, nargs="+", help="of PublicTest, a view each")
+    one.add_argument("--run", type=Path, help="the folder that mien train made")
     two = commands.add_parser("unpack")
     two.add_argument("out", type=Path)
     two.add_argument("names", nargs="+", choices=rows(), metavar="NAME")
     commands.add_parser("figures")
     given = parser.parse_args()
     if given.command == "add":
-        add(given.run, given.what, given.evaluations)
+        add(given.name, given.what, given.evaluations, given.run)
     elif given.command == "unpack":
         unpack(given.out, given.names)
     else:

@@ -82,9 +82,11 @@ def test_a_run_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for path in results.RESULTS.glob("[hpr]*"):
         (tmp_path / "results").mkdir(exist_ok=True)
         (tmp_path / "results" / path.name).write_bytes(path.read_bytes())
-    run = tmp_path / "mine"
-    save_evaluation(results.load("attention"), run / "evaluation" / "public")
-    save_evaluation(results.load("mien-s", "flip"), tmp_path / "mirrored")
+    run = tmp_path / "run"
+    run.mkdir()
+    evaluations = [run / "evaluation" / "public", tmp_path / "mirrored"]
+    save_evaluation(results.load("attention"), evaluations[0])
+    save_evaluation(results.load("mien-s", "flip"), evaluations[1])
     (run / "recipe.yaml").write_text(yaml.safe_dump(recipes()["attention"]))
     columns = "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds"
     (run / "history.csv").write_text(f"{columns}\n1,0.1,2,0.3,1.9,0.31,60.4\n")
@@ -92,7 +94,7 @@ def test_a_run_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
     forget()
     try:
-        results.add(run, "a try", [tmp_path / "mirrored"])
+        results.add("mine", "a try", evaluations, run)
         forget()
         row, old = results.rows()["mine"], results.rows()["attention"]
         assert (row["what"], row["epochs"], row["training_s"]) == ("a try", "1", "60")

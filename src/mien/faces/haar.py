@@ -18,7 +18,7 @@ class Haar:
     """Frontal faces. FER-2013's own frames came from such a cascade, hence the margin near 1."""
 
     name = "haar"
-    margin = 1.03  # benchmarks/framing.py: median over training faces
+    margin = 1.03  # scripts/framing.py: median over training faces
 
     def __init__(self) -> None:
         self._local = threading.local()  # a cascade holds the state of a run

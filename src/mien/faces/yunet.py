@@ -31,7 +31,7 @@ class YuNet:
     """
 
     name = "yunet"
-    margin = 1.0  # benchmarks/framing.py: median over training faces
+    margin = 1.0  # scripts/framing.py: median over training faces
 
     def __init__(self) -> None:
         import onnxruntime

@@ -1,6 +1,7 @@
 """Which means of saved predictions are best: a look before `mien ensemble` combines the networks.
 
-    python benchmarks/means.py results/{mien-s,mien-m,efficientnet-lite0}/evaluation/public-flip
+    python scripts/results.py unpack evaluated mien-s mien-m efficientnet-lite0
+    python scripts/means.py evaluated/*-flip
 
 Every mean of two or more of the evaluations, the smallest loss first. What is best here was chosen
 on these very images, so its figures are hopeful.

@@ -1,7 +1,7 @@
 """What the service bears: a photo of 640x480 pixels with one face, again and again, by `wrk`.
 
-    python benchmarks/service.py [--clients 1 8 32 128] [--seconds 10] [--rounds 3]
-    python benchmarks/service.py --requests 20000 --clients 32
+    python scripts/service.py [--clients 1 8 32 128] [--seconds 10] [--rounds 3]
+    python scripts/service.py --requests 20000 --clients 32
 
 The first prints pictures a second and waiting times with and without shared runs of the network,
 in turns; the second the memory that many requests take. `wrk` (github.com/wg/wrk, or `apt install

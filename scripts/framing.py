@@ -1,6 +1,6 @@
 """How a face must be framed: where detectors see FER-2013's faces, and what margin and tilt cost.
 
-    python benchmarks/framing.py DATA [--images 600]
+    python scripts/framing.py DATA [--images 600]
 
 Faces are enlarged four times on a repeated border, as they would lie in a photo. First the
 detector's box and eyes are compared with the frame that the data set's makers chose, on training

@@ -1,6 +1,6 @@
 """Are the maps worth a look? Deletion curves of a model's maps against random ones.
 
-    python benchmarks/explanations.py DATA [--model RUN|BUNDLE] [--images 300]
+    python scripts/explanations.py DATA [--model RUN|BUNDLE] [--images 300]
 
 Of PublicTest images, the pixels are blurred away, 5 % at a time, in the order of a map, and the
 probability of the answer is averaged over the way: the lower, the more the map's pixels matter

@@ -1,7 +1,7 @@
 """What each part of a recipe is worth: the recipe with one part changed at a time, several seeds.
 
-    python benchmarks/ablation.py fer2013.zip --votes ferplus_votes.csv --out runs/ablation
-    python benchmarks/ablation.py benchmarks/ablation.csv --chart ablation.svg
+    python scripts/ablation.py fer2013.zip --votes ferplus_votes.csv --out runs/ablation
+    python scripts/ablation.py research/ablation.csv
 
 A run that is there is not made again; an interrupted one continues. Several small networks train
 side by side: `--jobs 6` on a graphics card, `--jobs 2` on two cores, a thread each, which wait for
@@ -18,12 +18,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from matplotlib import rc_context
-
-from mien.report.figures import colour, new_figure, styled
 
 VARIANTS: dict[str, list[str]] = {
     "as it is": [],
@@ -43,8 +39,6 @@ VARIANTS: dict[str, list[str]] = {
         "training.loss.label_smoothing=0.1",
     ],
     "without EMA": ["training.averaging.name=none"],
-    "SWA in place of EMA": ["training.averaging={name: swa, start: 0.75}"],
-    "SAM 0.05": ["training.optimizer.sam=0.05"],
     "AdamW in place of SGD": [
         "training.optimizer={name: adamw, lr: 0.002, weight_decay: 0.05, momentum: 0.9}"
     ],
@@ -55,7 +49,6 @@ VARIANTS: dict[str, list[str]] = {
         "training.optimizer={name: muon, lr: 0.006, weight_decay: 0.05, momentum: 0.95}"
     ],
     "mixup 0.2": ["training.mix={mixup: 0.2}"],
-    "CutMix 1": ["training.mix={cutmix: 1}"],
     "small pictures first": ["training.progressive={from_px: 24}"],
     "taught by mien-s, 0.5": ["training.distil={teachers: [mien-s], weight: 0.5}"],
     "taught by mien-s, 0.9": ["training.distil={teachers: [mien-s], weight: 0.9}"],
@@ -71,8 +64,6 @@ VARIANTS: dict[str, list[str]] = {
     "balanced class weights": ["training.loss.class_weights=balanced"],
     "balanced sampling": ["training.sampling=balanced"],
     "focal loss 2": ["training.loss.focal=2"],
-    "duplicates dropped": ["data.duplicates=drop"],
-    "duplicates merged": ["data.duplicates=merge"],
 }
 BASE = "as it is"
 
@@ -84,12 +75,7 @@ def main() -> None:
     else:
         rows = measure(arguments)
         rows.to_csv(arguments.out / "ablation.csv", index=False, float_format="%.5f")
-    summary = summarise(rows)
-    print(markdown(summary), note(rows), sep="\n\n")
-    if arguments.chart:
-        figure = chart(summary, noise(rows))
-        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "mien"}):  # words stay words
-            figure.savefig(arguments.chart, metadata={"Date": None}, bbox_inches="tight")
+    print(markdown(summarise(rows)), note(rows), sep="\n\n")
 
 
 def measure(arguments: argparse.Namespace) -> pd.DataFrame:
@@ -112,7 +98,6 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=VARIANTS, help="these variants")
     parser.add_argument("--set", nargs="+", default=[], help="changes to all variants")
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
-    parser.add_argument("--chart", type=Path, help="draw the losses here, as SVG")
     arguments = parser.parse_args()
     if arguments.data.suffix != ".csv" and not arguments.votes:
         parser.error("--votes is needed to train")
@@ -219,25 +204,6 @@ def note(rows: pd.DataFrame) -> str:
         else "How far chance moves these figures takes three seeds of the recipe as it is to say."
     )
     return f"n = {rows.images.iloc[0]:,}, {rows.epochs.iloc[0]} epochs. {told}"
-
-
-@styled
-def chart(summary: pd.DataFrame, spread: pd.Series) -> Any:
-    """A figure with the change of loss of each variant, and the band that chance explains."""
-    variants = summary.drop(BASE)
-    figure, axes = new_figure(6.8, 0.9 + 0.26 * len(variants))
-    ax = axes[0, 0]
-    if spread.notna().all():
-        width = 1.96 * math.sqrt(2) * spread.loss
-        ax.axvspan(-width, width, color="#e6e8ec", label="95 % of what chance does to one seed")
-        ax.legend(loc="upper right")
-    better = variants.change < 0
-    ax.scatter(variants.change, range(len(variants)), c=[colour(2 if b else 1) for b in better])
-    ax.axvline(0, color="#333333", linewidth=1)
-    ax.set_yticks(range(len(variants)), variants.index)
-    ax.invert_yaxis()
-    ax.set_xlabel(f"change of the loss ({BASE}: {summary.loss[BASE]:.3f}); left is better")
-    return figure
 
 
 if __name__ == "__main__":

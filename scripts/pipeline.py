@@ -1,6 +1,6 @@
 """What the input pipeline costs: training steps on fresh augmented batches and on one fixed batch.
 
-    python benchmarks/pipeline.py DATA [--recipe attention] [--steps 30] [--precision auto]
+    python scripts/pipeline.py DATA [--recipe attention] [--steps 30] [--precision auto]
 
 Both kinds of step alternate in one process, so that a machine whose speed drifts slows both.
 """

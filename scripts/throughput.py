@@ -1,6 +1,6 @@
 """mien beside a plain loop of detector and classifier: folders, films, single faces.
 
-    python benchmarks/throughput.py [--pictures 200] [--frames 300] [--rounds 3] [--bundles ...]
+    python scripts/throughput.py [--pictures 200] [--frames 300] [--rounds 3] [--bundles ...]
 
 The plain loop reads a picture, detects, crops and classifies, one after the other, with the same
 parts. Both sides take turns; printed are the medians and the ratio within each turn. The readings

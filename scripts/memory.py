@@ -1,6 +1,6 @@
 """How resident memory grows while many pictures are read: detector, network and all.
 
-python benchmarks/memory.py [--pictures 10000]
+python scripts/memory.py [--pictures 10000]
 """
 
 import argparse

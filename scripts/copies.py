@@ -1,7 +1,8 @@
 """How much of an accuracy is owed to copies: photos of the test split that training has, too.
 
     mien data audit fer2013.zip --out audit
-    python benchmarks/copies.py audit/findings.csv results/{mien-s,mien-m}/evaluation/public
+    python scripts/results.py unpack evaluated mien-s mien-m
+    python scripts/copies.py audit/findings.csv evaluated/*
 
 A row per evaluation: accuracy on images with the very pixels of a training image, on those whose
 photo is in training in another form (shifted, scaled, mirrored), and on all others; at last, on all

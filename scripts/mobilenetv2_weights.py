@@ -5,7 +5,7 @@ that began with Keras' ImageNet weights; npm carries it in 8 bits. It is for pla
 and timm's hub does not. It wants pictures in [0, 1]:
 
     npm pack nsfwjs@4.4.0
-    python benchmarks/mobilenetv2_weights.py nsfwjs-4.4.0.tgz mobilenetv2.pt
+    python scripts/mobilenetv2_weights.py nsfwjs-4.4.0.tgz mobilenetv2.pt
     mien train mobilenetv2 --set model.weights=mobilenetv2.pt \
         --set 'input={size_px: 64, mean: [0, 0, 0], std: [1, 1, 1]}' ...
 """

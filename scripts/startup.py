@@ -1,6 +1,6 @@
 """How long a user waits: whole processes, and data from zip to arrays.
 
-    python benchmarks/startup.py DATA.zip [--repeats 5]
+    python scripts/startup.py DATA.zip [--repeats 5]
 
 Prints the median and the range of each.
 """
