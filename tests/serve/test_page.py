@@ -114,6 +114,44 @@ def test_the_camera_shows_faces_and_a_timeline(page):
     expect(page.locator("#live")).to_be_hidden()
 
 
+def leaks(page, box: dict[str, int], picture: np.ndarray) -> float:
+    """The largest step between neighbouring pixels of a blurred face, 0-255, off its frame."""
+    scores = dict.fromkeys(("happy", "sad"), 0.5)
+    face = {"box": box, "label": "happy", "confidence": 0.5, "expressions": scores, "status": "ok"}
+    told = {"model": "m", "pictures": [{"name": "p.png", "readings": [face]}]}
+    page.route("**/v1/recognize", lambda route: route.fulfill(json=told))
+    page.locator("#blur").check()
+    data = cv2.imencode(".png", picture)[1].tobytes()
+    page.set_input_files("#files", {"name": "p.png", "mimeType": "image/png", "buffer": data})
+    said(page, "1 face, happy.")
+    flat = page.evaluate(
+        """([x, y, w, h]) => {
+          const pen = document.querySelector("figure canvas").getContext("2d");
+          return [...pen.getImageData(x, y, w, h).data];
+        }""",
+        inside := _inside(box, picture),
+    )
+    shown = np.array(flat).reshape(inside[3], inside[2], 4)[:, :, :3]
+    return max(np.abs(np.diff(shown, axis=axis)).max() for axis in (0, 1))
+
+
+def _inside(box: dict[str, int], picture: np.ndarray) -> list[int]:
+    """x, y, width, height of the part of a face that its frame of 5 px leaves free."""
+    left, top = max(0, box["x"] + 5), max(0, box["y"] + 5)
+    right = min(picture.shape[1], box["x"] + box["width"] - 5)
+    bottom = min(picture.shape[0], box["y"] + box["height"] - 5)
+    return [left, top, right - left, bottom - top]
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [(100, 60), (-40, 60), (-60, -60), (250, 60), (100, 190), (260, 200), (100, -70)]
+)
+def test_a_blurred_face_is_hidden_up_to_the_picture_s_edge(page, x: int, y: int):
+    checks = np.indices((240, 320)).sum(0) // 2 % 2 * 255  # fine enough to be even when blurred
+    picture = np.repeat(checks[..., None], 3, 2).astype(np.uint8)
+    assert leaks(page, {"x": x, "y": y, "width": 100, "height": 100}, picture) < 60
+
+
 def test_two_clicks_open_one_camera(page):
     page.evaluate(
         """() => {

@@ -90,6 +90,19 @@ async function showPicture(file, picture) {
 
 const words = (reading) => `${reading.label} ${percent(reading.confidence)}${reading.status === "ok" ? "" : `, ${reading.status}`}`;
 
+// A face made unrecognisable: 6 x 6 averages, wider than its box, and never from outside the image,
+// whose missing pixels would be transparent and let the face through.
+function hide(pen, { x, y, width, height }, image) {
+  const margin = 0.2;
+  const [left, top] = [Math.max(0, x - width * margin), Math.max(0, y - height * margin)];
+  const across = Math.min(image.width, x + width * (1 + margin)) - left;
+  const down = Math.min(image.height, y + height * (1 + margin)) - top;
+  if (across <= 0 || down <= 0) return;
+  const small = new OffscreenCanvas(6, 6);
+  small.getContext("2d").drawImage(image, left, top, across, down, 0, 0, 6, 6);
+  pen.drawImage(small, left, top, across, down);
+}
+
 // Boxes, names and, where asked, blur over a picture; `image` is where blurred faces are taken from.
 function mark(pen, readings, image, width) {
   const line = Math.max(2, width / 300);
@@ -97,14 +110,7 @@ function mark(pen, readings, image, width) {
   pen.font = `600 ${size}px system-ui, sans-serif`;
   for (const reading of readings) {
     const { x, y, width: w, height: h } = reading.box;
-    if ($("blur").checked && image) {
-      const margin = 0.2;
-      const [left, top] = [Math.max(0, x - w * margin), Math.max(0, y - h * margin)];
-      const [across, down] = [w * (1 + 2 * margin), h * (1 + 2 * margin)];
-      const small = new OffscreenCanvas(6, 6);
-      small.getContext("2d").drawImage(image, left, top, across, down, 0, 0, 6, 6);
-      pen.drawImage(small, left, top, across, down);
-    }
+    if ($("blur").checked && image) hide(pen, reading.box, image);
     pen.strokeStyle = pen.fillStyle = colour(reading.label);
     pen.lineWidth = line;
     pen.strokeRect(x, y, w, h);
