@@ -87,8 +87,9 @@ def _hide(canvas: Pixels, box: Box) -> None:
     import cv2
 
     frame = box.square(1.3)
-    top, left = max(0, frame.y), max(0, frame.x)
-    part = canvas[top : frame.y + frame.height, left : frame.x + frame.width]
+    top, bottom = (max(0, y) for y in (frame.y, frame.y + frame.height))
+    left, right = (max(0, x) for x in (frame.x, frame.x + frame.width))
+    part = canvas[top:bottom, left:right]
     if part.size:
         small = cv2.resize(part, (8, 8), interpolation=cv2.INTER_AREA)
         size = (part.shape[1], part.shape[0])
