@@ -1,6 +1,7 @@
 """A network small enough to reason about, so that tests of recognition need no training; answers
 that no network gave, so that tests of figures need none."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,30 @@ def brightness_bundle(folder: Path, labels: tuple[str, ...] = FER2013, size_px: 
         macs=64 + len(labels),
     ).save(folder / CARD_FILE)
     return open_bundle(folder)
+
+
+@dataclass
+class FakeSource:
+    """A video, or a camera, of these frames, of which it has dropped so many."""
+
+    frames: Any
+    live: bool = False
+    dropped: int = 0
+    name: str = "camera"
+    length: int | None = None
+    rate: float | None = None
+    warnings: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return "live" if self.live else "video"
+
+    def __iter__(self) -> Any:
+        return iter(self.frames)
+
+    def rest(self, done: Any) -> "FakeSource":
+        return self
 
 
 def an_evaluation(truth: np.ndarray, probabilities: np.ndarray, **more: Any) -> Evaluation:

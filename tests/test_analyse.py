@@ -24,7 +24,7 @@ import mien
 from mien.analyse import Outputs, Summary, analyse
 from mien.demo import PORTRAIT
 from mien.errors import InputError
-from mien.sources import Cut, read_picture
+from mien.sources import Cut, open_source, read_picture
 from mien.types import Box, Face, Reading, Readings, Scores
 from tests.clips import film
 from tests.fakes import brightness_bundle
@@ -165,13 +165,12 @@ def outputs(folder: Path, **more: object) -> Outputs:
 
 
 def test_the_play_becomes_a_table_and_segments(reader, play, tmp_path):
-    told: dict[str, list] = {"begin": [], "advance": [], "show": []}
+    told: dict[str, list] = {"begin": [], "show": []}
     summary = analyse(
         reader,
         play,
         Outputs((tmp_path / "t.csv",), segments=tmp_path / "s.csv"),
         begin=told["begin"].append,
-        advance=told["advance"].append,
         show=told["show"].append,
     )
     table = pd.read_csv(tmp_path / "t.csv")
@@ -198,7 +197,6 @@ def test_the_play_becomes_a_table_and_segments(reader, play, tmp_path):
     assert all(len(value.partition(".")[2]) <= 6 for row in rows[1:] for value in row)
     assert summary == Summary(41, 56, 13, 0, 0, {"bright": 18, "dark": 38})
     assert told["begin"] == [41]
-    assert told["advance"] == [1] * 41
     assert [seen.index for seen in told["show"]] == list(range(41))
 
 
@@ -245,12 +243,13 @@ def test_a_film_is_continued_to_the_same_tables_segments_and_timeline(
 
 def test_only_the_chosen_frames_are_read_also_when_continued(reader, play, tmp_path):
     table, cut = tmp_path / "t.csv", Cut(every=4, start_s=0.5, end_s=3.6)
-    analyse(reader, play, Outputs((table,)), cut=cut)
+    analyse(reader, open_source(play, cut=cut), Outputs((table,)))
     frames = sorted(set(pd.read_csv(table).frame))
     assert frames == list(range(8, 36, 4))
     whole = table.read_text().splitlines(keepends=True)
     table.write_text("".join(whole[:5]))
-    assert analyse(reader, play, Outputs((table,)), cut=cut, resume=True).skipped == 2
+    again = analyse(reader, open_source(play, cut=cut), Outputs((table,)), resume=True)
+    assert again.skipped == 2
     assert table.read_text().splitlines(keepends=True) == whole
 
 
@@ -265,7 +264,8 @@ def test_a_film_that_broke_off_is_not_read_again(reader, play, tmp_path):
     large = film(tmp_path / "large.ts", [0.0, 0.04], (320, 240), empty=True)
     torn.write_bytes(torn.read_bytes() + large.read_bytes())
     table = tmp_path / "t.csv"
-    read = functools.partial(analyse, reader, torn, Outputs((table,)), most_pixels=128 * 64)
+    source = open_source(torn, most_pixels=128 * 64)
+    read = functools.partial(analyse, reader, source, Outputs((table,)))
     assert read().unreadable == 1
     before = table.read_bytes()
     assert before.decode().splitlines()[-1].split(",")[-4] == "unreadable"
@@ -276,10 +276,10 @@ def test_a_film_that_broke_off_is_not_read_again(reader, play, tmp_path):
 
 def test_frames_are_drawn_under_their_numbers(reader, play, tmp_path):
     out = Outputs(pictures=tmp_path / "drawn")
-    summary = analyse(reader, play, out, cut=Cut(every=10))
+    summary = analyse(reader, open_source(play, cut=Cut(every=10)), out)
     names = [f"frame_{number:06d}.jpg" for number in (0, 10, 20, 30, 40)]
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == names
-    assert summary.words() == "5 read, 6 faces, 2 without a face; dark 4, bright 2"
+    assert summary.describe() == "5 read, 6 faces, 2 without a face; dark 4, bright 2"
     assert read_picture(tmp_path / "drawn" / names[0]).shape == (480, 960 + 236, 3)
 
 
@@ -295,7 +295,7 @@ def test_frames_are_drawn_under_their_numbers(reader, play, tmp_path):
     ],
 )
 def test_what_was_read_is_told_in_a_line(summary, words):
-    assert summary.words() == words
+    assert summary.describe() == words
 
 
 def test_pictures_and_the_faces_on_them_are_counted():
@@ -339,7 +339,8 @@ def test_a_film_becomes_everything_that_can_be_asked_for(recognizer, clip, tmp_p
 
 
 def test_a_part_of_a_film_has_the_sound_of_that_part(recognizer, clip, tmp_path):
-    analyse(recognizer, clip, Outputs(video=tmp_path / "v.mp4"), cut=Cut(start_s=0.2, end_s=0.8))
+    part = open_source(clip, cut=Cut(start_s=0.2, end_s=0.8))
+    analyse(recognizer, part, Outputs(video=tmp_path / "v.mp4"))
     with av.open(str(tmp_path / "v.mp4")) as drawn:
         heard = [p for p in drawn.demux(audio=0) if p.pts is not None]
     length_s = float(sum(p.duration * p.time_base for p in heard))
@@ -347,13 +348,15 @@ def test_a_part_of_a_film_has_the_sound_of_that_part(recognizer, clip, tmp_path)
 
 
 def test_a_film_without_a_frame_is_not_written(recognizer, clip, tmp_path):
+    nothing = open_source(clip, cut=Cut(start_s=99))
     with pytest.raises(InputError, match="no frame lies between"):
-        analyse(recognizer, clip, Outputs(video=tmp_path / "v.mp4"), cut=Cut(start_s=99))
+        analyse(recognizer, nothing, Outputs(video=tmp_path / "v.mp4"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_blurred_faces_are_not_found_again(recognizer, clip, tmp_path):
-    analyse(recognizer, clip, Outputs(video=tmp_path / "v.mp4", blur=True), cut=Cut(end_s=0.3))
+    part = open_source(clip, cut=Cut(end_s=0.3))
+    analyse(recognizer, part, Outputs(video=tmp_path / "v.mp4", blur=True))
     assert all(r.status == "no_face" for r in recognizer.recognize(tmp_path / "v.mp4"))
 
 
@@ -468,9 +471,7 @@ def test_outputs_of_films_are_refused_for_pictures(reader, album, tmp_path, more
 def test_what_cannot_go_together_is_said(reader, play, album, tmp_path):
     with pytest.raises(InputError, match="the same --csv"):
         analyse(reader, play, Outputs(), resume=True)
-    with pytest.raises(InputError, match="no video"):
-        analyse(reader, album, Outputs(), cut=Cut(every=2))
-    analyse(reader, play, outputs(tmp_path), cut=Cut(end_s=0.2))
+    analyse(reader, open_source(play, cut=Cut(end_s=0.2)), outputs(tmp_path))
     other = film(tmp_path / "other.mp4", [0.0, 0.1])
     for source in (other, album):
         with pytest.raises(InputError) as told:

@@ -23,7 +23,7 @@ from mien.recipes import recipe_names
 from mien.serve.settings import Limits, Settings
 from mien.watch import Watched
 from tests.clips import film
-from tests.fakes import brightness_bundle
+from tests.fakes import FakeSource, brightness_bundle
 
 Run = tuple[int, str, str]
 
@@ -203,6 +203,14 @@ def test_a_photo_is_a_table_in_the_terminal_or_json(read, album: Path):
     assert out == json.dumps(told, indent=2) + "\n"
 
 
+def test_what_is_left_out_of_a_folder_is_said(read, album: Path):
+    (album / "photos" / "notes.txt").touch()
+    code, out, err = read(album / "photos")
+    (album / "photos" / "notes.txt").unlink()
+    told = "files left out as no pictures: 1 (notes.txt)"
+    assert (code, len(out.splitlines()), err) == (0, 4, f"mien: {album}/photos: {told}\n")
+
+
 def test_several_photos_are_a_line_each_and_a_summary(read, album: Path):
     photos = album / "photos"
     code, out, _ = read(photos)
@@ -328,11 +336,13 @@ def test_a_service_is_what_it_was_asked_to_be(mien, monkeypatch, tmp_path: Path)
 def test_a_camera_is_watched_and_its_frames_are_counted(mien, monkeypatch, album, camera, source):
     watched = []
 
-    def look(recognizer, *given: object) -> Watched:
-        watched.append((recognizer.card.name, recognizer.detector.name, *given[:-1]))
+    def look(recognizer, camera: FakeSource, *given: object) -> Watched:
+        who = (recognizer.card.name, recognizer.detector.name)
+        watched.append((*who, camera.frames, *given[:-1]))
         return Watched(30, 5, 9.96)
 
     monkeypatch.setattr("mien.watch.watch", look)
+    monkeypatch.setattr("mien.sources.live.Live", lambda chosen: FakeSource(chosen, live=True))
     options = ("--model", album / "b", "--detector", "none", "--csv", "t.csv", "--seconds", 2)
     code, out, _ = mien("watch", *camera, *options)
     assert (code, out) == (0, "30 frames read, 5 dropped, 10.0 a second\n")
@@ -341,7 +351,8 @@ def test_a_camera_is_watched_and_its_frames_are_counted(mien, monkeypatch, album
 
 def test_a_film_named_as_a_number_is_no_camera(mien, monkeypatch, album, tmp_path: Path):
     watched = []
-    monkeypatch.setattr("mien.watch.watch", lambda *given: watched.append(given[1]) or Watched())
+    monkeypatch.setattr("mien.watch.watch", lambda *_: Watched())
+    monkeypatch.setattr("mien.sources.live.Live", lambda s: watched.append(s) or FakeSource(s))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "7").write_bytes(b"x")
     mien("watch", "7", "--model", album / "b", "--detector", "none")

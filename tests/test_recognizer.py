@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import onnxruntime
 import pytest
-from PIL import Image
 
 import mien
 from mien.bundle import DEFAULT, Classifier
@@ -24,7 +23,7 @@ from mien.faces.tracking import Tracker
 from mien.preprocess import Preprocess
 from mien.sources import Cut, Frame
 from tests.clips import film
-from tests.fakes import brightness_bundle
+from tests.fakes import FakeSource, brightness_bundle
 
 
 @pytest.fixture(scope="module")
@@ -291,15 +290,6 @@ def test_the_order_of_channels_is_that_of_the_caller(brightness: Path):
             assert reading.scores.values == pytest.approx(of_brightness(weight), abs=0.01)
 
 
-def test_what_is_one_picture(tmp_path: Path):
-    single = ["a.png", "https://a.org/b.jpg", b"x", DARK, Image.new("L", (3, 3))]
-    (tmp_path / "a.png").touch()
-    single[0] = str(tmp_path / "a.png")
-    assert [mien.Recognizer.is_single(s) for s in single] == [True] * 5
-    several = [[DARK], str(tmp_path), f"{tmp_path}/*.png", "a.mp4", 0, "rtsp://a"]
-    assert [mien.Recognizer.is_single(s) for s in several] == [False] * 6
-
-
 def test_labels_are_those_of_the_card(tmp_path: Path):
     recognizer = mien.Recognizer(brightness_bundle(tmp_path / "b", ("no", "yes")).folder)
     assert recognizer.labels == recognizer.card.labels == ("no", "yes")
@@ -327,7 +317,7 @@ def frames(tones: list[int | None], step_s: float = 0.1) -> list[Frame]:
 
 
 def test_frames_are_read_in_order_with_their_place(bright_faces):
-    seen = list(bright_faces.read(frames([255, 0, None, 128])))
+    seen = list(bright_faces.stream(FakeSource(frames([255, 0, None, 128]))))
     assert [(s.path, s.index, s.time_s) for s in seen] == [
         ("f.mp4", i, pytest.approx(i / 10)) for i in range(4)
     ]
@@ -338,38 +328,31 @@ def test_frames_are_read_in_order_with_their_place(bright_faces):
     assert [r.label for r in readings] == ["surprise", None, None, "happy"]
     assert [r.error for r in readings] == [None, None, "damaged", None]
     assert [r.status for r in readings][1:3] == ["no_face", "unreadable"]
-    assert [r.face_id for r in readings] == [None] * 4
+    assert [r.face_id for r in readings] == [0, None, None, 0]
 
 
 @pytest.mark.parametrize("live", [False, True])
 def test_pixels_come_along_on_request(bright_faces, live: bool):
-    class Camera(list):
-        pass
-
-    camera = Camera(frames([255, 7]))
-    camera.live = live
-    assert [s.pixels for s in bright_faces.read(camera)] == [None, None]
-    assert [s.pixels[0, 0, 0] for s in bright_faces.read(camera, pixels=True)] == [255, 7]
+    source = FakeSource(frames([255, 7]), live)
+    assert [s.pixels for s in bright_faces.stream(source)] == [None, None]
+    assert [s.pixels[0, 0, 0] for s in bright_faces.stream(source, pixels=True)] == [255, 7]
 
 
 def test_frames_of_a_camera_are_answered_one_by_one(bright_faces):
     taken = []
 
-    class Camera:
-        live = True
+    def camera() -> Iterator[Frame]:
+        for frame in frames([255] * 5):
+            taken.append(frame.index)
+            yield frame
 
-        def __iter__(self):
-            for frame in frames([255] * 5):
-                taken.append(frame.index)
-                yield frame
-
-    answers = bright_faces.read(Camera())
+    answers = bright_faces.stream(FakeSource(camera(), live=True))
     assert next(answers).index == 0
     assert taken == [0]
 
 
 def test_faces_of_a_film_are_known_again_and_smoothed(bright_faces):
-    seen = list(bright_faces.read(frames([255, 0, 128], step_s=0.2), tracker=Tracker()))
+    seen = list(bright_faces.stream(FakeSource(frames([255, 0, 128], step_s=0.2))))
     first, nobody, last = (s.readings[0] for s in seen)
     assert (first.face_id, nobody.face_id, last.face_id) == (0, None, 0)
     assert first.smoothed == first.scores
@@ -381,7 +364,7 @@ def test_faces_of_a_film_are_known_again_and_smoothed(bright_faces):
 
 
 def test_a_face_away_for_long_is_another_one(bright_faces):
-    seen = bright_faces.read(frames([255] + [0] * 12 + [255]), tracker=Tracker())
+    seen = bright_faces.stream(FakeSource(frames([255] + [0] * 12 + [255])))
     assert [r.face_id for s in seen for r in s.readings if r.face] == [0, 1]
 
 
@@ -403,12 +386,12 @@ def test_a_film_is_tracked_and_pictures_are_not(bright_faces, tmp_path: Path):
 
 
 def test_pictures_have_no_tracks_even_with_a_tracker(bright_faces):
-    (seen,) = bright_faces.read([Frame(None, LIGHT)], tracker=Tracker())
+    (seen,) = bright_faces.stream([LIGHT], tracker=Tracker())
     assert (seen.readings[0].face_id, seen.readings[0].smoothed) == (None, None)
 
 
 def test_a_single_frame_without_a_face_says_so(bright_faces):
-    seen = bright_faces.see(Frame("x", DARK, 3, 0.5))
+    seen = bright_faces.read(Frame("x", DARK, 3, 0.5))
     assert [(r.status, r.path, r.frame, r.time_s) for r in seen.readings] == [
         ("no_face", "x", 3, 0.5)
     ]
@@ -440,7 +423,6 @@ def test_options_are_given_by_name(brightness: Path, bright_faces):
         lambda: mien.Recognizer(brightness, "none"),
         lambda: bright_faces.recognize(DARK, "rgb"),
         lambda: list(bright_faces.stream(DARK, "rgb")),
-        lambda: list(bright_faces.read([], True)),
         lambda: mien.recognize(DARK, "none"),
     ):
         with pytest.raises(TypeError, match="positional"):

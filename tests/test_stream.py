@@ -3,80 +3,68 @@ import threading
 from collections.abc import Iterator
 
 import cv2
-import numpy as np
 import pytest
 
 from mien import stream
-from mien.stream import BATCH, Found, Seen, cores, in_order
-from mien.types import Box, Face, Readings
+from mien.stream import BATCH, Detections, batches, cores, in_order
+from mien.types import Box, Face
 
 
-def found(number: int, faces: int = 1, pixels: bool = False) -> Found:
-    box = Face(Box(0, 0, 9, 9))
-    inputs = np.zeros((faces, 8, 8), np.uint8)
-    picture = np.zeros((2, 2, 3), np.uint8) if pixels else None
-    return Found(str(number), number, None, None, [box] * faces, inputs, [1.0] * faces, picture)
-
-
-def read(batch: list[Found]) -> list[Seen]:
-    return [Seen(f.path, f.index, f.time_s, Readings()) for f in batch]
-
-
-class Batches:
-    """Reads, and keeps how many pictures came at once."""
-
-    def __init__(self) -> None:
-        self.sizes: list[int] = []
-
-    def __call__(self, batch: list[Found]) -> list[Seen]:
-        self.sizes.append(len(batch))
-        return read(batch)
+def found(number: int) -> Detections:
+    return Detections(str(number), number, None, None, [Face(Box(0, 0, 9, 9))])
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])
 @pytest.mark.parametrize("count", [0, 1, 3, 100])
 def test_answers_come_in_the_order_of_the_items(workers: int, count: int):
-    seen = list(in_order(range(count), found, read, workers))
+    seen = list(in_order(range(count), found, workers))
     assert [s.index for s in seen] == list(range(count))
 
 
 def test_a_slow_picture_keeps_its_place():
     second = threading.Event()
 
-    def find(number: int) -> Found:
+    def find(number: int) -> Detections:
         if number == 0:
             assert second.wait(30), "the second runs beside the first"
         if number == 1:
             second.set()
         return found(number)
 
-    assert [s.index for s in in_order(range(9), find, read, 2)] == list(range(9))
+    assert [s.index for s in in_order(range(9), find, 2)] == list(range(9))
 
 
 @pytest.mark.parametrize(
-    ("faces", "pixels", "sizes"),
+    ("faces", "most", "sizes"),
     [
-        (1, False, [16, 16, 8]),
-        (0, False, [16, 16, 8]),  # pictures without a face are counted, too
-        (2, False, [8, 8, 8, 8, 8]),
-        (5, False, [4] * 10),
-        (3, False, [6] * 6 + [4]),
-        (40, False, [1] * 40),
-        (1, True, [4] * 10),  # pixels take memory
-        (9, True, [2] * 20),
+        (1, BATCH, [16, 16, 8]),
+        (0, BATCH, [16, 16, 8]),  # pictures without a face are counted, too
+        (2, BATCH, [8, 8, 8, 8, 8]),
+        (5, BATCH, [4] * 10),
+        (3, BATCH, [6] * 6 + [4]),
+        (40, BATCH, [1] * 40),
+        (1, 4, [4] * 10),
+        (9, 4, [2] * 20),
+        (1, 1, [1] * 40),
     ],
 )
-def test_faces_of_many_pictures_share_a_batch_and_no_batch_grows(faces, pixels, sizes):
-    batches = Batches()
-    list(in_order(range(40), lambda n: found(n, faces, pixels), batches, 2))
-    assert [size for size in batches.sizes if size] == sizes
+def test_faces_of_many_pictures_share_a_batch_and_no_batch_grows(faces, most, sizes):
+    made = list(batches(range(40), lambda _: faces, most_items=most))
+    assert [len(batch) for batch in made] == sizes
+    assert [item for batch in made for item in batch] == list(range(40))
     assert BATCH == 16
 
 
-def test_a_picture_that_cannot_be_read_lets_no_pixels_pile_up():
-    batches = Batches()
-    list(in_order(range(40), lambda n: found(n, pixels=n > 0), batches, 2))
-    assert max(batches.sizes) == 4
+def test_a_batch_ends_where_the_items_say_so():
+    items = iter([None, 1, 2, None, None, 3, None])
+    assert list(batches(items, lambda _: 1)) == [[1, 2], [3]]
+    assert list(batches([], lambda _: 1)) == []
+
+
+def test_no_item_is_taken_before_the_last_batch_is_read():
+    items = iter(range(5))
+    made = batches(items, lambda _: 1, most_items=2)
+    assert (next(made), next(items)) == ([0, 1], 2)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
@@ -89,12 +77,12 @@ def test_few_items_are_taken_ahead(workers: int):
             taken += 1
             yield number
 
-    answers = in_order(items(), found, read, workers)
+    answers = in_order(items(), found, workers)
     next(answers)
-    assert taken == BATCH + 2 * workers
+    assert taken == 1 + 2 * workers
     for _ in range(BATCH):
         next(answers)
-    assert taken == 2 * BATCH + 2 * workers
+    assert taken == 1 + BATCH + 2 * workers
     answers.close()
 
 
@@ -111,7 +99,7 @@ def test_as_many_threads_as_cores_but_no_crowd(monkeypatch, given, there, used):
 
     monkeypatch.setattr(stream, "ThreadPoolExecutor", Pool)
     monkeypatch.setattr(stream, "cores", lambda: there)
-    list(in_order(range(3), found, read, given))
+    list(in_order(range(3), found, given))
     assert asked == [used]
 
 
@@ -133,26 +121,26 @@ def opencv_threads() -> Iterator[int]:
 
 
 def test_an_error_of_a_worker_comes_out_and_opencv_s_threads_are_put_back(opencv_threads: int):
-    def fails(number: int) -> Found:
+    def fails(number: int) -> Detections:
         assert cv2.getNumThreads() == 1
         if number == 5:
             raise RuntimeError("five")
         return found(number)
 
     with pytest.raises(RuntimeError, match="five"):
-        list(in_order(range(1000), fails, read, 2))
+        list(in_order(range(1000), fails, 2))
     assert cv2.getNumThreads() == opencv_threads
 
 
 def test_opencv_s_threads_are_put_back_by_the_last_of_several(opencv_threads: int):
-    first, second = (in_order(range(100), found, read, 1) for _ in range(2))
+    first, second = (in_order(range(100), found, 1) for _ in range(2))
     next(first)
     next(second)
     first.close()
     assert cv2.getNumThreads() == 1
     second.close()
     assert cv2.getNumThreads() == opencv_threads
-    next(again := in_order(range(100), found, read, 1))
+    next(again := in_order(range(100), found, 1))
     assert cv2.getNumThreads() == 1
     again.close()
     assert cv2.getNumThreads() == opencv_threads
@@ -167,16 +155,16 @@ def test_what_waits_is_not_begun_when_nobody_listens_any_more(monkeypatch):
             release.set()
             return super().__exit__(*error)
 
-    def find(number: int) -> Found:
+    def find(number: int) -> Detections:
         begun.append(number)
-        if number == BATCH:
+        if number == 1:
             held.set()
             assert release.wait(30)
         return found(number)
 
     monkeypatch.setattr(stream, "ThreadPoolExecutor", Pool)
-    answers = in_order(range(1000), find, read, 1)
+    answers = in_order(range(1000), find, 1)
     next(answers)
     assert held.wait(30)
     answers.close()
-    assert begun == list(range(BATCH + 1)), "one more waited for the thread that was held"
+    assert begun == [0, 1], "one more waited for the thread that was held"

@@ -13,10 +13,11 @@ import mien
 from mien import watch as module
 from mien.errors import PictureError
 from mien.sources import Frame
+from mien.sources.live import Live
 from mien.types import Box, Face, Reading, Readings, Scores
 from mien.watch import Watched, watch
 from tests.clips import film
-from tests.fakes import brightness_bundle
+from tests.fakes import FakeSource, brightness_bundle
 
 LABELS = ("dark", "grey", "light")
 
@@ -27,16 +28,15 @@ def bright(*shades: int) -> list[Frame]:
     return [Frame("camera", p, i, i / 4) for i, p in enumerate(pixels)]
 
 
-class Told:
-    """A source that has these frames, and has dropped three."""
+def camera(frames: list[Frame], failure: BaseException | None = None) -> FakeSource:
+    """A camera that has these frames, and has dropped three."""
 
-    def __init__(self, frames: list[Frame], failure: BaseException | None = None) -> None:
-        self.frames, self.failure, self.dropped = frames, failure, 3
+    def come() -> Iterator[Frame]:
+        yield from frames
+        if failure:
+            raise failure
 
-    def __iter__(self) -> Iterator[Frame]:
-        yield from self.frames
-        if self.failure:
-            raise self.failure
+    return FakeSource(come(), live=True, dropped=3)
 
 
 class Clock:
@@ -65,18 +65,17 @@ def recognizer(tmp_path_factory: pytest.TempPathFactory) -> mien.Recognizer:
 def look(recognizer, monkeypatch):
     """`look(source, csv, seconds)`: what was watched, and what was shown."""
 
-    def looked(source: Told, csv: Path | None = None, seconds: float | None = None):
-        monkeypatch.setattr(module, "Live", lambda chosen: source)
+    def looked(source: FakeSource, csv: Path | None = None, seconds: float | None = None):
         monkeypatch.setattr(module, "time", Clock())
         console = screen()
-        watched = watch(recognizer, "camera", csv, seconds, console)
+        watched = watch(recognizer, source, csv, seconds, console)
         return watched, console.file.getvalue()
 
     return looked
 
 
 def test_every_frame_is_counted_shown_and_kept(look, tmp_path: Path):
-    watched, shown = look(Told(bright(0, 0, 255)), tmp_path / "t.csv")
+    watched, shown = look(camera(bright(0, 0, 255)), tmp_path / "t.csv")
     # The clock is looked at when it begins, and once for each frame: three in three seconds.
     assert watched == Watched(frames=3, dropped=3, rate=1.0)
     assert "1.0 frames/s, 3 dropped;" in shown
@@ -89,7 +88,7 @@ def test_every_frame_is_counted_shown_and_kept(look, tmp_path: Path):
 
 def test_rows_are_added_to_a_table_that_is_there(look, tmp_path: Path):
     for shade in (0, 255):
-        look(Told(bright(shade)), tmp_path / "t.csv")
+        look(camera(bright(shade)), tmp_path / "t.csv")
     assert list(pd.read_csv(tmp_path / "t.csv").label) == ["dark", "light"]
 
 
@@ -98,24 +97,24 @@ def test_rows_are_added_to_a_table_that_is_there(look, tmp_path: Path):
 )
 def test_it_ends_when_the_seconds_are_over(look, seconds: float | None, frames: int):
     # Two looks at the clock a frame: for the rate, and for the end.
-    watched, _ = look(Told(bright(*[0] * 9)), None, seconds)
+    watched, _ = look(camera(bright(*[0] * 9)), None, seconds)
     assert watched.frames == frames
 
 
 def test_ctrl_c_ends_it_and_keeps_what_was_seen(look, tmp_path: Path):
-    watched, _ = look(Told(bright(0, 255), KeyboardInterrupt()), tmp_path / "t.csv")
+    watched, _ = look(camera(bright(0, 255), KeyboardInterrupt()), tmp_path / "t.csv")
     assert watched.frames == 2
     assert len(pd.read_csv(tmp_path / "t.csv")) == 2
 
 
 def test_a_source_that_stops_is_told_and_keeps_what_was_seen(look, tmp_path: Path):
     with pytest.raises(PictureError, match="has stopped"):
-        look(Told(bright(0), PictureError("camera has stopped")), tmp_path / "t.csv")
+        look(camera(bright(0), PictureError("camera has stopped")), tmp_path / "t.csv")
     assert len(pd.read_csv(tmp_path / "t.csv")) == 1
 
 
 def test_a_source_without_frames_has_shown_nothing(look):
-    watched, _ = look(Told([]))
+    watched, _ = look(camera([]))
     assert watched == Watched(frames=0, dropped=0, rate=0.0)
 
 
@@ -172,13 +171,8 @@ def test_labels_are_no_markup():
 def test_a_real_film_is_watched_to_its_end(recognizer, tmp_path: Path):
     clip = film(tmp_path / "c.mp4", [i / 25 for i in range(6)], (64, 48), empty=True)
     console = screen()
-    watched = watch(recognizer, str(clip), tmp_path / "t.csv", None, console)
+    watched = watch(recognizer, Live(str(clip)), tmp_path / "t.csv", None, console)
     assert 1 <= watched.frames <= 6
     assert watched.frames + watched.dropped <= 6
     assert set(pd.read_csv(tmp_path / "t.csv").label) == {"grey"}
     assert "█" in console.file.getvalue()
-
-
-def test_a_camera_that_is_not_there_is_told(recognizer):
-    with pytest.raises(PictureError, match="camera 99 cannot be opened"):
-        watch(recognizer, 99, None, None, screen())

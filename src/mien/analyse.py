@@ -2,23 +2,29 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError
 from mien.extras import installed
 from mien.faces.tracking import Tracker
 from mien.files import check_outputs, csv_text, same_file, write_text
-from mien.output import Table, done_in, draw, open_table, overlay, save_picture
-from mien.output.tables import check_suffix, read_row
+from mien.output import done_in, draw, open_table, overlay, save_picture
+from mien.output.tables import check_suffix
 from mien.output.timeline import Timeline
 from mien.recognizer import Recognizer
 from mien.segments import Segment, Segmenter
-from mien.sources import MAX_PIXELS, Cut, Frame, Pending, files_of, is_video, open_items
-from mien.stream import Seen
+from mien.sources import Pending, Source, open_source
+from mien.stream import Result
 from mien.types import Reading, Readings
+
+if TYPE_CHECKING:
+    from mien.output.clip import Clip
+
+_LIVE_FPS = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +77,18 @@ class Summary:
         self.without_face += readings[0].status == "no_face"
         self.unreadable += readings[0].status == "unreadable"
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """The counts in a line."""
-        told = [f"{self.pictures} read", f"{self.faces} faces"]
-        told += [f"{self.without_face} without a face"] if self.without_face else []
-        told += [f"{self.unreadable} unreadable"] if self.unreadable else []
-        told += [f"{self.skipped} done before"] if self.skipped else []
+        counts = {
+            "without a face": self.without_face,
+            "unreadable": self.unreadable,
+            "done before": self.skipped,
+        }
+        parts = [f"{self.pictures} read", f"{self.faces} faces"]
+        parts += [f"{count} {name}" for name, count in counts.items() if count]
         shown = sorted(self.labels.items(), key=lambda item: -item[1])
-        counts = ", ".join(f"{label} {count}" for label, count in shown)
-        return ", ".join(told) + (f"; {counts}" if counts else "")
+        labels = ", ".join(f"{label} {count}" for label, count in shown)
+        return ", ".join(parts) + (f"; {labels}" if labels else "")
 
 
 def analyse(
@@ -87,63 +96,37 @@ def analyse(
     source: Any,
     outputs: Outputs,
     *,
-    cut: Cut | None = None,
     resume: bool = False,
-    private: bool = False,
-    most_pixels: int = MAX_PIXELS,
-    begin: Callable[[int | None], None] = lambda _total: None,
-    advance: Callable[[int], None] = lambda _done: None,
-    show: Callable[[Seen], None] = lambda _seen: None,
+    begin: Callable[[int | None], None] = lambda _length: None,
+    show: Callable[[Result], None] = lambda _result: None,
 ) -> Summary:
-    """Read `source`, write `outputs` on the way, and count.
+    """Counts of what was read of `source`; `outputs` are written on the way.
 
-    With `resume`, what the rows of the .csv table hold is not read again. A video ends where its
-    frames have more than `most_pixels`. `begin` is told how many
-    pictures or frames will come, `advance` of each one done, `show` what was seen. Raises
-    InputError for outputs that do not fit the source or would replace it (but an iterator's
-    pictures, which are not known yet), and the errors of opening it.
+    `source` is anything that `mien.sources.open_source` takes, or what it has opened: that function
+    has the options for private networks and parts of a video. With `resume`, what the rows of the
+    .csv table hold is not read again. `begin` is called with the number of pictures or frames to
+    come, `show` with each one that was read. Raises InputError for outputs that do not fit the
+    source or would replace it, and the errors of opening it.
     """
-    check(outputs, source)
-    film = _Film(recognizer, outputs)
-    rows = _done(recognizer, outputs, resume)
-    if rows and outputs.video is not None:
-        raise InputError("a film cannot be continued; leave --video or --resume out")
-    times = [float(row["time_s"]) for row in rows if row["time_s"]]
-    if times:
-        cut = dataclasses.replace(cut or Cut(), after_s=max(times))
-        films = {row["path"] for row in rows if row["time_s"]}
-        if films != {str(source)}:
-            raise InputError(f"{outputs.csv} is of {min(films)}, not of {source}; choose another")
-    opened = open_items(source, private=private, cut=cut, most_pixels=most_pixels)
-    if not opened.film and (outputs.video or outputs.plot or outputs.segments):
-        raise InputError(f"{source} is no video: --video, --plot and --segments need one")
-    done = {row["path"] for row in rows}
-    summary = Summary(skipped=len(set(times)) if opened.film else len(done))
-    ended = opened.film and bool(rows) and rows[-1]["status"] == "unreadable"
-    items: Any = [] if ended else opened.items if opened.film else _left(opened.items, done)
-    begin(opened.total if opened.film else len(items))
-    film.recall(rows)
-    keep = outputs.video is not None or outputs.pictures is not None
+    opened = open_source(source)
+    check(outputs, opened)
+    done = _done(recognizer, outputs, resume)
+    rest = _rest(opened, outputs, done)
+    times = {reading.time_s for reading in done} - {None}
+    summary = Summary(skipped=len(times or {reading.path for reading in done}))
+    film = _Film(outputs)
+    film.recall(done)
+    begin(rest.length)
+    pixels = outputs.video is not None or outputs.pictures is not None
     with contextlib.ExitStack() as stack:
-        clip = _clip(stack, outputs, opened.items, source, cut)
-        tables = _tables(stack, recognizer, outputs, resume)
-        seen_all = recognizer.read(
-            items, pixels=keep, tracker=film.tracker if opened.film else None
-        )
-        stack.callback(seen_all.close)  # type: ignore[attr-defined]
-        for seen in seen_all:
-            for table in tables:
-                table.write(seen.readings)
-            if outputs.pictures is not None and seen.pixels is not None:
-                place = _place(outputs.pictures, seen.path, seen.index)
-                save_picture(place, draw(seen.pixels, seen.readings))
-            if clip is not None and seen.pixels is not None and seen.time_s is not None:
-                picture = overlay(seen.pixels, seen.readings, blur=outputs.blur)
-                clip.write(picture, seen.time_s)
-            film.add(seen.readings)
-            summary.count(seen.readings)
-            show(seen)
-            advance(1)
+        writers = [*_writers(stack, recognizer, outputs, rest, resume), film.add]
+        results = recognizer.stream(rest, pixels=pixels, tracker=film.tracker)
+        stack.callback(results.close)  # type: ignore[attr-defined]
+        for result in results:
+            for write in writers:
+                write(result)
+            summary.count(result.readings)
+            show(result)
     film.save()
     return summary
 
@@ -151,36 +134,36 @@ def analyse(
 class _Film:
     """What is kept of a video beside its table: ids, segments, the timeline."""
 
-    def __init__(self, recognizer: Recognizer, outputs: Outputs) -> None:
+    def __init__(self, outputs: Outputs) -> None:
         self.tracker = Tracker()
-        self._labels, self._outputs = recognizer.labels, outputs
+        self._outputs = outputs
         self._segmenter = Segmenter() if outputs.segments else None
         self._timeline = Timeline() if outputs.plot else None
         self._segments: list[Segment] = []
 
-    def add(self, readings: Readings) -> None:
-        for reading in readings:
-            if self._segmenter is not None:
-                self._segments += self._segmenter.add(reading)
-            if self._timeline is not None:
-                self._timeline.add(reading)
+    def add(self, result: Result) -> None:
+        for reading in result.readings:
+            self._add(reading)
 
-    def recall(self, rows: list[dict[str, str]]) -> None:
+    def _add(self, reading: Reading) -> None:
+        if self._segmenter is not None:
+            self._segments += self._segmenter.add(reading)
+        if self._timeline is not None:
+            self._timeline.add(reading)
+
+    def recall(self, done: Readings) -> None:
         """Bring everything to where an interrupted run left it."""
-        for row in rows:
-            if not row["time_s"]:
+        for reading in done:
+            if reading.time_s is None:
                 continue
-            time_s, found = float(row["time_s"]), read_row(row, self._labels)
-            if found is None or not row["face_id"]:
-                self.tracker.update(time_s, [], [])
-                self.add(Readings([Reading(None, None, "no_face", time_s=time_s)]))
+            if reading.face is None or reading.scores is None or reading.face_id is None:
+                self.tracker.update(reading.time_s, [], [])
+                self._add(Reading(None, None, "no_face", time_s=reading.time_s))
                 continue
-            face, scores = found
-            face_id = int(row["face_id"])
-            smoothed = self.tracker.recall(face_id, time_s, face, scores)
-            self.add(
-                Readings([Reading(face, scores, time_s=time_s, face_id=face_id, smoothed=smoothed)])
+            smoothed = self.tracker.recall(
+                reading.face_id, reading.time_s, reading.face, reading.scores
             )
+            self._add(replace(reading, smoothed=smoothed))
 
     def save(self) -> None:
         if self._segmenter is not None and self._outputs.segments is not None:
@@ -198,7 +181,7 @@ def _write_segments(path: Path, segments: list[Segment]) -> None:
     write_text(path, csv_text(rows))
 
 
-def check(outputs: Outputs, source: Any) -> None:
+def check(outputs: Outputs, source: Source) -> None:
     """Refuse at once what could not be written at the end, or only in place of what is read."""
     for table in outputs.tables:
         check_suffix(table)
@@ -212,12 +195,15 @@ def check(outputs: Outputs, source: Any) -> None:
         installed("matplotlib", extra="report")
         if outputs.plot.suffix not in (".png", ".svg", ".pdf"):
             raise InputError(f"{outputs.plot}: cannot plot that; use .png, .svg or .pdf")
-    check_outputs(outputs.named, files_of(source))
-    if outputs.pictures is not None and not is_video(source):
-        _check_drawings(outputs.pictures, list(files_of(source)))
+    pictures = source.kind in ("picture", "pictures")
+    if pictures and (outputs.video or outputs.plot or outputs.segments):
+        raise InputError(f"{source.name} is no video: --video, --plot and --segments need one")
+    check_outputs(outputs.named, source.files)
+    if pictures and outputs.pictures is not None:
+        _check_drawings(outputs.pictures, source.files)
 
 
-def _check_drawings(folder: Path, pictures: list[str | Path]) -> None:
+def _check_drawings(folder: Path, pictures: Sequence[str | Path]) -> None:
     """Refuse drawings that would replace a picture, or the drawing of another one."""
     drawn: dict[Path, str | Path] = {}
     for picture in pictures:
@@ -231,40 +217,63 @@ def _check_drawings(folder: Path, pictures: list[str | Path]) -> None:
     check_outputs((("--out", place) for place in drawn if place.exists()), pictures)
 
 
-def _done(recognizer: Recognizer, outputs: Outputs, resume: bool) -> list[dict[str, str]]:
+def _done(recognizer: Recognizer, outputs: Outputs, resume: bool) -> Readings:
+    """The readings of the interrupted run that is continued."""
     if not resume:
-        return []
+        return Readings()
     if outputs.csv is None:
         raise InputError("--resume continues a table: give the same --csv as before")
-    return done_in(outputs.csv, recognizer.labels)
+    done = done_in(outputs.csv, recognizer.labels)
+    if done and outputs.video is not None:
+        raise InputError("a film cannot be continued; leave --video or --resume out")
+    return done
 
 
-def _left(items: Any, done: set[str]) -> list[Frame | Pending]:
-    return [item for item in items if item.name not in done]
+def _rest(source: Source, outputs: Outputs, done: Readings) -> Source:
+    """What is left to be read of `source`."""
+    for film in {reading.path for reading in done if reading.time_s is not None}:
+        if film != source.name:
+            raise InputError(f"{outputs.csv} is of {film}, not of {source.name}; choose another")
+    return source.rest(done) if done else source
 
 
-def _tables(
-    stack: contextlib.ExitStack, recognizer: Recognizer, outputs: Outputs, resume: bool
-) -> list[Table]:
-    tables = []
+def _writers(
+    stack: contextlib.ExitStack,
+    recognizer: Recognizer,
+    outputs: Outputs,
+    source: Source,
+    resume: bool,
+) -> Iterator[Callable[[Result], None]]:
+    """What writes the tables, the drawings and the film; the stack closes them."""
     for path in outputs.tables:
         table = open_table(path, recognizer.labels, resume=resume)
         stack.callback(table.close)
-        tables.append(table)
-    return tables
+        yield lambda result, table=table: table.write(result.readings)  # type: ignore[misc]
+    if outputs.pictures is not None:
+        yield partial(_draw, outputs.pictures)
+    if outputs.video is not None:
+        yield partial(_show, stack.enter_context(_clip(outputs.video, source)), outputs.blur)
 
 
-def _clip(
-    stack: contextlib.ExitStack, outputs: Outputs, video: Any, source: Any, cut: Cut | None
-) -> Any:
-    if outputs.video is None:
-        return None
+def _draw(folder: Path, result: Result) -> None:
+    if result.pixels is not None:
+        place = _place(folder, result.path, result.index)
+        save_picture(place, draw(result.pixels, result.readings))
+
+
+def _show(clip: "Clip", blur: bool, result: Result) -> None:
+    if result.pixels is not None and result.time_s is not None:
+        clip.write(overlay(result.pixels, result.readings, blur=blur), result.time_s)
+
+
+def _clip(path: Path, source: Source) -> "Clip":
+    """A film with the times and the sound of `source`."""
     from mien.output.clip import Clip
+    from mien.sources.video import Video
 
-    start_s, end_s = (cut.start_s, cut.end_s) if cut else (0.0, None)
-    sound = str(source) if Path(str(source)).is_file() else None
-    fps = video.facts.fps if hasattr(video, "facts") else 25.0
-    return stack.enter_context(Clip(outputs.video, fps, sound, start_s, end_s))
+    if not isinstance(source, Video):
+        return Clip(path, _LIVE_FPS, None)
+    return Clip(path, source.rate, source.path, source.cut.start_s, source.cut.end_s)
 
 
 def _place(folder: Path, path: str | None, index: int | None = None) -> Path:

@@ -10,6 +10,8 @@
     ├── RunError          a run folder that is missing, unfinished or in the way
     ├── BundleError       a bundle whose card or digest is wrong
     ├── WeightsError      weights that cannot be found, fetched or read
+    ├── Overloaded        a service that has no room for more work now
+    ├── JobNotFound       a job of a service that is not there, or no longer
     ├── MissingExtra      a package of an extra that is not installed
     └── NotComparable     evaluations that were scored on different images
 
@@ -56,6 +58,18 @@ class BundleError(MienError):
 
 class WeightsError(MienError):
     """Weights that cannot be found, fetched or read."""
+
+
+class Overloaded(MienError):
+    """A service that has no room for more work now; worth another try after `wait_s` seconds."""
+
+    def __init__(self, message: str, wait_s: int = 1) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+class JobNotFound(MienError):
+    """A job of a service that is not there, or no longer."""
 
 
 class MissingExtra(MienError, ImportError):

@@ -1,7 +1,7 @@
 """Pictures in, readings out. Never imports torch."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.bundle import DEFAULT, Classifier, open_bundle
-from mien.errors import InputError, NoFace, PictureError
+from mien.errors import InputError, MienError, NoFace, PictureError
 from mien.faces import Detector, Finder, as_detector, crop
 from mien.faces.tracking import Tracker
 from mien.quality import sharpness, status_of
-from mien.sources import Cut, Frame, Pending, is_live, is_video, list_pictures, load, open_items
+from mien.sources import Cut, Frame, Item, Source, open_source
 from mien.sources.pictures import Color
-from mien.stream import Found, Seen, in_order
+from mien.stream import BATCH, BATCH_WITH_PIXELS, Detections, Result, batches, in_order
 from mien.types import Reading, Readings, Scores
 
 
@@ -69,21 +69,16 @@ class Recognizer:
         raises PictureError, InputError or ShapeError. Several pictures (list, folder, pattern) and
         videos (of which `cut` chooses frames) give a reading for each that has no face or cannot be
         read, too. With `strict`, both raise (NoFace or PictureError). `private` lets addresses
-        lead into private networks.
+        lead into private networks. What `mien.sources.open_source` has opened will do, too.
         """
-        if isinstance(source, Iterator):
-            source = list(source)
-        if self.is_single(source):
-            pixels = load(source, color=color, private=private)
-            name = Pending(source).name
-            seen = self.see(Frame(name, pixels))
-            _check(seen.readings, strict)
-            return Readings(r for r in seen.readings if r.face)
+        opened = open_source(source, color=color, private=private, cut=cut)
+        single = opened.kind == "picture"
         found = Readings()
-        for seen in self.stream(source, color=color, private=private, cut=cut):
-            _check(seen.readings, strict)
-            found += seen.readings
-        return found
+        for result in (self.read(one.load()) for one in opened) if single else self.stream(opened):
+            if strict:
+                require_face(result.readings)
+            found += result.readings
+        return Readings(r for r in found if r.face) if single else found
 
     def stream(
         self,
@@ -94,39 +89,31 @@ class Recognizer:
         cut: Cut | None = None,
         pixels: bool = False,
         tracker: Tracker | None = None,
-    ) -> Iterator[Seen]:
+    ) -> Iterator[Result]:
         """The readings of picture after picture, or frame after frame, in order and flat memory.
 
         Faces of a video get ids and smoothed scores from `tracker` (a new one by default). With
         `pixels`, each picture comes along as (H, W, 3) uint8 RGB.
         """
-        opened = open_items(source, color=color, private=private, cut=cut)
-        if opened.film:
+        opened = open_source(source, color=color, private=private, cut=cut)
+        if opened.kind in ("video", "live"):
             tracker = tracker or Tracker()
-        yield from self.read(opened.items, pixels=pixels, tracker=tracker)
+        for result in self._results(opened, pixels):
+            yield track(result, tracker) if tracker else result
 
-    def read(
-        self,
-        items: Iterable[Frame | Pending],
-        *,
-        pixels: bool = False,
-        tracker: Tracker | None = None,
-    ) -> Iterator[Seen]:
-        """As `stream`, for pictures that are at hand or still to be read."""
-
-        def find(item: Frame | Pending) -> Found:
-            found = self.find(item.read() if isinstance(item, Pending) else item)
+    def _results(self, source: Source, pixels: bool) -> Iterator[Result]:
+        def find(item: Item) -> Detections:
+            found = self.find(item)
             return found if pixels else dataclasses.replace(found, pixels=None)
 
-        if getattr(items, "live", False):  # each frame at once, none kept back for a batch
-            answers: Iterable[Seen] = (self.answer([find(frame)])[0] for frame in items)
-        else:
-            answers = in_order(items, find, self.answer, self.threads)
-        for seen in answers:
-            yield tracked(seen, tracker) if tracker else seen
+        most = BATCH_WITH_PIXELS if pixels else BATCH
+        # Each frame of a camera is read at once, none kept back for a batch.
+        found = map(find, source) if source.live else in_order(source, find, self.threads)
+        for batch in batches(found, lambda f: len(f.faces), most_items=1 if source.live else most):
+            yield from self.answer(batch)
 
-    def see(self, frame: Frame) -> Seen:
-        """The readings of one frame, at once; with none found, one that says so."""
+    def read(self, frame: Frame) -> Result:
+        """The readings of one frame, at once; without a face, one that says so."""
         return self.answer([self.find(frame)])[0]
 
     def classify(self, crops: Sequence[NDArray[np.uint8]]) -> list[Scores]:
@@ -135,69 +122,64 @@ class Recognizer:
             return []
         return self._scores(self.card.preprocess.resize(crops))
 
-    @staticmethod
-    def is_single(source: Any) -> bool:
-        """Whether `source` is one picture, and neither several nor a video."""
-        return not is_video(source) and not is_live(source) and list_pictures(source) is None
-
-    def find(self, frame: Frame) -> Found:
-        """Faces and crops of a frame, to be answered; what has no pixels keeps its error."""
-        size = self.card.preprocess.size_px
-        inputs = np.empty((0, size, size), np.uint8)
+    def find(self, item: Item) -> Detections:
+        """Faces and crops of a picture, to be answered; what cannot be read keeps its error."""
+        try:
+            frame = item.load()
+        except MienError as error:
+            frame = Frame(item.name, None, error=str(error))
         where = (frame.path, frame.index, frame.time_s)
         if frame.pixels is None:
-            return Found(*where, frame.error, [], inputs, [])
+            return Detections(*where, frame.error)
         faces = self.detector.detect(frame.pixels)
         crops = [crop(frame.pixels, face, self.detector, align=self.align) for face in faces]
-        if crops:
-            inputs = self.card.preprocess.resize(crops)
-        return Found(*where, None, faces, inputs, [sharpness(c) for c in crops], frame.pixels)
+        inputs = [*self.card.preprocess.resize(crops)]
+        return Detections(*where, None, faces, inputs, [*map(sharpness, crops)], frame.pixels)
 
-    def answer(self, batch: list[Found]) -> list[Seen]:
+    def answer(self, batch: list[Detections]) -> list[Result]:
         """The readings of what was found, all faces of the batch in one run of the network."""
-        if not batch:
-            return []
-        scores = iter(self._scores(np.concatenate([found.inputs for found in batch])))
-        return [self._told(found, scores) for found in batch]
+        inputs = [face for found in batch for face in found.inputs]
+        scores = iter(self._scores(np.stack(inputs)) if inputs else ())
+        return [self._result(found, scores) for found in batch]
 
-    def _told(self, found: Found, scores: Iterator[Scores]) -> Seen:
+    def _result(self, found: Detections, scores: Iterator[Scores]) -> Result:
         where: dict[str, Any] = {"path": found.path, "time_s": found.time_s, "frame": found.index}
         readings = Readings()
         for face, sharp in zip(found.faces, found.sharpness, strict=True):
             score = next(scores)
             status = status_of(face.box, sharp, score, self.card.unsure_below)
             readings.append(Reading(face, score, status, **where))
-        if found.error is not None:
-            readings.append(Reading(None, None, "unreadable", error=found.error, **where))
-        elif not readings:
-            readings.append(Reading(None, None, "no_face", **where))
-        return Seen(found.path, found.index, found.time_s, readings, found.pixels)
+        if not readings:
+            status = "no_face" if found.error is None else "unreadable"
+            readings.append(Reading(None, None, status, error=found.error, **where))
+        return Result(found.path, found.index, found.time_s, readings, found.pixels)
 
     def _scores(self, images: NDArray[np.uint8]) -> list[Scores]:
         rows = self._classifier.scores(images)
         return [Scores(self.labels, tuple(float(v) for v in row)) for row in rows]
 
 
-def _check(readings: Readings, strict: bool) -> None:
-    if not strict or readings[0].face is not None:
-        return
-    if readings[0].error is not None:
-        raise PictureError(readings[0].error)
-    where = f" in {readings[0].path}" if readings[0].path else ""
-    raise NoFace(f"no face found{where}; for ready-made face crops use detector='none'")
+def require_face(readings: Readings) -> None:
+    """Raise NoFace or PictureError for the readings of a picture that has no face."""
+    first = readings[0]
+    if first.error is not None:
+        raise PictureError(first.error)
+    if first.face is None:
+        where = f" in {first.path}" if first.path else ""
+        raise NoFace(f"no face found{where}; for ready-made face crops use detector='none'")
 
 
-def tracked(seen: Seen, tracker: Tracker) -> Seen:
+def track(result: Result, tracker: Tracker) -> Result:
     """The same with face ids and smoothed scores, for frames in the order of time."""
-    faces = [r.face for r in seen.readings if r.face]
-    scores = [r.scores for r in seen.readings if r.scores]
-    if seen.time_s is None:
-        return seen
-    told = tracker.update(seen.time_s, faces, scores)
+    if result.time_s is None:
+        return result
+    faces = [r.face for r in result.readings if r.face]
+    scores = [r.scores for r in result.readings if r.scores]
+    tracks = tracker.update(result.time_s, faces, scores)
     if not faces:
-        return seen
+        return result
     readings = Readings(
         dataclasses.replace(reading, face_id=face_id, smoothed=smoothed)
-        for reading, (face_id, smoothed) in zip(seen.readings, told, strict=True)
+        for reading, (face_id, smoothed) in zip(result.readings, tracks, strict=True)
     )
-    return dataclasses.replace(seen, readings=readings)
+    return dataclasses.replace(result, readings=readings)

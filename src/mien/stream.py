@@ -4,7 +4,7 @@ import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -19,12 +19,13 @@ T = TypeVar("T")
 
 BATCH = 16
 """Faces, or pictures, of which one run of the network is made."""
-_BATCH_WITH_PIXELS = 4
+BATCH_WITH_PIXELS = 4
+"""Pictures of a run that are kept until it is over: they are what takes memory."""
 _MOST_WORKERS = 8
 
 
 @dataclass(slots=True)
-class Found:
+class Detections:
     """A picture after the detector: its faces, and their crops as the network and as
     `mien.quality` want them. `pixels` are kept on request alone: they are what takes memory."""
 
@@ -32,14 +33,15 @@ class Found:
     index: int | None
     time_s: float | None
     error: str | None
-    faces: list[Face]
-    inputs: NDArray[np.uint8]
-    sharpness: list[float]
+    faces: Sequence[Face] = ()
+    inputs: Sequence[NDArray[np.uint8]] = ()
+    """An (S, S) crop for each face."""
+    sharpness: Sequence[float] = ()
     pixels: NDArray[np.uint8] | None = None
 
 
 @dataclass(slots=True)
-class Seen:
+class Result:
     """A picture or frame with its readings: one per face, or one that says why there is none."""
 
     path: str | None
@@ -49,35 +51,47 @@ class Seen:
     pixels: NDArray[np.uint8] | None = None
 
 
-def in_order(
-    items: Iterable[T],
-    find: Callable[[T], Found],
-    read: Callable[[list[Found]], list[Seen]],
-    workers: int | None = None,
-) -> Iterator[Seen]:
-    """What `read` makes of each item, in the order of `items`.
+def batches(
+    items: Iterable[T | None],
+    faces_of: Callable[[T], int],
+    most_faces: int = BATCH,
+    most_items: int = BATCH,
+) -> Iterator[list[T]]:
+    """`items` in the groups that share a run of the network: the only place that makes them.
 
-    `find` runs on threads, `read` on batches here; at most a few items are held at a time, however
-    many there are.
+    A group is whole at `most_faces` faces or `most_items` items; a None ends it before. None is
+    empty.
+    """
+    batch: list[T] = []
+    for item in items:
+        if item is not None:
+            batch.append(item)
+            if len(batch) < most_items and sum(map(faces_of, batch)) < most_faces:
+                continue
+        if batch:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def in_order(
+    items: Iterable[T], find: Callable[[T], Detections], workers: int | None = None
+) -> Iterator[Detections]:
+    """What `find` makes of each item, on threads, in the order of `items`.
+
+    At most a few items are held at a time, however many there are.
     """
     workers = workers or min(_MOST_WORKERS, cores())
-    waiting: deque[Future[Found]] = deque()
-    batch: list[Found] = []
+    waiting: deque[Future[Detections]] = deque()
     with _single_threaded_opencv(), ThreadPoolExecutor(workers) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(find, item))
-                while len(waiting) > 2 * workers:
-                    batch.append(waiting.popleft().result())
-                if _full(batch):
-                    yield from read(batch)
-                    batch = []
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
             while waiting:
-                batch.append(waiting.popleft().result())
-                if _full(batch):
-                    yield from read(batch)
-                    batch = []
-            yield from read(batch)
+                yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
@@ -88,11 +102,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _full(batch: list[Found]) -> bool:
-    most = _BATCH_WITH_PIXELS if batch and batch[-1].pixels is not None else BATCH
-    return len(batch) >= most or sum(len(found.faces) for found in batch) >= BATCH
 
 
 _lock = threading.Lock()

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.faces.tracking import Tracker
 from mien.files import check_outputs
 from mien.output import open_table
-from mien.recognizer import Recognizer, tracked
+from mien.recognizer import Recognizer
 from mien.sources.live import Live
 from mien.types import Readings, Scores
 
@@ -31,7 +30,7 @@ class Watched:
 
 def watch(
     recognizer: Recognizer,
-    source: str | int,
+    source: Live,
     csv: Path | None,
     seconds: float | None,
     console: "Console",
@@ -39,12 +38,12 @@ def watch(
     """Show the newest frame's readings until the source ends, `seconds` are over, or Ctrl-C.
 
     Rows are added to a `csv` that is there. Raises InputError if that is the source, and
-    PictureError if the source cannot be opened or stops.
+    PictureError if the source stops.
     """
     from rich.live import Live as LiveTable
 
-    check_outputs([("--csv", csv)], [source] if isinstance(source, str) else [])
-    live, tracker, watched = Live(source), Tracker(), Watched()
+    check_outputs([("--csv", csv)], source.files)
+    watched = Watched()
     with contextlib.ExitStack() as stack:
         table = open_table(csv, recognizer.labels, resume=True) if csv else None
         if table is not None:
@@ -52,14 +51,13 @@ def watch(
         screen = stack.enter_context(LiveTable(console=console, auto_refresh=False, transient=True))
         stack.enter_context(contextlib.suppress(KeyboardInterrupt))
         started = time.monotonic()
-        for frame in live:
-            seen = tracked(recognizer.see(frame), tracker)
+        for result in recognizer.stream(source):
             if table is not None:
-                table.write(seen.readings)
+                table.write(result.readings)
             watched.frames += 1
-            watched.dropped = live.dropped
+            watched.dropped = source.dropped
             watched.rate = watched.frames / max(1e-3, time.monotonic() - started)
-            screen.update(_table(seen.readings, recognizer.labels, watched), refresh=True)
+            screen.update(_table(result.readings, recognizer.labels, watched), refresh=True)
             if seconds is not None and time.monotonic() - started >= seconds:
                 break
     return watched

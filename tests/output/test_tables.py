@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mien.errors import InputError
 from mien.output import done_in, open_table
-from mien.output.tables import check_suffix, read_row
+from mien.output.tables import check_suffix
 from mien.types import COLUMNS, Box, Face, Reading, Readings, Scores
 
 LABELS = ("angry", "happy")
@@ -168,7 +168,7 @@ def test_a_line_that_was_cut_off_is_dropped_from_the_file(torn: int, tmp_path: P
     path = tmp_path / "t.csv"
     first = written(path, picture("a.jpg"))
     path.write_bytes(written(path, picture("a.jpg"), picture("b.jpg", faces=1))[:-torn])
-    assert [row["path"] for row in done_in(path, LABELS)] == ["a.jpg", "a.jpg"]
+    assert [reading.path for reading in done_in(path, LABELS)] == ["a.jpg", "a.jpg"]
     assert path.read_bytes() == first
 
 
@@ -184,14 +184,44 @@ def test_nothing_was_done_in_a_table_that_is_not_there_or_has_no_rows(tmp_path: 
 def test_rows_come_back_as_faces(tmp_path: Path):
     written(tmp_path / "t.csv", FRAME)
     unsure, sure, none = done_in(tmp_path / "t.csv", LABELS)
-    assert read_row(none, LABELS) is None
-    assert read_row(sure, LABELS) == (Face(Box(4, 5, 6, 7)), Scores(LABELS, (0.0, 1.0)))
-    face, scores = read_row(unsure, LABELS)
-    assert face == Face(Box(-3, 5, 20, 24))
-    assert scores.labels == LABELS
-    assert scores.values == pytest.approx((2 / 3, 1 / 3), abs=1e-6)
-    thirds = {**unsure, "angry": "0.333333", "happy": "0.333333"}
-    assert sum(read_row(thirds, LABELS)[1].values) == pytest.approx(1, abs=1e-12)
+    assert (none.face, none.scores, none.status) == (None, None, "unreadable")
+    assert (sure.face.box, sure.scores) == (Box(4, 5, 6, 7), Scores(LABELS, (0.0, 1.0)))
+    assert unsure.face.box == Box(-3, 5, 20, 24)
+    assert unsure.scores.labels == LABELS
+    assert unsure.scores.values == pytest.approx((2 / 3, 1 / 3), abs=1e-6)
+    for reading, was in zip((unsure, sure, none), FRAME, strict=True):
+        for name in ("path", "time_s", "frame", "face_id", "status"):
+            before = getattr(was, name)
+            assert getattr(reading, name) == (
+                round(before, 6) if isinstance(before, float) else before
+            )
+        assert (reading.face and reading.face.score) == (
+            was.face and was.face.score and round(was.face.score, 6)
+        )
+
+
+def test_rounded_probabilities_sum_to_one_again(tmp_path: Path):
+    written(tmp_path / "t.csv", FRAME)
+    text = (tmp_path / "t.csv").read_text().replace("0.666667,0.333333", "0.333333,0.333333")
+    (tmp_path / "t.csv").write_text(text)
+    assert sum(done_in(tmp_path / "t.csv", LABELS)[0].scores.values) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "a.jpg,,,,1,2,3,four,,happy,0.5,ok,0.5,0.5",
+        "a.jpg,,,,1,2,,4,,happy,0.5,,0.5,0.5",
+        "a.jpg,,,,1,2,3,4,,happy,0.5,ok,0,0",
+        "a.jpg,,,,1,2,3,4,,happy,0.5,ok,,",
+        "a.jpg",
+    ],
+)
+def test_a_row_that_was_not_written_here_is_told_and_the_file_stays(tmp_path: Path, row: str):
+    (tmp_path / "t.csv").write_text(f"{HEADER}{row}\n")
+    with pytest.raises(InputError, match=r"t\.csv has a row that cannot be read"):
+        done_in(tmp_path / "t.csv", LABELS)
+    assert (tmp_path / "t.csv").read_text() == f"{HEADER}{row}\n"
 
 
 OTHERS = {
@@ -320,7 +350,7 @@ def test_whatever_a_picture_is_called_its_rows_come_back(tmp_path_factory, pictu
     path = tmp_path_factory.mktemp("t") / "t.csv"
     data = written(path, *pictures)
     expected = [r.path for readings in pictures for r in readings]
-    assert [row["path"] for row in done_in(path, LABELS)] == expected
+    assert [reading.path for reading in done_in(path, LABELS)] == expected
     with path.open(newline="", encoding="utf-8") as file:
         assert [row["path"] for row in csv.DictReader(file)] == expected
     assert path.read_bytes() == data
@@ -338,5 +368,5 @@ def test_a_row_that_was_cut_off_anywhere_is_dropped_whatever_it_holds(
     rows = done_in(path, LABELS)
     assert path.read_bytes() == b"" or ends[-1].startswith(path.read_bytes())
     expected = [r.path for readings in pictures for r in readings]
-    assert [row["path"] for row in rows] == expected[: len(rows)]
-    assert all(row["status"] for row in rows), "no part of a row"
+    assert [row.path for row in rows] == expected[: len(rows)]
+    assert all(row.status for row in rows), "no part of a row"

@@ -60,5 +60,5 @@ def reader(jobs: Jobs, job: Job) -> int:
 
 
 def place(jobs: Jobs, job: Job) -> Path:
-    (found,) = jobs._own.path.glob(f"*{job.id}")
+    (found,) = jobs._folder.path.glob(f"*{job.id}")
     return found

@@ -8,11 +8,11 @@ import pytest
 
 import mien
 from mien.demo import PORTRAIT
-from mien.errors import PictureError
-from mien.serve.engine import Engine, Full
+from mien.errors import Overloaded, PictureError
+from mien.serve.engine import Engine
 from mien.serve.settings import Limits, Settings
 from mien.sources import Frame, read_picture
-from mien.stream import Seen, cores
+from mien.stream import Result, cores
 from mien.types import Box, Face
 from tests.serve.jobs import until
 
@@ -37,19 +37,21 @@ def engine(recognizer):
 class Gate:
     """A picture that is not there before it is let in."""
 
+    name = "me"
+
     def __init__(self) -> None:
         self._open = threading.Event()
 
-    def __call__(self) -> Frame:
+    def load(self) -> Frame:
         assert self._open.wait(10)
-        return Frame("me", PIXELS)
+        return portrait
 
     def open(self) -> None:
         self._open.set()
 
 
-def portrait() -> Frame:
-    return Frame("me", PIXELS)
+portrait = Frame("me", PIXELS)
+grey = Frame("grey", np.full((90, 90, 3), 90, np.uint8))
 
 
 def free(engine: Engine) -> int:
@@ -59,28 +61,24 @@ def free(engine: Engine) -> int:
     while True:
         try:
             inside += engine.submit(gate)
-        except Full:
+        except Overloaded:
             gate.open()
             wait(inside)
             return len(inside)
 
 
-def labels(futures: list["Future[Seen]"]) -> list[str | None]:
+def labels(futures: list["Future[Result]"]) -> list[str | None]:
     return [future.result(10).readings[0].label for future in futures]
 
 
-def grey() -> Frame:
-    return Frame("grey", np.full((90, 90, 3), 90, np.uint8))
-
-
-def runs(recognizer, loads, **chosen) -> tuple[list[str | None], list[int]]:
-    """The labels of `loads`, found one after the other, and the faces of each run."""
+def runs(recognizer, items, **chosen) -> tuple[list[str | None], list[int]]:
+    """The labels of `items`, found one after the other, and the faces of each run."""
     limits = Limits(queue=8, files=4)
     engine = Engine(recognizer, Settings(threads=1, limits=limits, **chosen))
     sizes: list[int] = []
     engine.batches = sizes.append
     try:
-        return labels([engine.submit(load)[0] for load in loads]), sizes
+        return labels([engine.submit(item)[0] for item in items]), sizes
     finally:
         engine.close()
 
@@ -139,7 +137,7 @@ def test_a_process_that_ends_is_not_held_by_its_engine(engine):
 
 
 def test_an_answer_says_which_picture_it_is_of(engine):
-    (seen,) = engine.submit(lambda: Frame("a.png", PIXELS, index=3, time_s=0.5))
+    (seen,) = engine.submit(Frame("a.png", PIXELS, index=3, time_s=0.5))
     told = seen.result(10)
     assert (told.path, told.index, told.time_s) == ("a.png", 3, 0.5)
 
@@ -155,10 +153,10 @@ def test_a_picture_that_waits_keeps_no_pixels(engine, recognizer, monkeypatch):
 def test_all_pictures_of_a_request_come_in_or_none(engine):
     gate = Gate()
     inside = engine.submit(*[gate] * 6)
-    with pytest.raises(Full):
+    with pytest.raises(Overloaded):
         engine.submit(*[portrait] * 3)
     two = engine.submit(*[portrait] * 2)
-    with pytest.raises(Full, match="too many pictures wait; try again in a second") as full:
+    with pytest.raises(Overloaded, match="too many pictures wait; try again in a second") as full:
         engine.submit(portrait)
     assert full.value.wait_s == 1
     gate.open()
@@ -166,12 +164,27 @@ def test_all_pictures_of_a_request_come_in_or_none(engine):
     assert free(engine) == 8
 
 
-def test_what_cannot_be_loaded_is_its_own_answer(engine):
-    def bad() -> Frame:
+class Bad:
+    """A picture that cannot be loaded."""
+
+    name = "bad"
+
+    def load(self) -> Frame:
         raise PictureError("no picture")
 
-    one, other = engine.submit(bad, portrait)
-    with pytest.raises(PictureError, match="no picture"):
+
+def test_what_cannot_be_loaded_is_its_own_answer(engine):
+    one, other = engine.submit(Bad(), portrait)
+    (reading,) = one.result(10).readings
+    assert (reading.status, reading.error, reading.path) == ("unreadable", "no picture", "bad")
+    assert labels([other]) == ["happy"]
+    assert free(engine) == 8
+
+
+def test_what_fails_to_load_is_told_to_its_caller_alone(engine, monkeypatch):
+    monkeypatch.setattr(Bad, "load", lambda _self: 1 / 0)
+    one, other = engine.submit(Bad(), portrait)
+    with pytest.raises(ZeroDivisionError):
         one.result(10)
     assert labels([other]) == ["happy"]
     assert free(engine) == 8
@@ -223,7 +236,7 @@ def test_what_was_accepted_is_finished_at_the_end(recognizer):
     closing.join(20)
     assert labels(inside) == ["happy"] * 12
     (late,) = engine.submit(portrait)
-    with pytest.raises(Full, match="stopping"):
+    with pytest.raises(Overloaded, match="stopping"):
         late.result(1)
 
 
@@ -275,7 +288,7 @@ def test_many_threads_at_once(engine):
         for _ in range(3):
             try:
                 answers.extend(labels(engine.submit(portrait)))
-            except Full:
+            except Overloaded:
                 refused.append(True)
 
     refused: list[bool] = []

@@ -8,7 +8,7 @@ import pytest
 
 from mien.errors import InputError
 from mien.serve import folders
-from mien.serve.folders import Own, delete_abandoned
+from mien.serve.folders import LockedFolder, delete_abandoned
 
 
 @pytest.fixture
@@ -30,18 +30,18 @@ def left(folder: Path, name: str = "mien-jobs-killed", seconds: float = 61) -> P
 
 def test_a_given_folder_is_made_for_its_owner_alone_and_stays(tmp_path):
     place = tmp_path / "new" / "jobs"
-    own = Own(place)
+    own = LockedFolder(place)
     assert own.path == place.resolve()
     assert place.stat().st_mode & 0o777 == 0o700
     with pytest.raises(InputError, match=f"another service uses {place}; choose another folder"):
-        Own(place)
+        LockedFolder(place)
     own.close()
     assert place.is_dir()
-    Own(place).close()
+    LockedFolder(place).close()
 
 
 def test_a_temporary_folder_goes_with_the_service(temporary):
-    own = Own(None)
+    own = LockedFolder(None)
     assert own.path.parent == temporary
     assert own.path.name.startswith("mien-jobs-")
     assert own.path.stat().st_mode & 0o777 == 0o700
@@ -51,9 +51,9 @@ def test_a_temporary_folder_goes_with_the_service(temporary):
 
 
 def test_the_next_service_deletes_what_a_killed_one_left_and_no_living_ones(temporary):
-    killed, living = left(temporary), Own(None)
+    killed, living = left(temporary), LockedFolder(None)
     os.utime(living.path, (1, 1))
-    mine = Own(None)
+    mine = LockedFolder(None)
     assert not killed.exists()
     assert living.path.is_dir() and mine.path.is_dir()
 
@@ -86,7 +86,7 @@ def test_what_is_of_another_user_is_left(temporary, monkeypatch):
 def test_without_locks_folders_are_used_and_none_is_deleted(temporary, monkeypatch):
     monkeypatch.setattr(folders, "fcntl", None)
     folder = left(temporary)
-    own = Own(None)
+    own = LockedFolder(None)
     assert own.path.is_dir() and folder.exists()
     own.close()
     assert not own.path.exists()

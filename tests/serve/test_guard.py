@@ -187,7 +187,7 @@ def clock(monkeypatch) -> Clock:
 
 
 @dataclass
-class Asked:
+class PictureIn:
     """A request whose body comes in `chunks`, each after `tick`, and what was answered."""
 
     chunks: list[bytes] = field(default_factory=lambda: [b""])
@@ -222,8 +222,8 @@ class Asked:
         return json.loads(self.sent[1]["body"])["detail"]
 
 
-def ask(app: Guard, **chosen) -> Asked:
-    asked = Asked(**chosen)
+def ask(app: Guard, **chosen) -> PictureIn:
+    asked = PictureIn(**chosen)
     asyncio.run(asked.ask(app))
     return asked
 
@@ -287,18 +287,18 @@ def holding(size: int, more: int, path: str = "/v1/recognize", other: str = "/v1
             await gate.wait()
         await echo(scope, receive, send)
 
-    async def run() -> tuple[int, Asked, int]:
+    async def run() -> tuple[int, PictureIn, int]:
         guard = Guard(app, Settings(limits=Limits(bytes_at_once=1000)))
-        first = asyncio.create_task(Asked([b"x" * size, b""], path).ask(guard))
+        first = asyncio.create_task(PictureIn([b"x" * size, b""], path).ask(guard))
         for _ in range(10):
             await asyncio.sleep(0)
-        second = Asked([b"x" * more, b""], other)
+        second = PictureIn([b"x" * more, b""], other)
         task = asyncio.create_task(second.ask(guard))
         for _ in range(10):
             await asyncio.sleep(0)
         gate.set()
         statuses = await first, await task
-        return statuses[0], second, await Asked([b"x" * 1000]).ask(guard)
+        return statuses[0], second, await PictureIn([b"x" * 1000]).ask(guard)
 
     return asyncio.run(run())
 
@@ -425,7 +425,7 @@ def test_a_failure_in_the_midst_of_an_answer_is_the_servers_to_end():
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise ZeroDivisionError
 
-    asked = Asked()
+    asked = PictureIn()
     with pytest.raises(ZeroDivisionError):
         asyncio.run(asked.ask(Guard(app, Settings())))
     assert [message["type"] for message in asked.sent] == ["http.response.start"]
@@ -435,7 +435,7 @@ def test_who_goes_away_is_answered_nothing(caplog):
     async def app(scope, receive, send) -> None:
         raise ClientDisconnect
 
-    asked = Asked()
+    asked = PictureIn()
     with pytest.raises(IndexError):
         asyncio.run(asked.ask(Guard(app, Settings())))
     assert asked.sent == [] and caplog.text == ""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mien.errors import InputError
-from mien.serve.jobs import Job, Jobs, NoJob, NoRoom
+from mien.errors import InputError, JobNotFound, Overloaded
+from mien.serve.jobs import Job, Jobs
 from mien.serve.run import serve
 from mien.serve.settings import Settings
 from tests.serve.jobs import WORKER, finished, place, reader, until
@@ -23,7 +23,7 @@ def test_a_job_is_read_and_told(make, add):
     assert (job.state, job.frames, job.total, job.error) == ("done", 1, 2, None)
     assert (job.kills, job.recalls, len(job.id)) == (0, 0, 22)
     assert jobs.files(job) == ["table.csv"]
-    with pytest.raises(NoJob, match=r"the job has no file 'x\.csv'; it is done"):
+    with pytest.raises(JobNotFound, match=r"the job has no file 'x\.csv'; it is done"):
         jobs.file(job.id, "x.csv")
     assert jobs.file(job.id, "table.csv").read_text() == "whole"
     until(lambda: sorted(p.name for p in place(jobs, job).iterdir()) == ["done", "job.json", "pid"])
@@ -165,7 +165,7 @@ def test_what_lies_beside_a_job_does_not_keep_it_from_being_taken_up(make, clip,
     assert finished(jobs, Job("2")).state == "done"
     assert jobs.get("3").finished_at == 1e12
     for name in ("0", "1", "elsewhere"):
-        with pytest.raises(NoJob):
+        with pytest.raises(JobNotFound):
             jobs.get(name)
     names = [path.name for path in sorted((tmp_path / "jobs").glob("mien-*"))]
     assert names == ["mien-job-1", "mien-job-2", "mien-job-3"], "what is cut off goes"
@@ -180,14 +180,14 @@ def test_a_folder_belongs_to_one_service(make):
 def test_a_second_service_in_a_folder_is_told_at_once(make):
     jobs = make()
     with pytest.raises(InputError, match="another service"):
-        serve(Settings(jobs_folder=jobs._own.path), "127.0.0.1", 0)
+        serve(Settings(jobs_folder=jobs._folder.path), "127.0.0.1", 0)
 
 
 def test_nobody_else_can_look_into_a_job(make, add):
     jobs = make()
     job = add(jobs, "slow")
     assert place(jobs, job).stat().st_mode & 0o777 == 0o700
-    assert jobs._own.path.stat().st_mode & 0o777 == 0o700
+    assert jobs._folder.path.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_job_that_is_read_says_how_far_it_is(make, add):
@@ -200,7 +200,7 @@ def test_a_job_that_is_read_says_how_far_it_is(make, add):
     assert jobs.get(waiting.id).state == "waiting"
     assert jobs.expires_in_s(told) is None
     assert jobs.files(told) == []
-    with pytest.raises(NoJob, match=r"no file 'table\.csv'; it is running"):
+    with pytest.raises(JobNotFound, match=r"no file 'table\.csv'; it is running"):
         jobs.file(running.id, "table.csv")
     assert json.loads((place(jobs, told) / "job.json").read_text())["state"] == "running"
 
@@ -230,7 +230,7 @@ def test_a_reader_is_told_what_to_read_and_how(make, clip, command, given, kept,
 def test_a_job_that_is_finished_leaves_room_for_another(make, add):
     jobs = make(limits={"jobs": 1})
     slow = add(jobs, "slow")
-    with pytest.raises(NoRoom, match="too many videos wait; try again later"):
+    with pytest.raises(Overloaded, match="too many videos wait; try again later"):
         add(jobs)
     jobs.remove(slow.id)
     for _ in range(2):
@@ -240,7 +240,7 @@ def test_a_job_that_is_finished_leaves_room_for_another(make, add):
 def test_a_service_that_stops_accepts_nothing(make, add):
     jobs = make()
     jobs.close()
-    with pytest.raises(NoRoom, match="the service is stopping; try again in a while"):
+    with pytest.raises(Overloaded, match="the service is stopping; try again in a while"):
         add(jobs)
 
 
@@ -251,7 +251,7 @@ def test_a_removed_job_leaves_nothing(make, add, how):
     folder = place(jobs, running)
     pid = reader(jobs, running) if how else 0
     jobs.remove(running.id)
-    with pytest.raises(NoJob):
+    with pytest.raises(JobNotFound):
         jobs.get(running.id)
     finished(jobs, waiting)  # and it is no other reader that was ended
     assert jobs.get(waiting.id).kills == 0
@@ -266,7 +266,7 @@ def test_files_go_when_their_time_is_over(make, add):
     job = add(jobs)
     folder = place(jobs, job)
     until(lambda: not folder.exists())
-    with pytest.raises(NoJob):
+    with pytest.raises(JobNotFound):
         jobs.get(job.id)
 
 
@@ -280,4 +280,4 @@ def test_what_a_service_left_a_moment_ago_goes_in_a_while(make, tmp_path, monkey
     jobs = make(jobs_folder=None)
     assert killed.exists()
     until(lambda: not killed.exists())
-    assert jobs._own.path.is_dir()
+    assert jobs._folder.path.is_dir()

@@ -6,10 +6,8 @@ import pytest
 from fastapi import FastAPI, Form, UploadFile
 from starlette.testclient import TestClient
 
-from mien.errors import PictureError
-from mien.serve.engine import Full
-from mien.serve.jobs import NoJob, NoRoom
-from mien.serve.problems import Refused, problem, responses, tell_problems, too_busy
+from mien.errors import JobNotFound, Overloaded, PictureError
+from mien.serve.problems import Refused, add_error_handlers, problem, responses, too_busy
 
 
 def test_a_problem_is_what_rfc_9457_asks_for():
@@ -39,7 +37,7 @@ def test_who_finds_it_busy_is_told_when_to_come_back(wait, header):
 def failing(error: Exception) -> TestClient:
     """An application whose only path ends with `error`."""
     app = FastAPI()
-    tell_problems(app)
+    add_error_handlers(app)
 
     @app.post("/")
     async def fail(video: UploadFile, blur: bool = Form(), of: int = Form(), at: int = Form()):
@@ -61,9 +59,9 @@ def full_disk() -> Refused:
 @pytest.mark.parametrize(
     ("error", "status", "detail", "wait"),
     [
-        (Full("full"), 503, "full", "1"),
-        (NoRoom("no room"), 503, "no room", "60"),
-        (NoJob("no job"), 404, "no job", None),
+        (Overloaded("full"), 503, "full", "1"),
+        (Overloaded("no room", 60), 503, "no room", "60"),
+        (JobNotFound("no job"), 404, "no job", None),
         (PictureError("no picture"), 422, "no picture", None),
         (Refused(415, "not this"), 415, "not this", None),
         (Refused(429, "wait", {"Retry-After": "3"}), 429, "wait", "3"),
@@ -79,7 +77,7 @@ def test_each_error_is_the_problem_it_stands_for(error, status, detail, wait, ca
 
 
 def test_the_first_three_mistakes_of_a_form_are_told_with_their_places():
-    answer = failing(NoJob("not reached")).post("/", data={"blur": "maybe"})
+    answer = failing(JobNotFound("not reached")).post("/", data={"blur": "maybe"})
     assert answer.status_code == 422
     first, second, third = answer.json()["detail"].split("; ")
     assert first == "body.video: Field required"

@@ -10,7 +10,7 @@ from PIL import Image
 from mien.demo import PORTRAIT
 from mien.errors import InputError
 from mien.serve.problems import MEDIA_TYPE, Problem
-from mien.serve.uploads import load_frame
+from mien.serve.uploads import Upload
 from tests.serve.conftest import asking, settings
 
 PATH = "/v1/recognize"
@@ -242,6 +242,6 @@ def test_what_is_fetched_counts_as_what_is_sent_and_private_networks_are_never_a
 
 def test_a_frame_of_a_stream_knows_when_it_was():
     data = PORTRAIT.read_bytes()
-    frame = load_frame("frame", data, settings(), index=7, time_s=1.5)()
+    frame = Upload("frame", data, settings().limits, 7, 1.5).load()
     assert (frame.path, frame.index, frame.time_s) == ("frame", 7, 1.5)
     assert frame.pixels.shape == (512, 512, 3)

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.errors import PictureError
-from mien.serve.engine import Full
+from mien.errors import Overloaded, PictureError
 from mien.serve.jobs import Job, worker_command
 from mien.serve.settings import Limits, Settings
 from mien.sources.video import Video
@@ -23,7 +22,7 @@ from tests.serve.jobs import finished, reader, until
 def test_too_many_are_refused(make, add):
     jobs = make(limits={"jobs": 2})
     one, other = add(jobs, "slow"), add(jobs)
-    with pytest.raises(Full):
+    with pytest.raises(Overloaded):
         add(jobs)
     jobs.remove(one.id)
     finished(jobs, other)
@@ -36,7 +35,7 @@ def test_what_is_no_video_is_refused_without_saying_where_it_lay(make, data):
     with pytest.raises(PictureError, match="the file cannot be opened") as told:
         jobs.add(io.BytesIO(data), ".mp4", blur=False)
     assert "mien-job" not in str(told.value)
-    assert not list(jobs._own.path.glob("mien-job-*"))
+    assert not list(jobs._folder.path.glob("mien-job-*"))
 
 
 @pytest.mark.parametrize("limits", [{"video_s": 0.1}, {"pixels": 10_000}])
@@ -44,7 +43,7 @@ def test_what_is_too_long_or_too_large_is_refused(make, add, limits):
     jobs = make(real=True, limits=limits)
     with pytest.raises(PictureError, match="at most"):
         add(jobs)
-    assert not list(jobs._own.path.glob("mien-job-*"))
+    assert not list(jobs._folder.path.glob("mien-job-*"))
 
 
 @pytest.mark.parametrize(("how", "words"), [("crash", "cannot be opened"), ("hang", "took longer")])
@@ -53,7 +52,7 @@ def test_what_cannot_even_be_opened_costs_its_own_process_alone(make, add, monke
     jobs = make()
     with pytest.raises(PictureError, match=words):
         add(jobs, how)
-    assert not list(jobs._own.path.glob("mien-job-*"))
+    assert not list(jobs._folder.path.glob("mien-job-*"))
 
 
 def test_a_full_disk_refuses_videos_and_ends_nothing(make, add, monkeypatch):
@@ -66,7 +65,7 @@ def test_a_full_disk_refuses_videos_and_ends_nothing(make, add, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr("mien.serve.jobs.shutil.copyfileobj", full)
-        with pytest.raises(Full, match="no room"):
+        with pytest.raises(Overloaded, match="no room"):
             add(jobs)
         patch.setattr("mien.serve.jobs.write_json", full)
         os.kill(reader(jobs, job), signal.SIGKILL)
@@ -81,7 +80,7 @@ def test_many_at_once_are_each_read_removed_or_refused(make, add):
     def use(number: int) -> None:
         try:
             job = add(jobs)
-        except Full:
+        except Overloaded:
             return
         if number % 2:
             jobs.remove(job.id)
@@ -94,7 +93,7 @@ def test_many_at_once_are_each_read_removed_or_refused(make, add):
     until(lambda: all(job.finished_at for job in jobs._jobs.values()))
     assert {job.state for job in jobs._jobs.values()} <= {"done"}
     known = {f"mien-job-{name}" for name in jobs._jobs}
-    assert {p.name for p in jobs._own.path.glob("mien-job-*")} == known
+    assert {p.name for p in jobs._folder.path.glob("mien-job-*")} == known
 
 
 def changes(film: Path) -> list[float]:

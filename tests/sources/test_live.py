@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mien.errors import PictureError
-from mien.sources import Frame, open_items
+from mien.sources import Frame, open_source
 from mien.sources import live as module
 from mien.sources.live import Live
 from tests.clips import film
@@ -238,7 +238,7 @@ def test_a_live_camera_gives_its_frames_and_is_called_by_its_number(monkeypatch)
     assert seen in ([0, 1], [1])
 
 
-@pytest.mark.parametrize("open_camera", [Live, open_items])
+@pytest.mark.parametrize("open_camera", [Live, open_source])
 def test_a_camera_that_is_not_there_is_told(open_camera):
     with pytest.raises(PictureError, match="camera 99 cannot be opened"):
         open_camera(99)

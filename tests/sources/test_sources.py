@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.errors import InputError, PictureError, ShapeError
+from mien.errors import InputError, MienError, PictureError, ShapeError
 from mien.faces import WholePicture, crop
-from mien.sources import PICTURE_SUFFIXES, Cut, Pending, decode, list_pictures, load, open_items
+from mien.sources import PICTURE_SUFFIXES, Cut, Frame, Pending, Source, decode, load, open_source
 from mien.sources.remote import fetch
 from mien.sources.video import Video, open_video
-from mien.types import Box, Face
+from mien.types import Box, Face, Reading, Readings
 from tests.clips import film
 from tests.sources.test_pictures import BLUE, RED, encoded, two_halves
 from tests.sources.web import ANSWERS, serving, status
@@ -128,7 +128,7 @@ def test_the_error_names_what_is_taken():
     )
 
 
-@pytest.mark.parametrize("read", [load, lambda source: Pending(source).read().pixels])
+@pytest.mark.parametrize("read", [load, lambda source: Pending(source).load().pixels])
 def test_text_that_could_be_base64_is_a_path_where_one_is(read, tmp_path: Path, monkeypatch):
     name = "A" * 64
     monkeypatch.chdir(tmp_path)
@@ -175,32 +175,37 @@ def test_what_can_be_an_array_is_one():
 )
 def test_a_pending_picture_is_called_by_its_path_or_address(source, name: str | None):
     assert Pending(source).name == name
-    assert Pending(source).read().path == name
+
+
+def error_of(source: object) -> str:
+    with pytest.raises(MienError) as caught:
+        Pending(source).load()
+    return str(caught.value)
 
 
 def test_what_is_pending_stays_as_it_is():
-    pending, items = Pending(RGB), open_items(RGB)
-    for value, name in ((pending, "color"), (items, "total")):
+    pending, opened = Pending(RGB), open_source(RGB)
+    for value, name in ((pending, "color"), (opened, "name")):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(value, name, None)
     assert pending != Pending(RGB)  # arrays would be compared pixel by pixel
-    assert items != open_items(RGB)
+    assert opened != open_source(RGB)
 
 
 def test_a_pending_picture_is_read_as_its_colours_are_ordered():
-    assert (Pending(RGB).read().pixels == RGB).all()
-    assert (Pending(RGB, "bgr").read().pixels == RGB[:, :, ::-1]).all()
+    assert (Pending(RGB).load().pixels == RGB).all()
+    assert (Pending(RGB, "bgr").load().pixels == RGB[:, :, ::-1]).all()
 
 
-def test_a_pending_picture_keeps_its_error_for_the_row(tmp_path: Path):
-    assert Pending("gone.jpg").read().error == "picture gone.jpg does not exist; check the path"
-    assert Pending(b"").read().error == "the picture is empty (0 bytes)"
-    assert Pending(RGB.astype(float)).read().error.startswith("expected a (H, W, 3) uint8")
+def test_a_pending_picture_has_its_error_when_it_is_loaded():
+    assert error_of("gone.jpg") == "picture gone.jpg does not exist; check the path"
+    assert error_of(b"") == "the picture is empty (0 bytes)"
+    assert error_of(RGB.astype(float)).startswith("expected a (H, W, 3) uint8")
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that fails, on Linux")
-def test_a_file_that_fails_is_an_error_of_its_row():
-    assert Pending("/proc/self/mem").read().error == "/proc/self/mem: Input/output error"
+def test_a_file_that_fails_is_an_error_of_the_picture():
+    assert error_of("/proc/self/mem") == "/proc/self/mem cannot be read: Input/output error"
 
 
 @pytest.fixture
@@ -216,13 +221,13 @@ def test_an_address_may_lead_into_a_private_network_only_if_it_may(online: str):
     assert looks_right(load(online, private=True))
     with pytest.raises(InputError, match="private network"):
         load(online)
-    assert "private network" in Pending(online).read().error
-    (item,) = open_items(online, private=True).items
-    assert looks_right(item.read().pixels)
-    (item,) = open_items(online).items
-    assert "private network" in item.read().error
-    (item,) = open_items(iter([online]), private=True).items
-    assert looks_right(item.read().pixels)
+    assert "private network" in error_of(online)
+    for source in (online, [online], iter([online])):
+        (item,) = open_source(source, private=True)
+        assert looks_right(item.load().pixels)
+    (item,) = open_source(online)
+    with pytest.raises(InputError, match="private network"):
+        item.load()
 
 
 def test_what_an_address_holds_is_told_by_it(online: str, monkeypatch):
@@ -240,9 +245,12 @@ def album(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def names(album: Path, source: object) -> list[str] | None:
-    found = list_pictures(source)
-    return found and [Path(p).relative_to(album).as_posix() for p in found]
+def names(album: Path, source: object) -> list[str]:
+    opened = open_source(source)
+    found = [Path(item.name).relative_to(album).as_posix() for item in opened]
+    assert opened.kind == "pictures"
+    assert [Path(p).relative_to(album).as_posix() for p in opened.files] == found
+    return found
 
 
 def test_folders_lists_and_patterns_are_several_pictures(album: Path):
@@ -254,14 +262,15 @@ def test_folders_lists_and_patterns_are_several_pictures(album: Path):
     assert names(album, [album / "b.png", str(album / "a")]) == ["b.png", "a/1.png", "a/2.JPG"]
     assert names(album, (f"{album}/*.png", album / "a" / "1.png")) == ["b.png", "a/1.png"]
     assert names(album, {album / "b.png": 1}) == ["b.png"]
-    assert list_pictures([]) == []
+    assert names(album, []) == []
 
 
 def test_a_list_keeps_what_is_in_memory(album: Path):
     listed = [PNG, RGB, TEXT, two_halves()]
-    found = list_pictures(iter(listed))
-    assert len(found) == 4
-    assert all(a is b for a, b in zip(found, listed, strict=True))
+    for source in (listed, iter(listed)):
+        found = [item.source for item in open_source(source)]
+        assert len(found) == 4
+        assert all(a is b for a, b in zip(found, listed, strict=True))
 
 
 @pytest.mark.parametrize("suffix", sorted(PICTURE_SUFFIXES))
@@ -271,22 +280,24 @@ def test_every_kind_of_picture_is_found_in_a_folder(tmp_path: Path, suffix: str)
 
 
 SINGLE = [
-    *(PNG, bytearray(PNG), memoryview(PNG), RGB, TEXT, two_halves(), Array(), 3),
-    *("https://example.org/a*.png", "http://example.org/[a].png", "rtsp://camera/*"),
+    *(PNG, bytearray(PNG), memoryview(PNG), RGB, TEXT, two_halves(), Array(), 3.5),
+    *("https://example.org/a*.png", "http://example.org/[a].png"),
     f"data:image/png;base64,{TEXT}",
 ]
 
 
 @pytest.mark.parametrize("source", SINGLE, ids=range(len(SINGLE)))
 def test_one_picture_is_no_list(source: object):
-    assert list_pictures(source) is None
+    opened = open_source(source)
+    assert (opened.kind, opened.length, opened.files) == ("picture", 1, [])
+    assert [item.source for item in opened] == [source] or source is RGB
 
 
 def test_a_file_is_no_list_even_where_its_name_is_a_pattern(tmp_path: Path):
     for name in ("a.png", "a*.png", "a[1].png"):
         (tmp_path / name).write_bytes(PNG)
-        assert list_pictures(tmp_path / name) is None
-        assert list_pictures(str(tmp_path / name)) is None
+        for path in (tmp_path / name, str(tmp_path / name)):
+            assert (open_source(path).kind, open_source(path).files) == ("picture", [path])
 
 
 def test_nothing_to_read_is_said(tmp_path: Path):
@@ -294,23 +305,23 @@ def test_nothing_to_read_is_said(tmp_path: Path):
     (tmp_path / "empty" / ".hidden.png").touch()
     for source in (tmp_path / "empty", str(tmp_path / "empty")):
         with pytest.raises(InputError) as caught:
-            list_pictures(source)
+            open_source(source)
         assert str(caught.value) == (
             f"{tmp_path / 'empty'} has no pictures "
             "(.bmp, .jp2, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp)"
         )
     pattern = str(tmp_path / "empty" / "*.png")
     with pytest.raises(InputError) as caught:
-        list_pictures(pattern)
+        open_source(pattern)
     assert str(caught.value) == f"nothing matches {pattern}; check the pattern"
     for source in ("gone", Path("gone"), Path("gone*")):
         with pytest.raises(InputError, match=r"does not exist|nothing matches"):
-            list_pictures(source)
+            open_source(source)
 
 
 @pytest.mark.parametrize("source", ["a.mp4", Path("a.mp4"), 0, "rtsp://camera/1"])
 def test_a_video_in_a_list_is_refused(source):
-    for opened in (list_pictures, lambda s: list(open_items(iter(s)).items)):
+    for opened in (open_source, lambda s: list(open_source(iter(s)))):
         with pytest.raises(InputError) as caught:
             opened([RGB, source])
         assert str(caught.value) == f"{source} is a video; give one video at a time, alone"
@@ -320,24 +331,52 @@ def test_a_video_in_a_list_is_refused(source):
 def test_a_live_source_and_a_picture_have_no_start_and_no_end(cut: Cut, album: Path):
     for source in ("rtsp://camera/1", 99):
         with pytest.raises(InputError) as caught:
-            open_items(source, cut=cut)
+            open_source(source, cut=cut)
         assert str(caught.value) == (
             "every, fps, start and end are for files; see mien watch --seconds"
         )
     with pytest.raises(InputError) as caught:
-        open_items(album, cut=cut)
-    assert str(caught.value) == (
-        f"{album} is no video: every, fps, start and end choose its frames"
-    )
+        open_source(album, cut=cut)
+    assert str(caught.value) == f"{album} is no video: every, fps, start and end choose frames"
 
 
-def test_items_know_how_many_they_are(album: Path):
-    opened = open_items(album, cut=Cut())
-    assert (opened.total, opened.film) == (3, False)
-    assert [item.read().pixels.shape for item in opened.items] == [(24, 40, 3)] * 3
-    single = open_items(RGB, color="bgr")
-    assert (single.total, single.film) == (1, False)
-    assert (next(iter(single.items)).read().pixels == RGB[:, :, ::-1]).all()
+def test_pictures_know_how_many_they_are(album: Path):
+    opened = open_source(album, cut=Cut())
+    assert (opened.length, opened.kind, opened.live, opened.rate) == (3, "pictures", False, None)
+    assert [item.load().pixels.shape for item in opened] == [(24, 40, 3)] * 3
+    single = open_source(RGB, color="bgr")
+    assert (single.length, single.kind) == (1, "picture")
+    assert (next(iter(single)).load().pixels == RGB[:, :, ::-1]).all()
+
+
+def test_what_is_opened_is_a_source_and_is_not_opened_again(album: Path):
+    opened = open_source(album)
+    assert isinstance(opened, Source)
+    assert open_source(opened) is opened
+    assert not isinstance(album, Source)
+
+
+def test_files_of_a_folder_that_are_no_pictures_are_named(album: Path):
+    told = "files left out as no pictures: 2 (clip.mp4, notes.txt)"
+    assert open_source(album).warnings == [f"{album}: {told}"]
+    assert open_source([album, album / "b.png"]).warnings == [f"{album}: {told}"]
+    assert open_source(album / "a").warnings == []
+    for number in range(3):
+        (album / f"{number}.txt").touch()
+    assert open_source(album).warnings[0].endswith("(0.txt, 1.txt, 2.txt, ...)")
+
+
+def test_what_is_done_is_left_out(album: Path):
+    opened = open_source([album, RGB])
+    done = [str(album / "b.png"), None]
+    rest = opened.rest(Readings(Reading(None, None, "no_face", path=path) for path in done))
+    assert [item.name and Path(item.name).name for item in rest] == ["1.png", "2.JPG", None]
+    assert (rest.length, opened.length) == (3, 4)
+
+
+def test_a_frame_is_loaded_already():
+    frame = Frame("a.png", RGB)
+    assert (frame.load() is frame, frame.name) == (True, "a.png")
 
 
 def test_an_iterator_is_taken_one_by_one(album: Path):
@@ -348,10 +387,10 @@ def test_an_iterator_is_taken_one_by_one(album: Path):
             taken.append(one)
             yield one
 
-    opened = open_items(source(), color="bgr")
-    assert (opened.total, opened.film, taken) == (None, False, [])
-    items = iter(opened.items)
-    assert (next(items).read().pixels == RGB[:, :, ::-1]).all()
+    opened = open_source(source(), color="bgr")
+    assert (opened.length, opened.kind, opened.files, taken) == (None, "pictures", [], [])
+    items = iter(opened)
+    assert (next(items).load().pixels == RGB[:, :, ::-1]).all()
     assert len(taken) == 1
     assert [Path(item.name).name for item in (next(items), next(items), next(items))] == [
         *("1.png", "2.JPG", "b.png")
@@ -362,28 +401,43 @@ def test_an_iterator_is_taken_one_by_one(album: Path):
 
 def test_a_video_s_items_are_its_frames(tmp_path: Path):
     path = film(tmp_path / "a.mp4", [i / 25 for i in range(10)], (64, 48), empty=True)
-    opened = open_items(str(path), cut=Cut(every=2))
-    assert (opened.total, opened.film) == (5, True)
-    assert [frame.index for frame in opened.items] == [0, 2, 4, 6, 8]
-    assert len(list(open_items(path, most_pixels=64 * 48).items)) == 10
+    opened = open_source(str(path), cut=Cut(every=2))
+    assert isinstance(opened, Source)
+    assert (opened.length, opened.kind, opened.live, opened.rate) == (5, "video", False, 25)
+    assert (opened.name, list(opened.files), opened.warnings) == (str(path), [str(path)], ())
+    assert [frame.index for frame in opened] == [0, 2, 4, 6, 8]
+    assert len(list(open_source(path, most_pixels=64 * 48))) == 10
     with pytest.raises(PictureError, match="64x48 pixels; expected at most 3,071"):
-        open_items(path, most_pixels=64 * 48 - 1)
+        open_source(path, most_pixels=64 * 48 - 1)
+
+
+def test_the_rest_of_a_video_begins_behind_what_is_done(tmp_path: Path):
+    path = film(tmp_path / "a.mp4", [i / 25 for i in range(10)], (64, 48), empty=True)
+    opened = open_source(path, cut=Cut(every=2))
+    done = Readings(Reading(None, None, "no_face", time_s=t) for t in (0.0, 0.08, 0.16))
+    assert [frame.index for frame in opened.rest(done)] == [6, 8]
+    torn = Readings([*done, Reading(None, None, "unreadable", error="torn")])
+    assert (list(opened.rest(torn)), opened.rest(torn).length) == ([], 0)
+    assert len(list(opened)) == 5, "itself it stays as it was"
 
 
 def test_a_stream_s_items_are_live(monkeypatch):
     from mien.sources import live
 
     monkeypatch.setattr(live, "Video", lambda source: [])
-    opened = open_items("udp://127.0.0.1:9", cut=Cut())
-    assert (type(opened.items), opened.items.name) == (live.Live, "udp://127.0.0.1:9")
-    assert (opened.total, opened.film) == (None, True)
+    opened = open_source("udp://127.0.0.1:9", cut=Cut())
+    assert isinstance(opened, Source)
+    assert (type(opened), opened.name) == (live.Live, "udp://127.0.0.1:9")
+    assert (opened.length, opened.kind, opened.live, opened.files) == (None, "live", True, ())
+    with pytest.raises(InputError, match="is live and cannot be continued; leave --resume out"):
+        opened.rest(Readings())
 
 
 @pytest.mark.parametrize(
     "call",
     [
         lambda: load(RGB, "bgr"),
-        lambda: open_items(RGB, "bgr"),
+        lambda: open_source(RGB, "bgr"),
         lambda: decode(PNG, "the picture"),
         lambda: crop(RGB, Face(Box(0, 0, 9, 9)), WholePicture(), False),
         lambda: Video("a.mp4", None, "a film", 100),

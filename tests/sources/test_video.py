@@ -1,4 +1,3 @@
-import dataclasses
 import itertools
 import os
 import subprocess
@@ -16,7 +15,7 @@ from PIL import Image
 
 from mien.errors import InputError, PictureError
 from mien.sources import Cut, remote
-from mien.sources.video import Facts, Video, open_video
+from mien.sources.video import Video, open_video
 from tests.clips import film
 from tests.sources.web import ANSWERS, serving, status
 
@@ -110,7 +109,7 @@ def test_of_several_video_streams_the_first_is_read(tmp_path):
             frame.pts, frame.time_base = index, Fraction(1, 25)
             out.mux(stream.encode(frame))
     video = Video(str(path))
-    assert (video.facts.width, video.facts.height) == (32, 32)
+    assert (video.width, video.height) == (32, 32)
     assert [f.pixels.shape for f in video] == [(32, 32, 3)] * 3
     assert all((f.pixels == 32).all() for f in video)
     with pytest.raises(PictureError, match="32x32 pixels; expected at most 1,023"):
@@ -190,11 +189,13 @@ def test_a_film_with_frames_out_of_order_is_cut_at_the_right_ones(tmp_path):
         assert seen(path, Cut(start_s=start_s)) == [f for f in whole if f[1] >= start_s]
 
 
-def test_the_head_of_a_film_tells_its_facts(films):
-    assert Video(str(films["steady", "mp4"])).facts == Facts(160, 96, 5.0, 125, 25.0)
-    unknown = Video(str(films["steady", "ts"])).facts
-    assert (unknown.width, unknown.height, unknown.frames) == (160, 96, None)
-    assert (unknown.duration_s, unknown.fps) == (pytest.approx(5.0), 25.0)
+def head(video: Video) -> tuple[int, int, float | None, float]:
+    return video.width, video.height, video.duration_s, video.rate
+
+
+def test_the_head_of_a_film_tells_its_size_length_and_rate(films):
+    assert head(Video(str(films["steady", "mp4"]))) == (160, 96, 5.0, 25.0)
+    assert head(Video(str(films["steady", "ts"]))) == (160, 96, pytest.approx(5.0), 25.0)
 
 
 @pytest.mark.parametrize(
@@ -214,13 +215,13 @@ def test_the_head_of_a_film_tells_its_facts(films):
     ],
 )
 def test_frames_are_counted_before_they_are_read(films, cut: Cut | None, expected: int):
-    assert Video(str(films["steady", "mp4"]), cut).expected == expected
+    assert Video(str(films["steady", "mp4"]), cut).length == expected
 
 
 def test_how_many_frames_a_stream_has_is_not_known(films):
     video = Video(str(films["steady", "mp4"]))
-    video.facts = dataclasses.replace(video.facts, duration_s=None)
-    assert video.expected is None
+    video.duration_s = None
+    assert video.length is None
 
 
 def test_a_video_can_be_read_twice(films):
@@ -464,7 +465,10 @@ def test_the_frames_a_second_are_those_of_the_head_if_they_can_be(
 ):
     told = Container(average_rate=average, guessed_rate=guessed, frames=0)
     monkeypatch.setattr(av, "open", lambda *_, **__: told)
-    assert Video("a.mp4").facts == Facts(64, 48, None, None, fps)
+    video = Video("a.mp4")
+    assert head(video) == (64, 48, None, fps)
+    guessed = not 0 < float(average or guessed or 0) <= 1000
+    assert list(video.warnings) == ["a.mp4 states no frame rate; 25 a second assumed"] * guessed
 
 
 @pytest.mark.parametrize(
@@ -525,8 +529,8 @@ def online(films, monkeypatch) -> Iterator[str]:
 
 def test_a_film_of_an_address_is_fetched_and_called_by_it(online):
     opened = open_video(online, Cut(every=25, end_s=3), private=True)
-    assert opened.expected == 3
-    assert opened.facts == Facts(160, 96, 5.0, 125, 25.0)
+    assert (opened.length, opened.files) == (3, ())
+    assert head(opened) == (160, 96, 5.0, 25.0)
     for _ in range(2):
         assert [(f.path, f.index) for f in opened] == [(online, 0), (online, 25), (online, 50)]
     with pytest.raises(InputError, match="private network"):

@@ -2,80 +2,110 @@
 
 import sys
 from dataclasses import dataclass
+from json import dumps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mien.cli.options import DEFAULT, DetectorName, Device, ModelName, Threads, Views
 from mien.cli.show import console, say, unknown_bar
+from mien.errors import InputError
 from mien.extras import installed
+
+if TYPE_CHECKING:
+    from mien.analyse import Outputs
+    from mien.recognizer import Recognizer
+    from mien.sources import Source
+    from mien.stream import Result
+    from mien.types import Reading
+
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        help="Pictures, folders, patterns, addresses; or one video.", metavar="SOURCE..."
+    ),
+]
+Csv = Annotated[Path | None, typer.Option(help="Write a table with a row for each face.")]
+Jsonl = Annotated[
+    Path | None, typer.Option(help="Write JSON lines: the table, landmarks and smoothed scores.")
+]
+Parquet = Annotated[Path | None, typer.Option(help="Write the table as Parquet.")]
+Drawings = Annotated[
+    Path | None,
+    typer.Option(help="Draw boxes and scores: a file for one picture, a folder for several."),
+]
+Video = Annotated[Path | None, typer.Option(help="Draw the video with its faces marked, .mp4.")]
+Plot = Annotated[Path | None, typer.Option(help="Draw a video's scores over time, .png.")]
+Segments = Annotated[
+    Path | None, typer.Option(help="Write when each face of a video shows which expression, .csv.")
+]
+Blur = Annotated[bool, typer.Option("--blur", help="Hide the faces in --video.")]
+Every = Annotated[int, typer.Option(help="Read every N-th frame of a video.", metavar="N")]
+Fps = Annotated[float | None, typer.Option(help="Read so many frames a second of a video.")]
+Start = Annotated[float, typer.Option(help="Read a video from this second on.")]
+End = Annotated[float | None, typer.Option(help="Read a video up to this second, exclusive.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the --csv of a stopped run.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at a picture without a face.")]
+Private = Annotated[bool, typer.Option("--private", help="Allow addresses in private networks.")]
 
 
 def recognize(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            help="Pictures, folders, patterns, addresses; or one video.", metavar="SOURCE..."
-        ),
-    ],
+    sources: Sources,
     model: ModelName = DEFAULT,
     detector: DetectorName = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Draw boxes and bars: a picture, or a folder for several."),
-    ] = None,
-    csv: Annotated[Path | None, typer.Option(help="A row per face.")] = None,
-    jsonl: Annotated[Path | None, typer.Option(help="The same as JSON lines, and more.")] = None,
-    parquet: Annotated[Path | None, typer.Option(help="The same as Parquet.")] = None,
-    video: Annotated[Path | None, typer.Option(help="Of a video: draw it anew, .mp4.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Of a video: a timeline, .png.")] = None,
-    segments: Annotated[
-        Path | None, typer.Option(help="Of a video: who showed what from when to when, .csv.")
-    ] = None,
-    blur: Annotated[bool, typer.Option("--blur", help="Hide the faces in --video.")] = False,
-    every: Annotated[int, typer.Option(help="Of a video: each N-th frame.", metavar="N")] = 1,
-    fps: Annotated[float | None, typer.Option(help="Of a video: F frames a second.")] = None,
-    start: Annotated[float, typer.Option(help="Of a video: from there, in seconds.")] = 0.0,
-    end: Annotated[
-        float | None, typer.Option(help="Of a video: up to there, in seconds, exclusive.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the --csv of an interrupted run.")
-    ] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Fail where there is no face.")] = False,
+    out: Drawings = None,
+    csv: Csv = None,
+    jsonl: Jsonl = None,
+    parquet: Parquet = None,
+    video: Video = None,
+    plot: Plot = None,
+    segments: Segments = None,
+    blur: Blur = False,
+    every: Every = 1,
+    fps: Fps = None,
+    start: Start = 0.0,
+    end: End = None,
+    resume: Resume = False,
+    strict: Strict = False,
     align: Annotated[bool, typer.Option(help="Turn tilted faces upright.")] = True,
-    private: Annotated[
-        bool, typer.Option("--private", help="Addresses may lead into private networks.")
-    ] = False,
+    private: Private = False,
     views: Views = None,
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
     """Read the expression of every face in pictures or a video."""
-    from mien.analyse import Outputs, check
-    from mien.files import check_outputs
+    from mien.analyse import Outputs
     from mien.recognizer import Recognizer
-    from mien.sources import Cut, files_of
+    from mien.sources import Cut, open_source
 
-    source: Any = sources[0] if len(sources) == 1 else sources
     tables = tuple(path for path in (csv, jsonl, parquet) if path is not None)
-    cut = Cut(every, fps, start, end)
     outputs = Outputs(tables, out, video, plot, segments, blur)
-    # What is not there, or in the way, is told before the weights are read.
-    alone = Recognizer.is_single(source) and cut == Cut() and not resume
-    if alone := alone and outputs == Outputs(pictures=out):
-        check_outputs([("--out", out)], files_of(source))
-    else:
-        check(outputs, source)
+    given: Any = sources[0] if len(sources) == 1 else sources
+    source = open_source(given, private=private, cut=Cut(every, fps, start, end))
+    alone = source.kind == "picture" and outputs == Outputs(pictures=out) and not resume
+    _check(source, outputs, alone)  # before the weights are read
     recognizer = Recognizer(
         model, detector=detector, device=device, threads=threads, align=align, views=views
     )
     if alone:
-        _recognize_one(recognizer, source, json, out, strict, private)
-        return
-    _analyse(recognizer, source, outputs, cut, _How(json, resume, strict, private))
+        _recognize_one(recognizer, source, json, out, strict)
+    else:
+        _analyse(recognizer, source, outputs, _How(json, resume, strict))
+
+
+def _check(source: "Source", outputs: "Outputs", alone: bool) -> None:
+    """Refuse outputs that do not fit the source; say what is odd about it."""
+    from mien.analyse import check
+    from mien.files import check_outputs
+
+    if alone:
+        check_outputs([("--out", outputs.pictures)], source.files)
+    else:
+        check(outputs, source)
+    for warning in source.warnings:
+        sys.stderr.write(f"mien: {warning}\n")
 
 
 def serve(
@@ -111,13 +141,20 @@ def serve(
         detector=detector,
         threads=threads,
         batch=batch,
-        api_key=None if api_key_file is None else api_key_file.read_text().strip(),
+        api_key=None if api_key_file is None else _read_key(api_key_file),
         urls=urls,
         jobs_folder=jobs,
         keep_s=60 * keep,
         limits=Limits(requests_per_minute=rate),
     )
     start(settings, host, port, tuple(allow_host or ()))
+
+
+def _read_key(file: Path) -> str:
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise InputError(f"the key in {file} cannot be read: {error}") from error
 
 
 def demo(
@@ -127,9 +164,10 @@ def demo(
     from mien.demo import PORTRAIT
     from mien.files import check_outputs
     from mien.recognizer import Recognizer
+    from mien.sources import open_source
 
     check_outputs([("--out", out)], [PORTRAIT])
-    _recognize_one(Recognizer(), PORTRAIT, False, out, False, False)
+    _recognize_one(Recognizer(), open_source(PORTRAIT), False, out, False)
 
 
 def watch(
@@ -138,19 +176,21 @@ def watch(
     ] = "0",
     model: ModelName = DEFAULT,
     detector: DetectorName = "auto",
-    csv: Annotated[Path | None, typer.Option(help="A row per face.")] = None,
-    seconds: Annotated[float | None, typer.Option(help="Stop after so long.")] = None,
+    csv: Csv = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
     """Read expressions live from a camera; Ctrl-C ends."""
     from mien.files import check_outputs
     from mien.recognizer import Recognizer
+    from mien.sources.live import Live
     from mien.watch import watch as look
 
-    check_outputs([("--csv", csv)], [camera])  # before the weights are read
+    number = camera.isdecimal() and not Path(camera).exists()
+    source = Live(int(camera) if number else camera)
+    check_outputs([("--csv", csv)], source.files)  # before the weights are read
     recognizer = Recognizer(model, detector=detector, device=device, threads=threads)
-    source = int(camera) if camera.isdecimal() and not Path(camera).exists() else camera
     summary = look(recognizer, source, csv, seconds, console())
     say(f"{summary.frames} frames read, {summary.dropped} dropped, {summary.rate:.1f} a second")
 
@@ -163,20 +203,17 @@ def download() -> None:
 
 
 def _recognize_one(
-    recognizer: Any, source: Any, as_json: bool, out: Path | None, strict: bool, private: bool
+    recognizer: "Recognizer", source: "Source", json: bool, out: Path | None, strict: bool
 ) -> None:
     from mien import output
-    from mien.sources import load
 
-    picture = load(source, private=private)
-    readings = recognizer.recognize(picture, strict=strict)
-    if out is not None:
-        output.save_picture(out, output.draw(picture, readings))
-    if as_json:
-        import json
-
-        faces = {"path": str(source), "faces": readings.to_dict()}
-        typer.echo(json.dumps(faces, indent=2))
+    (picture,) = source
+    pixels = picture.load().pixels
+    readings = recognizer.recognize(pixels, strict=strict)
+    if out is not None and pixels is not None:
+        output.save_picture(out, output.draw(pixels, readings))
+    if json:
+        typer.echo(dumps({"path": source.name, "faces": readings.to_dict()}, indent=2))
         return
     if readings:
         console().print(output.to_table(readings, recognizer.labels))
@@ -193,52 +230,44 @@ class _How:
     json: bool
     resume: bool
     strict: bool
-    private: bool
 
 
-def _analyse(recognizer: Any, source: Any, outputs: Any, cut: Any, how: _How) -> None:
+def _analyse(recognizer: "Recognizer", source: "Source", outputs: "Outputs", how: _How) -> None:
     from mien.analyse import analyse
-    from mien.errors import NoFace
+    from mien.recognizer import require_face
 
-    def show(seen: Any) -> None:
-        if how.strict and seen.readings[0].face is None:
-            first = seen.readings[0]
-            raise NoFace(first.error or f"no face in {seen.path}, frame {seen.index or 0}")
+    saved = [path for _, path in outputs.named]
+    quiet = how.json or saved not in ([], [outputs.pictures])
+    found: list[dict[str, Any]] = []
+
+    def show(result: "Result") -> None:
+        advance(1)
+        if how.strict:
+            require_face(result.readings)
         if how.json:
-            lines.extend(reading.to_dict() for reading in seen.readings)
-        elif not (outputs.tables or outputs.video or outputs.plot or outputs.segments):
-            say("\n".join(_line(reading) for reading in seen.readings))
+            found.extend(result.readings.to_dict())
+        if not quiet:
+            say("\n".join(map(_line, result.readings)))
 
-    lines: list[Any] = []
     try:
         with unknown_bar("pictures") as (begin, advance):
             summary = analyse(
-                recognizer,
-                source,
-                outputs,
-                cut=cut,
-                resume=how.resume,
-                private=how.private,
-                begin=begin,
-                advance=advance,
-                show=show,
+                recognizer, source, outputs, resume=how.resume, begin=begin, show=show
             )
     except KeyboardInterrupt:
         hint = f"; continue with --csv {outputs.csv} --resume"
         sys.stderr.write(f"mien: stopped{hint if outputs.csv else ''}\n")
         raise typer.Exit(130) from None
     if how.json:
-        import json
-
-        typer.echo(json.dumps(lines, indent=2))
+        typer.echo(dumps(found, indent=2))
         return
-    say(summary.words())
-    written = (*outputs.tables, outputs.pictures, outputs.video, outputs.plot, outputs.segments)
-    for path in (path for path in written if path is not None):
+    say(summary.describe())
+    for path in saved:
         say(f"saved: {path}")
 
 
-def _line(reading: Any) -> str:
+def _line(reading: "Reading") -> str:
+    """One reading, for the terminal."""
     where = reading.path or "picture"
     if reading.time_s is not None:
         where += f" {reading.time_s:.3f} s face {reading.face_id}" if reading.face else ""

@@ -181,9 +181,9 @@ def explain(
     from mien.explain import Explainer, draw
     from mien.files import check_outputs
     from mien.output import save_picture
-    from mien.sources import files_of
+    from mien.sources import open_source
 
-    check_outputs([("--out", out)], files_of(photo))
+    check_outputs([("--out", out)], open_source(photo).files)
     with busy("explaining"):
         explainer = Explainer(model, method, detector=detector)
         found = explainer.explain(photo, label=label)

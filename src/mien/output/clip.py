@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.files import replacing
+from mien.sources.video import open_container
 
 _TICKS = Fraction(1, 90_000)
 _SUFFIXES = (".mp4", ".mkv", ".mov")
@@ -88,7 +89,7 @@ class Clip:
 
     def _open_sound(self, path: str) -> Iterator[Any]:
         """Packets of the first sound track from the start on, meant for the film's own."""
-        source = self._stack.enter_context(av.open(path))
+        source = self._stack.enter_context(open_container(path, path))
         if not source.streams.audio:
             return iter(())
         track = source.streams.audio[0]

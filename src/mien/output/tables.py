@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 from mien.errors import InputError
 from mien.files import csv_text, replacing
-from mien.types import COLUMNS, Box, Face, Readings, Scores
+from mien.types import COLUMNS, Box, Face, Reading, Readings, Scores
 
 _DECIMALS = 6
+_WHOLE = ("frame", "face_id", "x", "y", "width", "height")
 
 
 class Table(Protocol):
@@ -48,23 +49,30 @@ def check_suffix(path: Path) -> None:
         raise InputError(f"{path}: cannot write {path.suffix!r}; use .csv, .jsonl or .parquet")
 
 
-def done_in(path: Path, labels: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of an interrupted .csv, none if there is no such file.
+def done_in(path: Path, labels: Sequence[str]) -> Readings:
+    """The readings in an interrupted .csv, none if there is no such file.
 
     A last line that was cut off is dropped from the file. Raises InputError, and leaves the file as
-    it is, if its columns are not those of `labels`.
+    it is, if its columns are not those of `labels` or a row is none that was written here.
     """
     if not path.exists():
-        return []
+        return Readings()
     data = path.read_bytes()
     header = csv_text([[*COLUMNS, *labels]]).encode()
     if not data.startswith(header) and not header.startswith(data):
         raise InputError(f"{path} has other columns than this model writes; choose another --csv")
     whole = _whole_rows(data)
+    rows = csv.DictReader(io.StringIO(whole.decode("utf-8", "replace"), newline=""))
+    try:
+        done = Readings(_reading(row, tuple(labels)) for row in rows)
+    except (ValueError, LookupError, TypeError, ZeroDivisionError) as error:
+        raise InputError(
+            f"{path} has a row that cannot be read ({error}); choose another --csv"
+        ) from error
     if len(whole) < len(data):
         with path.open("r+b") as file:
             file.truncate(len(whole))
-    return list(csv.DictReader(io.StringIO(whole.decode("utf-8", "replace"), newline="")))
+    return done
 
 
 def _whole_rows(data: bytes) -> bytes:
@@ -78,13 +86,19 @@ def _whole_rows(data: bytes) -> bytes:
     return data[:end]
 
 
-def read_row(row: dict[str, str], labels: Sequence[str]) -> tuple[Face, Scores] | None:
-    """Face and scores of a row of `done_in`; None if it has none."""
-    if not row["width"]:
-        return None
-    box = Box(*(int(row[name]) for name in ("x", "y", "width", "height")))
-    values = [float(row[label]) for label in labels]
-    return Face(box), Scores(tuple(labels), tuple(v / sum(values) for v in values))
+def _reading(row: dict[str, Any], labels: tuple[str, ...]) -> Reading:
+    """What was written as this row; its landmarks are not in a table."""
+    known = {name: value for name, value in row.items() if value != ""}
+    whole = {name: int(known[name]) for name in _WHOLE if name in known}
+    real = {name: float(known[name]) for name in ("time_s", "score", *labels) if name in known}
+    face = scores = None
+    if "width" in whole:
+        box = Box(whole["x"], whole["y"], whole["width"], whole["height"])
+        face = Face(box, real.get("score"))
+        values = [real[label] for label in labels]
+        scores = Scores(labels, tuple(v / sum(values) for v in values))
+    place = (known.get("path"), real.get("time_s"), whole.get("frame"), whole.get("face_id"))
+    return Reading(face, scores, known["status"], *place)
 
 
 class _Lines:
@@ -156,8 +170,8 @@ def _check_lines(path: Path, data: bytes, labels: Sequence[str]) -> None:
     """InputError unless `data` is nothing yet, or JSON lines that a model of `labels` wrote."""
     if data and not data.startswith(b"{"):
         raise InputError(f"{path} holds no JSON lines; choose another file")
-    told = next((line for line in io.BytesIO(data) if b'"expressions": {' in line), None)
-    if told is not None and told.endswith(b"\n") and _expressions(told) != tuple(labels):
+    face = next((line for line in io.BytesIO(data) if b'"expressions": {' in line), None)
+    if face is not None and face.endswith(b"\n") and _expressions(face) != tuple(labels):
         raise InputError(f"{path} has other expressions than this model; choose another file")
 
 
@@ -181,9 +195,7 @@ class _Parquet:
         self._labels = tuple(labels)
         kinds: dict[str, Any] = dict.fromkeys((*COLUMNS, *labels), self._arrow.float64())
         kinds |= dict.fromkeys(("path", "label", "status"), self._arrow.string())
-        kinds |= dict.fromkeys(
-            ("frame", "face_id", "x", "y", "width", "height"), self._arrow.int64()
-        )
+        kinds |= dict.fromkeys(_WHOLE, self._arrow.int64())
         self._schema = self._arrow.schema(list(kinds.items()))
         self._place = replacing(path)
         self._writer = parquet.ParquetWriter(self._place.__enter__(), self._schema)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 from collections.abc import AsyncIterator
 from importlib import resources
 from pathlib import Path
@@ -10,26 +9,24 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Form, Request, Response, UploadFile, WebSocket
 from fastapi.concurrency import run_in_threadpool
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse
 from fastapi.routing import APIRoute
 
 import mien
-from mien.errors import MienError
 from mien.recognizer import Recognizer
-from mien.serve.engine import Engine, Full
-from mien.serve.figures import CONTENT_TYPE, Counted, Counts
+from mien.serve.engine import Engine
 from mien.serve.guard import Guard
-from mien.serve.jobs import Job, Jobs, worker_command
-from mien.serve.problems import Problem, Refused, responses, tell_problems
+from mien.serve.jobs import Jobs, worker_command
+from mien.serve.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware
+from mien.serve.problems import Problem, Refused, add_error_handlers, responses
 from mien.serve.schemas import (
     Answer,
-    Asked,
     Health,
     JobOut,
     ModelOut,
-    PictureOut,
+    PictureIn,
     VersionOut,
+    job_out,
     picture_out,
 )
 from mien.serve.settings import Settings
@@ -43,6 +40,7 @@ NOTICE = (
     "or logged; videos and what was read from them are deleted after the stated time."
 )
 _GUARDED = (401, 403, 421, 429)
+_ACCEPTING = responses(*_GUARDED, 400, 408, 413, 415, 422, 503)
 
 
 def create(settings: Settings | None = None) -> FastAPI:
@@ -56,15 +54,15 @@ def create(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=service.lifespan,
     )
-    tell_problems(app)
+    add_error_handlers(app)
     _about(app, service)
     _pictures(app, service)
     _videos(app, service)
     _page(app)
-    _heads(app)
+    _add_heads(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(Guard, settings=service.settings)
-    app.add_middleware(Counted, counts=service.counts)
+    app.add_middleware(MetricsMiddleware, metrics=service.metrics)
     return app
 
 
@@ -73,13 +71,13 @@ class _Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.counts = Counts()
+        self.metrics = Metrics()
         self.recognizer = Recognizer(
             settings.model, detector=settings.detector, threads=settings.threads
         )
         self.engine = Engine(self.recognizer, settings)
-        self.engine.batches = self.counts.batch.observe
-        self.streams = Streams(self.engine, settings, self.counts)
+        self.engine.batches = self.metrics.batch.observe
+        self.streams = Streams(self.engine, settings, self.metrics)
         self.ready = False
         self._jobs: Jobs | None = None
 
@@ -129,44 +127,28 @@ def _about(app: FastAPI, service: _Service) -> None:
     @app.get("/metrics", tags=["service"], response_class=Response)
     async def metrics() -> Response:
         """For Prometheus."""
-        return Response(service.counts.page(), media_type=CONTENT_TYPE)
+        return Response(service.metrics.page(), media_type=CONTENT_TYPE)
 
     @app.get("/v1/models", tags=["models"], responses=responses(*_GUARDED))
     async def models() -> list[ModelOut]:
         """The networks of this service, and how well they were measured to be."""
-        told = dataclasses.asdict(card) | {
-            "measured": [dataclasses.asdict(m) for m in card.measured]
-        }
-        return [ModelOut.model_validate(told | {"labels": list(card.labels)})]
+        return [ModelOut.model_validate(card)]
 
 
 def _pictures(app: FastAPI, service: _Service) -> None:
     @app.post(
-        "/v1/recognize",
-        tags=["pictures"],
-        openapi_extra=request_body(),
-        responses=responses(*_GUARDED, 400, 408, 413, 415, 422, 503),
+        "/v1/recognize", tags=["pictures"], openapi_extra=request_body(), responses=_ACCEPTING
     )
     async def recognize(request: Request) -> Answer:
         """The expressions of every face in one or many pictures."""
         given = await uploads(request, service.settings)
-        waiting = service.engine.submit(*(one.load for one in given))
-        seen = await asyncio.gather(
-            *(asyncio.wrap_future(future) for future in waiting), return_exceptions=True
-        )
-        pictures = []
-        for one, answer in zip(given, seen, strict=True):
-            if isinstance(answer, MienError) and not isinstance(answer, Full):
-                pictures.append(PictureOut(name=one.name, readings=[], error=str(answer)))
-            elif isinstance(answer, BaseException):
-                raise answer
-            else:
-                pictures.append(picture_out(one.name, answer))
+        results = await asyncio.gather(*map(asyncio.wrap_future, service.engine.submit(*given)))
+        pictures = [picture_out(result) for result in results]
         if all(picture.error for picture in pictures):
             raise Refused(422, "; ".join(str(p.error) for p in pictures[:3]))
         for picture in pictures:
             for reading in picture.readings:
-                service.counts.faces.labels(reading.label).inc()
+                service.metrics.faces.labels(reading.label).inc()
         return Answer(model=service.recognizer.card.name, pictures=pictures)
 
     @app.websocket("/v1/stream")
@@ -175,50 +157,26 @@ def _pictures(app: FastAPI, service: _Service) -> None:
 
 
 def _videos(app: FastAPI, service: _Service) -> None:
-    def told(job: Job) -> JobOut:
-        return JobOut(
-            **{name: getattr(job, name) for name in ("id", "state", "frames", "total", "error")},
-            files=service.jobs.files(job),
-            expires_in_s=service.jobs.expires_in_s(job),
-        )
+    of_a_job: Any = {"tags": ["videos"], "responses": responses(*_GUARDED, 404, 422)}
 
-    @app.post(
-        "/v1/videos",
-        status_code=202,
-        tags=["videos"],
-        responses=responses(*_GUARDED, 400, 408, 413, 415, 422, 503),
-    )
+    @app.post("/v1/videos", status_code=202, tags=["videos"], responses=_ACCEPTING)
     async def send(video: UploadFile, blur: Annotated[bool, Form()] = False) -> JobOut:
         """Accept a video; ask /v1/videos/{id} for how far it has been read."""
-        job = await run_in_threadpool(
-            service.jobs.add,
-            video.file,
-            Path(video.filename or "").suffix.lower(),
-            blur=blur,
-        )
-        return told(job)
+        suffix = Path(video.filename or "").suffix.lower()
+        job = await run_in_threadpool(service.jobs.add, video.file, suffix, blur=blur)
+        return job_out(service.jobs, job)
 
-    @app.get("/v1/videos/{name}", tags=["videos"], responses=responses(*_GUARDED, 404, 422))
+    @app.get("/v1/videos/{name}", **of_a_job)
     async def progress(name: str) -> JobOut:
         """How far a video has been read, and what can be fetched."""
-        return told(service.jobs.get(name))
+        return job_out(service.jobs, service.jobs.get(name))
 
-    @app.get(
-        "/v1/videos/{name}/{file}",
-        tags=["videos"],
-        response_class=FileResponse,
-        responses=responses(*_GUARDED, 404, 422),
-    )
+    @app.get("/v1/videos/{name}/{file}", response_class=FileResponse, **of_a_job)
     async def fetch(name: str, file: str) -> FileResponse:
         """A table (.csv, .jsonl), the segments or the overlay (.mp4) of a finished job."""
         return FileResponse(service.jobs.file(name, file), filename=file)
 
-    @app.delete(
-        "/v1/videos/{name}",
-        status_code=204,
-        tags=["videos"],
-        responses=responses(*_GUARDED, 404, 422),
-    )
+    @app.delete("/v1/videos/{name}", status_code=204, **of_a_job)
     async def remove(name: str) -> Response:
         """Stop a job and delete its files."""
         await run_in_threadpool(service.jobs.remove, name)
@@ -229,17 +187,17 @@ def _page(app: FastAPI) -> None:
     """Its files one by one: a folder mounted at / would answer for every path there is not."""
     folder = Path(str(resources.files("mien.serve") / "page"))
 
-    def serve(path: str, file: Path) -> None:
+    def add(path: str, file: Path) -> None:
         @app.get(path, include_in_schema=False)
         async def send() -> FileResponse:
             return FileResponse(file)
 
-    serve("/", folder / "index.html")
+    add("/", folder / "index.html")
     for file in folder.iterdir():
-        serve(f"/{file.name}", file)
+        add(f"/{file.name}", file)
 
 
-def _heads(app: FastAPI) -> None:
+def _add_heads(app: FastAPI) -> None:
     """HEAD wherever there is GET, as RFC 9110 asks; the server leaves the body out."""
     for route in list(app.routes):
         if isinstance(route, APIRoute) and route.methods == {"GET"}:
@@ -255,11 +213,8 @@ def _heads(app: FastAPI) -> None:
 def _openapi(app: FastAPI) -> dict[str, Any]:
     """The description, with the schemas that no route returns."""
     if app.openapi_schema is None:
-        told = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
-        )
-        schemas = told.setdefault("components", {}).setdefault("schemas", {})
-        for schema in (Problem, Asked):
+        app.openapi_schema = FastAPI.openapi(app)
+        schemas = app.openapi_schema.setdefault("components", {}).setdefault("schemas", {})
+        for schema in (Problem, PictureIn):
             schemas[schema.__name__] = schema.model_json_schema()
-        app.openapi_schema = told
     return app.openapi_schema

@@ -3,38 +3,31 @@
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import cv2
 
-from mien.errors import MienError
+from mien.errors import Overloaded
 from mien.recognizer import Recognizer
 from mien.serve.settings import Settings
-from mien.sources import Frame
-from mien.stream import Found, Seen, cores
-
-
-class Full(MienError):
-    """More pictures wait than may."""
-
-    wait_s = 1
-    """Until it is worth another try."""
+from mien.sources import Item
+from mien.stream import Detections, Result, batches, cores
 
 
 @dataclass(slots=True)
 class _Waiting:
-    found: Found
-    answer: "Future[Seen]"
+    found: Detections
+    answer: "Future[Result]"
 
 
 class Engine:
     """One recogniser for many callers, from many threads.
 
-    At most `limits.queue` pictures are inside; `submit` raises Full beyond. Faces of pictures that
-    are found within `wait_s` of each other share a run of the network, up to `batch` of them; of a
-    picture, the `limits.faces` largest are read.
+    At most `limits.queue` pictures are inside; beyond, `submit` raises Overloaded. Faces of
+    pictures that are found within `wait_s` of each other share a run of the network, up to `batch`
+    of them; of a picture, the `limits.faces` largest are read.
     """
 
     def __init__(self, recognizer: Recognizer, settings: Settings) -> None:
@@ -44,6 +37,8 @@ class Engine:
         self._batch, self._wait_s = settings.batch, settings.wait_s
         self._most, self._faces = settings.limits.queue, settings.limits.faces
         self._inside = 0
+        self._until_s: float | None = None
+        """When the first picture of the next batch has waited long enough."""
         self._lock = threading.Lock()
         # Not a SimpleQueue: its get(timeout) can wait for ever (CPython 3.11, docs/decisions.md).
         self._ready: queue.Queue[_Waiting | None] = queue.Queue()
@@ -52,16 +47,16 @@ class Engine:
         cv2.setNumThreads(1)  # pictures side by side instead of threads within each
         self._reader.start()
 
-    def submit(self, *loads: Callable[[], Frame]) -> "list[Future[Seen]]":
-        """What each of `loads` gives, read: all are accepted, or none and Full is raised.
+    def submit(self, *items: Item) -> "list[Future[Result]]":
+        """The readings of each picture; all are accepted, or none and Overloaded is raised.
 
-        A load runs on a thread, and its MienErrors are its answer.
+        A picture is loaded on a thread; one that cannot be is an `unreadable` reading.
         """
         with self._lock:
-            if self._inside + len(loads) > self._most:
-                raise Full("too many pictures wait; try again in a second")
-            self._inside += len(loads)
-        return [self._accepted(load) for load in loads]
+            if self._inside + len(items) > self._most:
+                raise Overloaded("too many pictures wait; try again in a second")
+            self._inside += len(items)
+        return [self._accepted(item) for item in items]
 
     def close(self) -> None:
         """Finish what was accepted, then stop."""
@@ -69,28 +64,28 @@ class Engine:
         self._ready.put(None)
         self._reader.join()
 
-    def _accepted(self, load: Callable[[], Frame]) -> "Future[Seen]":
-        answer: Future[Seen] = Future()
+    def _accepted(self, item: Item) -> "Future[Result]":
+        answer: Future[Result] = Future()
         answer.add_done_callback(self._left)
         try:
-            self._finders.submit(self._find, load, answer)
+            self._finders.submit(self._find, item, answer)
         except RuntimeError:  # shut down
-            answer.set_exception(Full("the service is stopping; try again in a while"))
+            answer.set_exception(Overloaded("the service is stopping; try again in a while"))
         return answer
 
-    def _left(self, _answer: "Future[Seen]") -> None:
+    def _left(self, _answer: "Future[Result]") -> None:
         with self._lock:
             self._inside -= 1
 
-    def _find(self, load: Callable[[], Frame], answer: "Future[Seen]") -> None:
+    def _find(self, item: Item, answer: "Future[Result]") -> None:
         if not answer.set_running_or_notify_cancel():
             return
         try:
-            self._ready.put(_Waiting(self._few(self.recognizer.find(load())), answer))
+            self._ready.put(_Waiting(self._few(self.recognizer.find(item)), answer))
         except Exception as error:  # noqa: BLE001 - the caller is told, whatever it was
             answer.set_exception(error)
 
-    def _few(self, found: Found) -> Found:
+    def _few(self, found: Detections) -> Detections:
         """Its largest faces, without the picture, which would take memory while it waits."""
         most = self._faces
         return replace(
@@ -102,39 +97,32 @@ class Engine:
         )
 
     def _read(self) -> None:
-        while True:
-            waiting, ended = self._gather()
-            if waiting:
-                self._answer(waiting)
-            if ended:
-                return
+        arriving = self._arriving()
+        for batch in batches(arriving, lambda w: len(w.found.faces), self._batch, self._most):
+            self._answer(batch)
+            self._until_s = None
 
-    def _gather(self) -> tuple[list[_Waiting], bool]:
-        """Pictures until a batch is full or the first has waited long enough; whether to end."""
-        first = self._ready.get()
-        if first is None:
-            return [], True
-        gathered, faces = [first], len(first.found.faces)
-        until = time.monotonic() + self._wait_s
-        while faces < self._batch:
+    def _arriving(self) -> Iterator[_Waiting | None]:
+        """Pictures as they are found; None when the first of a batch has waited long enough."""
+        while True:
+            left_s = self._until_s and max(0.0, self._until_s - time.monotonic())
             try:
-                left = max(0.0, until - time.monotonic())
-                following = self._ready.get(timeout=left) if left else self._ready.get_nowait()
+                waiting = self._ready.get(timeout=left_s)
             except queue.Empty:
-                return gathered, False
-            if following is None:
-                return gathered, True
-            gathered.append(following)
-            faces += len(following.found.faces)
-        return gathered, False
+                yield None
+                continue
+            if waiting is None:
+                return
+            self._until_s = self._until_s or time.monotonic() + self._wait_s
+            yield waiting
 
     def _answer(self, waiting: list[_Waiting]) -> None:
         self.batches(sum(len(w.found.faces) for w in waiting))
         try:
-            seen = self.recognizer.answer([w.found for w in waiting])
+            results = self.recognizer.answer([w.found for w in waiting])
         except Exception as error:  # noqa: BLE001 - every caller of the batch is told
             for one in waiting:
                 one.answer.set_exception(error)
             return
-        for one, answer in zip(waiting, seen, strict=True):
+        for one, answer in zip(waiting, results, strict=True):
             one.answer.set_result(answer)

@@ -20,7 +20,7 @@ _PREFIX = "mien-jobs-"
 _YOUNG_S = 60.0
 
 
-class Own:
+class LockedFolder:
     """A folder that no other service uses; a temporary one if none is given.
 
     Raises InputError if another service has it.

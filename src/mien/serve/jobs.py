@@ -18,10 +18,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, BinaryIO, Literal
 
-from mien.errors import MienError, PictureError
+from mien.errors import JobNotFound, MienError, Overloaded, PictureError
 from mien.files import read_json, replacing, write_json
-from mien.serve.engine import Full
-from mien.serve.folders import Own, delete_abandoned
+from mien.serve.folders import LockedFolder, delete_abandoned
 from mien.serve.settings import Settings
 from mien.sources.frames import VIDEO_SUFFIXES
 
@@ -30,21 +29,14 @@ State = Literal["waiting", "running", "done", "failed"]
 REFUSED = 2
 """The exit code of a worker whose last line says what is wrong with the video."""
 
+ROOM_WAIT_S = 60
+"""Until it is worth another try where there is no room for a video."""
+
 _PREFIX, _JOB, _DONE = "mien-job-", "job.json", "done"
 _FAILED = "the reader of this video failed"
 _KILLS, _RECALLS = 1, 10
 _SWEEP_S, _CHECK_S = 30.0, 60.0
 _log = logging.getLogger("mien.serve")
-
-
-class NoRoom(Full):
-    """More videos wait than may, or the disk is full."""
-
-    wait_s = 60
-
-
-class NoJob(MienError):
-    """There is no job of that name, or no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +67,7 @@ class Jobs:
     """
 
     def __init__(self, settings: Settings, command: list[str]) -> None:
-        self._own = Own(settings.jobs_folder)
+        self._folder = LockedFolder(settings.jobs_folder)
         self._settings, self._command = settings, command
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
@@ -94,15 +86,15 @@ class Jobs:
     def add(self, video: BinaryIO, suffix: str, *, blur: bool) -> Job:
         """Accept a video: from here on it is on the disk.
 
-        Raises NoRoom if too many wait or the disk is full, PictureError for what is no video, too
-        long or too large.
+        Raises Overloaded if too many wait or the disk is full, PictureError for what is no video,
+        too long or too large.
         """
         with self._lock:
             if self._stopping.is_set():
-                raise NoRoom("the service is stopping; try again in a while")
+                raise Overloaded("the service is stopping; try again in a while", ROOM_WAIT_S)
             unfinished = sum(job.finished_at is None for job in self._jobs.values())
             if unfinished >= self._settings.limits.jobs:
-                raise NoRoom("too many videos wait; try again later")
+                raise Overloaded("too many videos wait; try again later", ROOM_WAIT_S)
             suffix = suffix if suffix in VIDEO_SUFFIXES else ".mp4"
             job = Job(secrets.token_urlsafe(16), blur=blur, video=f"video{suffix}")
             self._jobs[job.id] = job
@@ -112,17 +104,19 @@ class Jobs:
             self._forget(job.id)
             if isinstance(error, OSError):
                 _log.error("a video cannot be stored: %s", error.strerror)
-                raise NoRoom("the service has no room for a video; try again later") from error
+                raise Overloaded(
+                    "the service has no room for a video; try again later", ROOM_WAIT_S
+                ) from error
             raise
         self._waiting.put(job.id)
         return job
 
     def get(self, name: str) -> Job:
-        """The job as it is now; NoJob if there is none."""
+        """The job as it is now; JobNotFound if there is none."""
         try:
             return self._jobs[name]
         except KeyError:
-            raise NoJob("there is no such job, or its files have been deleted") from None
+            raise JobNotFound("there is no such job, or its files have been deleted") from None
 
     def files(self, job: Job) -> list[str]:
         """What a finished job has left to be fetched."""
@@ -132,10 +126,10 @@ class Jobs:
             return []
 
     def file(self, name: str, file: str) -> Path:
-        """A file of a finished job; NoJob if there is none of that name."""
+        """A file of a finished job; JobNotFound if there is none of that name."""
         job = self.get(name)
         if file not in self.files(job):
-            raise NoJob(f"the job has no file {file[:80]!r}; it is {job.state}")
+            raise JobNotFound(f"the job has no file {file[:80]!r}; it is {job.state}")
         return self._place(name) / _DONE / file
 
     def expires_in_s(self, job: Job) -> float | None:
@@ -158,10 +152,10 @@ class Jobs:
         self._waiting.put(None)
         for thread in self._threads:
             thread.join()
-        self._own.close()
+        self._folder.close()
 
     def _place(self, name: str) -> Path:
-        return self._own.path / f"{_PREFIX}{name}"
+        return self._folder.path / f"{_PREFIX}{name}"
 
     def _store(self, job: Job, video: BinaryIO) -> None:
         place = self._place(job.id)
@@ -199,7 +193,7 @@ class Jobs:
 
     def _recall(self) -> None:
         """Take up what is in the folder; an upload that was cut off is deleted."""
-        for place in sorted(self._own.path.glob(f"{_PREFIX}*")):
+        for place in sorted(self._folder.path.glob(f"{_PREFIX}*")):
             try:
                 job = Job(**read_json(place / _JOB))
             except (MienError, TypeError):

@@ -12,9 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from starlette.exceptions import HTTPException
 
-from mien.errors import MienError
-from mien.serve.engine import Full
-from mien.serve.jobs import NoJob, NoRoom
+from mien.errors import JobNotFound, MienError, Overloaded
+from mien.serve.jobs import ROOM_WAIT_S
 
 MEDIA_TYPE = "application/problem+json"
 _MOST = 1000  # characters; a detail may quote what was sent
@@ -46,8 +45,8 @@ class Refused(HTTPException):
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The response that tells it."""
     title = HTTPStatus(status).phrase
-    told = Problem(type="about:blank", title=title, status=status, detail=detail[:_MOST])
-    return JSONResponse(told.model_dump(), status, headers, MEDIA_TYPE)
+    body = Problem(type="about:blank", title=title, status=status, detail=detail[:_MOST])
+    return JSONResponse(body.model_dump(), status, headers, MEDIA_TYPE)
 
 
 def too_busy(detail: str, wait_s: int = 1) -> JSONResponse:
@@ -55,15 +54,15 @@ def too_busy(detail: str, wait_s: int = 1) -> JSONResponse:
     return problem(503, detail, {"Retry-After": str(wait_s)})
 
 
-def tell_problems(app: FastAPI) -> None:
+def add_error_handlers(app: FastAPI) -> None:
     """Make every error that `app` foresees a problem; the rest is the guard's."""
 
-    @app.exception_handler(Full)
-    async def full(_request: Request, error: Full) -> JSONResponse:
+    @app.exception_handler(Overloaded)
+    async def overloaded(_request: Request, error: Overloaded) -> JSONResponse:
         return too_busy(str(error), error.wait_s)
 
-    @app.exception_handler(NoJob)
-    async def no_job(_request: Request, error: NoJob) -> JSONResponse:
+    @app.exception_handler(JobNotFound)
+    async def no_job(_request: Request, error: JobNotFound) -> JSONResponse:
         return problem(404, str(error))
 
     @app.exception_handler(MienError)
@@ -74,15 +73,15 @@ def tell_problems(app: FastAPI) -> None:
     async def http(_request: Request, error: HTTPException) -> JSONResponse:
         if isinstance(error.__cause__, OSError):  # a full disk; FastAPI blames the form
             _log.error("a body cannot be stored: %s", error.__cause__.strerror)
-            return too_busy("the service has no room for this; try again later", NoRoom.wait_s)
+            return too_busy("the service has no room for this; try again later", ROOM_WAIT_S)
         return problem(error.status_code, str(error.detail), error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        return problem(422, "; ".join(_told(e) for e in error.errors()[:3]))
+        return problem(422, "; ".join(_describe(e) for e in error.errors()[:3]))
 
 
-def _told(error: dict[str, Any]) -> str:
+def _describe(error: dict[str, Any]) -> str:
     place = ".".join(str(part) for part in error["loc"])
     return f"{place}: {error['msg']}"
 

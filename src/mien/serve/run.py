@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mien.errors import InputError
 from mien.serve.app import create
-from mien.serve.folders import Own
+from mien.serve.folders import LockedFolder
 from mien.serve.guard import HEADERS
 from mien.serve.problems import problem
 from mien.serve.settings import LOOPBACK, Settings
@@ -38,7 +38,7 @@ def serve(settings: Settings, host: str, port: int, allowed: tuple[str, ...] = (
     if host not in LOOPBACK and settings.api_key is None:
         sys.stderr.write("mien: anyone who reaches this address may ask; see --api-key-file\n")
     if settings.jobs_folder is not None:
-        Own(settings.jobs_folder).close()  # told here in a line, later with a traceback
+        LockedFolder(settings.jobs_folder).close()  # told here in a line, later with a traceback
     with _listening(host, port) as listening:
         app = create(dataclasses.replace(settings, hosts=names))
         port = listening.getsockname()[1]

@@ -5,8 +5,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from mien.stream import Seen
-from mien.types import Reading, Status
+from mien.card import Measured
+from mien.serve.jobs import Job, Jobs
+from mien.stream import Result
+from mien.types import Box, Reading, Status
 
 _ANSWER: JsonDict = {
     "model": "mien-m-int8",
@@ -60,7 +62,7 @@ _MODEL: JsonDict = {
 }
 
 
-class Asked(BaseModel):
+class PictureIn(BaseModel):
     """A picture: its base64 text, or its address where the service allows that."""
 
     model_config = ConfigDict(extra="forbid")
@@ -70,27 +72,18 @@ class Asked(BaseModel):
     url: str | None = Field(None, max_length=2000)
 
 
-class AskedAll(BaseModel):
+class PicturesIn(BaseModel):
     """Pictures."""
 
     model_config = ConfigDict(extra="forbid")
 
-    pictures: list[Asked] = Field(min_length=1, fail_fast=True)
-
-
-class BoxOut(BaseModel):
-    """In pixels of the picture; (x, y) is the upper left corner."""
-
-    x: int
-    y: int
-    width: int
-    height: int
+    pictures: list[PictureIn] = Field(min_length=1, fail_fast=True)
 
 
 class ReadingOut(BaseModel):
     """A face and the expression it shows."""
 
-    box: BoxOut
+    box: Box
     score: float | None = Field(description="The detector's, 0-1.")
     label: str = Field(description="The most probable expression.")
     confidence: float = Field(description="Its probability.")
@@ -122,7 +115,7 @@ class Answer(BaseModel):
 class ModelOut(BaseModel):
     """A bundle that this service reads with."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_MODEL]})
+    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_MODEL]})
 
     name: str
     digest: str = Field(description="SHA-256 of its network.")
@@ -131,7 +124,7 @@ class ModelOut(BaseModel):
     parameters: int
     views: str
     unsure_below: float
-    measured: list[dict[str, float | int | str | None]]
+    measured: list[Measured]
 
 
 class VersionOut(BaseModel):
@@ -163,15 +156,27 @@ class JobOut(BaseModel):
     expires_in_s: float | None = Field(description="Until its files are deleted.")
 
 
-def picture_out(name: str, seen: Seen) -> PictureOut:
+def picture_out(result: Result) -> PictureOut:
     """A picture's answer."""
-    error = next((r.error for r in seen.readings if r.status == "unreadable"), None)
-    found = [reading_out(r) for r in seen.readings if r.face is not None]
-    return PictureOut(name=name, readings=found, error=error)
+    found = [_reading_out(r) for r in result.readings if r.face is not None]
+    return PictureOut(name=result.path or "", readings=found, error=result.readings[0].error)
 
 
-def reading_out(reading: Reading) -> ReadingOut:
+def _reading_out(reading: Reading) -> ReadingOut:
     """A reading that has a face."""
     return ReadingOut.model_validate(
         reading.to_dict() | {"score": reading.face and reading.face.score}
+    )
+
+
+def job_out(jobs: Jobs, job: Job) -> JobOut:
+    """How far a job is, and what it has to be fetched."""
+    return JobOut(
+        id=job.id,
+        state=job.state,
+        frames=job.frames,
+        total=job.total,
+        error=job.error,
+        files=jobs.files(job),
+        expires_in_s=jobs.expires_in_s(job),
     )

@@ -8,12 +8,12 @@ from starlette.websockets import WebSocketState
 
 from mien.errors import MienError
 from mien.faces.tracking import Tracker
-from mien.recognizer import tracked
+from mien.recognizer import track
 from mien.serve.engine import Engine
-from mien.serve.figures import Counts
-from mien.serve.schemas import picture_out
+from mien.serve.metrics import Metrics
+from mien.serve.schemas import PictureOut, picture_out
 from mien.serve.settings import Settings
-from mien.serve.uploads import load_frame
+from mien.serve.uploads import Upload
 
 PROTOCOL = "mien"
 """Chosen where a browser offers it, beside its key."""
@@ -24,8 +24,8 @@ _GONE, _TOO_BIG, _TRY_LATER = 1001, 1009, 1013
 class Streams:
     """All cameras of a service."""
 
-    def __init__(self, engine: Engine, settings: Settings, counts: Counts) -> None:
-        self._engine, self._settings, self._counts = engine, settings, counts
+    def __init__(self, engine: Engine, settings: Settings, metrics: Metrics) -> None:
+        self._engine, self._settings, self._metrics = engine, settings, metrics
         self._open = 0
 
     async def serve(self, socket: WebSocket) -> None:
@@ -35,24 +35,24 @@ class Streams:
             await socket.close(_TRY_LATER, "too many cameras; try again later")
             return
         self._open += 1
-        self._counts.streams.set(self._open)
+        self._metrics.streams.set(self._open)
         try:
-            await _Stream(socket, self._engine, self._settings, self._counts).run()
+            await _Stream(socket, self._engine, self._settings, self._metrics).run()
         except* WebSocketDisconnect:
             pass
         finally:
             self._open -= 1
-            self._counts.streams.set(self._open)
+            self._metrics.streams.set(self._open)
 
 
 class _Stream:
     """One camera: its newest frame, the number of those dropped, the faces it has seen."""
 
     def __init__(
-        self, socket: WebSocket, engine: Engine, settings: Settings, counts: Counts
+        self, socket: WebSocket, engine: Engine, settings: Settings, metrics: Metrics
     ) -> None:
         self._socket, self._engine, self._settings = socket, engine, settings
-        self._counts = counts
+        self._metrics = metrics
         self._tracker = Tracker()
         self._newest: bytes | None = None
         self._come = asyncio.Event()
@@ -87,7 +87,7 @@ class _Stream:
                 await self._socket.close(_TOO_BIG, "the frame is too large")
                 return
             self._dropped += self._newest is not None
-            self._counts.dropped.inc(self._newest is not None)
+            self._metrics.dropped.inc(self._newest is not None)
             self._newest = data
             self._come.set()
 
@@ -105,16 +105,18 @@ class _Stream:
     async def _read(self, data: bytes) -> dict[str, object]:
         number, self._frame = self._frame, self._frame + 1
         time_s = time.monotonic() - self._started
-        told: dict[str, object] = {"frame": number, "time_s": round(time_s, 3)}
+        answer: dict[str, object] = {"frame": number, "time_s": round(time_s, 3)}
+        frame = Upload("frame", data, self._settings.limits, number, time_s)
         try:
-            load = load_frame("frame", data, self._settings, index=number, time_s=time_s)
-            seen = await asyncio.wrap_future(self._engine.submit(load)[0])
+            result = await asyncio.wrap_future(self._engine.submit(frame)[0])
+            picture = picture_out(track(result, self._tracker))
         except MienError as error:
-            return told | {"error": str(error), "readings": [], "dropped": self._dropped}
-        answer = picture_out("frame", tracked(seen, self._tracker))
-        readings = [r.model_dump() for r in answer.readings]
-        return told | {"readings": readings, "dropped": self._dropped}
+            picture = PictureOut(name="frame", readings=[], error=str(error))
+        if picture.error is not None:
+            answer["error"] = picture.error
+        readings = [r.model_dump() for r in picture.readings]
+        return answer | {"readings": readings, "dropped": self._dropped}
 
-    async def _say(self, told: dict[str, object]) -> None:
+    async def _say(self, answer: dict[str, object]) -> None:
         if self._socket.application_state is WebSocketState.CONNECTED:
-            await self._socket.send_json(told)
+            await self._socket.send_json(answer)

@@ -1,11 +1,10 @@
 """A request's body → pictures to be loaded, every limit kept before anything is decoded."""
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
@@ -15,9 +14,9 @@ from starlette.requests import Request
 
 from mien.errors import MienError, PictureError
 from mien.serve.problems import Refused
-from mien.serve.schemas import Asked, AskedAll
-from mien.serve.settings import Settings
-from mien.sources import Frame
+from mien.serve.schemas import PictureIn, PicturesIn
+from mien.serve.settings import Limits, Settings
+from mien.sources import Frame, Item
 from mien.sources.pictures import decode, from_base64, size_of
 
 FIELD = "pictures"
@@ -27,13 +26,31 @@ _FETCHERS = ThreadPoolExecutor(16, "mien-fetch")  # others must not wait for slo
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A picture that has come in; `load` decodes it, and raises MienError if it is none."""
+    """A picture that has come in; its limits are checked before it is decoded."""
 
     name: str
-    load: Callable[[], Frame]
+    data: bytes | str
+    """A file, or its base64 text."""
+    limits: Limits
+    index: int | None = None
+    time_s: float | None = None
+    """Of a frame of a stream: its number, and the seconds since the stream began."""
+
+    def load(self) -> Frame:
+        """The picture; InputError or PictureError."""
+        data = self.data if isinstance(self.data, bytes) else from_base64(self.data)
+        size = size_of(data)
+        if size is None:
+            raise PictureError(f"{self.name} is not a PNG, JPEG, WebP or BMP picture")
+        limits, found = self.limits, f"{self.name} has {size[0]}x{size[1]} pixels; expected at most"
+        if size[0] * size[1] > limits.pixels:
+            raise PictureError(f"{found} {limits.pixels:,}")
+        if max(size) > limits.side_px:
+            raise PictureError(f"{found} {limits.side_px:,} on a side")
+        return Frame(self.name, decode(data, name=self.name), self.index, self.time_s)
 
 
-async def uploads(request: Request, settings: Settings) -> list[Upload]:
+async def uploads(request: Request, settings: Settings) -> list[Item]:
     """The pictures of a multipart or JSON request; Refused if it holds none, or too many."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -49,7 +66,7 @@ class _InMemory(MultiPartParser):
     spool_max_size = 2**40
 
 
-async def _from_form(request: Request, settings: Settings) -> list[Upload]:
+async def _from_form(request: Request, settings: Settings) -> list[Item]:
     most = settings.limits.files
     parser = _InMemory(request.headers, request.stream(), max_files=most + 1, max_fields=8)
     try:
@@ -64,17 +81,18 @@ async def _from_form(request: Request, settings: Settings) -> list[Upload]:
         await form.close()
 
 
-async def _from_part(part: UploadFile | str, settings: Settings) -> Upload:
+async def _from_part(part: UploadFile | str, settings: Settings) -> Item:
     if not isinstance(part, UploadFile):
         raise Refused(422, f"expected {FIELD} to be files, got text; give a file's name")
-    return _upload(part.filename or "picture", await part.read(), settings)
+    name = (part.filename or "picture")[:200].encode(errors="replace").decode()  # a form can say
+    return Upload(name, await part.read(), settings.limits)  # what is no text
 
 
-async def _from_json(body: bytes, settings: Settings) -> list[Upload]:
+async def _from_json(body: bytes, settings: Settings) -> list[Item]:
     if sum(body.count(mark) for mark in (b",", b"{", b"[")) > _MOST_TOKENS:
         raise Refused(413, f"expected at most {settings.limits.files} pictures")
     try:
-        asked = await run_in_threadpool(AskedAll.model_validate_json, body)
+        asked = await run_in_threadpool(PicturesIn.model_validate_json, body)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "body"
@@ -97,49 +115,16 @@ def _check_number(pictures: int, most: int) -> None:
         raise Refused(413, f"expected at most {most} pictures, got {pictures}")
 
 
-async def _asked(name: str, one: Asked, most_bytes: int, settings: Settings) -> Upload:
+async def _asked(name: str, one: PictureIn, most_bytes: int, settings: Settings) -> Item:
     if one.url is None:
-        text = one.base64 or ""
-        return Upload(name, lambda: _frame(name, from_base64(text), settings))
+        return Upload(name, one.base64 or "", settings.limits)
     from mien.sources.remote import fetch
 
     loop, get = asyncio.get_running_loop(), partial(fetch, one.url, max_bytes=most_bytes)
     try:
-        data = await loop.run_in_executor(_FETCHERS, get)
+        return Upload(name, await loop.run_in_executor(_FETCHERS, get), settings.limits)
     except MienError as error:
-        return Upload(name, _raising(error))
-    return _upload(name, data, settings)
-
-
-def _raising(error: MienError) -> Callable[[], Frame]:
-    def load() -> NoReturn:
-        raise error
-
-    return load
-
-
-def _upload(name: str, data: bytes, settings: Settings) -> Upload:
-    name = name[:200].encode(errors="replace").decode()  # a form can say what is no text
-    return Upload(name, lambda: _frame(name, data, settings))
-
-
-def load_frame(
-    name: str, data: bytes, settings: Settings, *, index: int, time_s: float
-) -> Callable[[], Frame]:
-    """What loads a frame of a stream."""
-    return lambda: replace(_frame(name, data, settings), index=index, time_s=time_s)
-
-
-def _frame(name: str, data: bytes, settings: Settings) -> Frame:
-    size = size_of(data)
-    if size is None:
-        raise PictureError(f"{name} is not a PNG, JPEG, WebP or BMP picture")
-    limits, told = settings.limits, f"{name} has {size[0]}x{size[1]} pixels; expected at most"
-    if size[0] * size[1] > limits.pixels:
-        raise PictureError(f"{told} {limits.pixels:,}")
-    if max(size) > limits.side_px:
-        raise PictureError(f"{told} {limits.side_px:,} on a side")
-    return Frame(name, decode(data, name=name))
+        return Frame(name, None, error=str(error))
 
 
 def request_body() -> dict[str, Any]:
@@ -162,7 +147,7 @@ def request_body() -> dict[str, Any]:
                     }
                 },
                 "application/json": {
-                    "schema": AskedAll.model_json_schema(
+                    "schema": PicturesIn.model_json_schema(
                         ref_template="#/components/schemas/{model}"
                     ),
                     "example": {"pictures": [{"name": "me", "base64": "iVBORw0KGgo..."}]},

@@ -16,7 +16,7 @@ from mien.errors import MienError, PictureError
 from mien.files import replacing_folder
 from mien.recognizer import Recognizer
 from mien.serve.jobs import REFUSED
-from mien.sources import Cut
+from mien.sources import Cut, open_source
 from mien.sources.video import Video
 
 TABLE, LINES, OVERLAY, SEGMENTS = "table.csv", "table.jsonl", "overlay.mp4", "segments.csv"
@@ -25,39 +25,32 @@ TABLE, LINES, OVERLAY, SEGMENTS = "table.csv", "table.jsonl", "overlay.mp4", "se
 def check(video: Path, *, seconds: float, pixels: int) -> None:
     """PictureError for what is no video, is too long or has too many pixels a frame."""
     name = "the file"  # where it lies is nobody's business
-    length = Video(str(video), name=name, most_pixels=pixels).facts.duration_s
-    if length is not None and length > seconds:
-        raise PictureError(f"{name} lasts {length:.0f} s; expected at most {seconds:g}")
+    length_s = Video(str(video), name=name, most_pixels=pixels).duration_s
+    if length_s is not None and length_s > seconds:
+        raise PictureError(f"{name} lasts {length_s:.0f} s; expected at most {seconds:g}")
 
 
 def read(video: Path, recognizer: Recognizer, *, seconds: float, pixels: int, blur: bool) -> None:
     """Read `video` into the folder `done` beside it; its tables know it by its name alone."""
-    done, total = 0, None
+    done, total = -1, None
 
-    def tell(frames: int = 0) -> None:
+    def advance(_result: object = None) -> None:
         nonlocal done
-        done += frames
+        done += 1
         sys.stdout.write(f"{json.dumps([done, total])}\n")
         sys.stdout.flush()
 
     def begin(frames: int | None) -> None:
         nonlocal total
         total = frames
-        tell()
+        advance()
 
     with contextlib.chdir(video.parent), replacing_folder(video.parent / "done") as out:
         outputs = Outputs(
             (out / TABLE, out / LINES), video=out / OVERLAY, segments=out / SEGMENTS, blur=blur
         )
-        analyse(
-            recognizer,
-            video.name,
-            outputs,
-            cut=Cut(end_s=seconds),
-            most_pixels=pixels,
-            begin=begin,
-            advance=tell,
-        )
+        source = open_source(video.name, cut=Cut(end_s=seconds), most_pixels=pixels)
+        analyse(recognizer, source, outputs, begin=begin, show=advance)
 
 
 def main() -> None:
@@ -80,13 +73,7 @@ def main() -> None:
         if hasattr(os, "nice"):
             os.nice(5)  # somebody waits for a picture's answer
         recognizer = Recognizer(given.model, detector=given.detector, threads=given.threads)
-        read(
-            video,
-            recognizer,
-            seconds=given.seconds,
-            pixels=given.pixels,
-            blur=given.blur,
-        )
+        read(video, recognizer, seconds=given.seconds, pixels=given.pixels, blur=given.blur)
     except MienError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(REFUSED)

@@ -2,14 +2,14 @@
 
 import glob
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mien.errors import InputError, MienError
+from mien.errors import InputError
 from mien.files import existing
-from mien.sources.frames import LIVE, REMOTE, Cut, Frame, is_live, is_video
+from mien.sources.frames import LIVE, REMOTE, Cut, Frame, Item, Kind, Source, is_live, is_video
 from mien.sources.pictures import (
     MAX_PIXELS,
     PICTURE_SUFFIXES,
@@ -20,22 +20,21 @@ from mien.sources.pictures import (
     from_pil,
     read_picture,
 )
+from mien.types import Readings
 
 __all__ = [
     "MAX_PIXELS",
     "PICTURE_SUFFIXES",
     "Cut",
     "Frame",
-    "Items",
+    "Item",
     "Pending",
+    "Pictures",
+    "Source",
     "decode",
-    "files_of",
     "from_array",
-    "is_live",
-    "is_video",
-    "list_pictures",
     "load",
-    "open_items",
+    "open_source",
     "read_picture",
 ]
 
@@ -55,59 +54,92 @@ class Pending:
     def name(self) -> str | None:
         """The path or address; None for what is in memory."""
         is_name = isinstance(self.source, Path) or _is_name(self.source)
-        # A name that is no UTF-8 could be neither printed nor written into a table.
-        return str(self.source).encode("utf-8", "backslashreplace").decode() if is_name else None
+        return _printable(self.source) if is_name else None
 
-    def read(self) -> Frame:
-        """The picture, or a frame with the error."""
-        try:
-            return Frame(self.name, load(self.source, color=self.color, private=self.private))
-        except MienError as error:
-            return Frame(self.name, None, error=str(error))
-        except OSError as error:
-            return Frame(self.name, None, error=f"{self.name}: {error.strerror or error}")
+    def load(self) -> Frame:
+        """The picture; InputError, PictureError or ShapeError."""
+        return Frame(self.name, load(self.source, color=self.color, private=self.private))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Items:
-    """What a source holds: pictures still to be read, or the frames of a video (`film`)."""
+class Pictures:
+    """A single picture, or several in a fixed order."""
 
-    items: Iterable[Frame | Pending]
-    total: int | None
-    film: bool
+    name: str
+    kind: Kind
+    pictures: Iterable[Pending]
+    warnings: Sequence[str] = ()
+    rate: float | None = None
+    live: bool = False
+
+    @property
+    def length(self) -> int | None:
+        """How many; None for an iterator, which is taken one by one."""
+        return len(self.pictures) if isinstance(self.pictures, list) else None
+
+    @property
+    def files(self) -> Sequence[str | Path]:
+        """The paths; none of an iterator, which listing would use up."""
+        listed = self.pictures if isinstance(self.pictures, list) else []
+        return [p.source for p in listed if p.name and not p.name.startswith(REMOTE)]
+
+    def __iter__(self) -> Iterator[Pending]:
+        return iter(self.pictures)
+
+    def rest(self, done: Readings) -> "Pictures":
+        """Those of which no reading is `done`."""
+        names = {reading.path for reading in done if reading.path}
+        return replace(self, pictures=[p for p in self.pictures if p.name not in names])
 
 
-def open_items(
+def open_source(
     source: Any,
     *,
     color: Color = "rgb",
     private: bool = False,
     cut: Cut | None = None,
     most_pixels: int = MAX_PIXELS,
-) -> Items:
-    """The pictures or frames of any source, in order; InputError or PictureError.
+) -> Source:
+    """The pictures or frames of anything, in order; InputError or PictureError.
 
-    Cameras and streams give the newest frame, and drop what comes too fast. `most_pixels` is the
-    limit of a video's frames.
+    A path, address, bytes, base64 text, PIL image or array is one picture. A list, an iterator, a
+    folder (with its folders) and a text with * or ? that is no path are several. A path or address
+    with the suffix of a video is its frames: `cut` chooses some, and none may have more than
+    `most_pixels`. Cameras (a number) and streams give the newest frame and drop what comes too
+    fast. A `Source` is taken as it is.
     """
+    if isinstance(source, Source):
+        return source
     if is_live(source):
         if cut is not None and cut != Cut():
             raise InputError("every, fps, start and end are for files; see mien watch --seconds")
         from mien.sources.live import Live
 
-        return Items(Live(source), None, True)
+        return Live(source)
     if is_video(source):
         from mien.sources.video import open_video
 
-        video = open_video(source, cut, private=private, most_pixels=most_pixels)
-        return Items(video, getattr(video, "expected", None), True)
+        return open_video(source, cut, private=private, most_pixels=most_pixels)
+    pictures = _open_pictures(source, color, private)
     if cut is not None and cut != Cut():
-        raise InputError(f"{source} is no video: every, fps, start and end choose its frames")
+        raise InputError(f"{pictures.name} is no video: every, fps, start and end choose frames")
+    return pictures
+
+
+def _open_pictures(source: Any, color: Color, private: bool) -> Pictures:
+    name = _printable(source) if isinstance(source, (str, Path)) else "the pictures"
+    warnings: list[str] = []
+    if (sources := _several(source, warnings)) is None:
+        return Pictures(name, "picture", [Pending(source, color, private)])
+    pictures = (Pending(one, color, private) for one in sources)
     if isinstance(source, Iterator):  # taken one by one: it may be long
-        return Items((Pending(s, color, private) for s in _flat(source)), None, False)
-    many = list_pictures(source)
-    pictures = [Pending(s, color, private) for s in ([source] if many is None else many)]
-    return Items(pictures, len(pictures), False)
+        return Pictures(name, "pictures", pictures, warnings)
+    return Pictures(name, "pictures", list(pictures), warnings)
+
+
+def _printable(name: object) -> str:
+    """A name as text that can be printed and written into a table, UTF-8 or not."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
 
 
 def load(source: Any, *, color: Color = "rgb", private: bool = False) -> Any:
@@ -155,43 +187,27 @@ def _exists(text: str) -> bool:
         return False
 
 
-def list_pictures(source: Any) -> list[Any] | None:
-    """The single pictures that `source` stands for, in a fixed order; None if it is one picture.
-
-    A list or another iterable gives its members, a folder its pictures (those of its folders too),
-    a text with * or ? that is no path what it matches. InputError where there is none.
-    """
+def _several(source: Any, warnings: list[str]) -> Iterable[Any] | None:
+    """The single pictures that `source` stands for; None if it is one picture."""
     if isinstance(source, (str, Path)):
-        return _list_named(source)
+        return _named(source, warnings)
     if isinstance(source, (bytes, bytearray, memoryview)) or hasattr(source, "__array__"):
         return None
     if isinstance(source, Iterable) and not hasattr(source, "getexif"):
-        return list(_flat(source))
+        return _flat(source, warnings)
     return None
 
 
-def files_of(source: Any) -> Iterator[str | Path]:
-    """The files that `open_items` would read; none for what is live, on the web or in memory.
-
-    An iterator is passed over: to list it would use it up. InputError as from `list_pictures`.
-    """
-    if is_live(source) or isinstance(source, Iterator):
-        return
-    many = None if is_video(source) else list_pictures(source)
-    for one in [source] if many is None else many:
-        if isinstance(one, Path) or (_is_name(one) and not one.startswith(REMOTE)):
-            yield one
-
-
-def _flat(sources: Iterable[Any]) -> Iterator[Any]:
+def _flat(sources: Iterable[Any], warnings: list[str]) -> Iterator[Any]:
     for source in sources:
         if is_video(source) or is_live(source):
             raise InputError(f"{source} is a video; give one video at a time, alone")
-        inner = list_pictures(source) if isinstance(source, (str, Path)) else None
-        yield from [source] if inner is None else inner
+        named = _named(source, warnings) if isinstance(source, (str, Path)) else None
+        yield from [source] if named is None else named
 
 
-def _list_named(source: str | Path) -> list[Any] | None:
+def _named(source: str | Path, warnings: list[str]) -> list[Any] | None:
+    """The pictures of a folder or a pattern; None for the path or address of one picture."""
     text = str(source)
     if isinstance(source, str) and (not _is_name(text) or text.startswith((*REMOTE, *LIVE))):
         return None
@@ -201,13 +217,15 @@ def _list_named(source: str | Path) -> list[Any] | None:
             raise InputError(f"nothing matches {text}; check the pattern")
         return list(names)
     folder = existing(source, "picture")
-    if not folder.is_dir():
-        return None
-    found = sorted(
-        p
-        for p in folder.rglob("*")
-        if p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith(".") and p.is_file()
-    )
+    return _of_folder(folder, warnings) if folder.is_dir() else None
+
+
+def _of_folder(folder: Path, warnings: list[str]) -> list[Any]:
+    files = [p for p in folder.rglob("*") if not p.name.startswith(".") and p.is_file()]
+    found = sorted(p for p in files if p.suffix.lower() in PICTURE_SUFFIXES)
     if not found:
         raise InputError(f"{folder} has no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
+    if others := sorted(p.name for p in files if p.suffix.lower() not in PICTURE_SUFFIXES):
+        shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        warnings.append(f"{folder}: files left out as no pictures: {len(others)} ({shown})")
     return list(found)

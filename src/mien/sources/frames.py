@@ -1,20 +1,23 @@
-"""What every source gives: pictures with where and when they are from."""
+"""What every source is, and what it gives: pictures with where and when they are from."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, ShapeError
+from mien.types import Readings
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
     | {".wmv", ".flv", ".3gp", ".ogv", ".gif"}
 )
 
-_FASTEST_FPS = 1000
+FASTEST_FPS = 1000
+Kind = Literal["picture", "pictures", "video", "live"]
 LIVE = ("rtsp://", "rtsps://", "rtmp://", "udp://", "srt://")
 REMOTE = ("http://", "https://")
 
@@ -37,6 +40,76 @@ class Frame:
         if (self.pixels is None) == (self.error is None):
             raise ShapeError("expected pixels, or the error in their place")
 
+    @property
+    def name(self) -> str | None:
+        """The path."""
+        return self.path
+
+    def load(self) -> "Frame":
+        """Itself: it has been read already."""
+        return self
+
+
+class Item(Protocol):
+    """A picture to be read: a `Frame`, or one of which the path, address or bytes are known."""
+
+    @property
+    def name(self) -> str | None:
+        """Its path or address; None for what is in memory."""
+        ...
+
+    def load(self) -> Frame:
+        """The picture; InputError, PictureError or ShapeError where it cannot be read."""
+        ...
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Pictures or frames in order, opened once; `mien.sources.open_source` makes it of anything."""
+
+    @property
+    def name(self) -> str:
+        """Its path, address or camera, for messages."""
+        ...
+
+    @property
+    def kind(self) -> Kind:
+        """One picture, several, a video or a live camera or stream."""
+        ...
+
+    @property
+    def length(self) -> int | None:
+        """How many items come, of a video about how many frames; None where it is not known."""
+        ...
+
+    @property
+    def rate(self) -> float | None:
+        """Frames a second, of a video."""
+        ...
+
+    @property
+    def live(self) -> bool:
+        """Whether frames come at their own pace, and those that are not taken are lost."""
+        ...
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What the user should know of it, such as files that are left out."""
+        ...
+
+    @property
+    def files(self) -> Sequence[str | Path]:
+        """The files that are read: no output may replace them."""
+        ...
+
+    def __iter__(self) -> Iterator[Item]:
+        """The items, from the first one on."""
+        ...
+
+    def rest(self, done: Readings) -> "Source":
+        """The source without what an interrupted run has `done`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -53,8 +126,8 @@ class Cut:
     def __post_init__(self) -> None:
         if self.every < 1:
             raise InputError(f"expected every >= 1, got {self.every}")
-        if self.fps is not None and not 0 < self.fps <= _FASTEST_FPS:
-            raise InputError(f"expected fps from 0 to {_FASTEST_FPS}, got {self.fps}")
+        if self.fps is not None and not 0 < self.fps <= FASTEST_FPS:
+            raise InputError(f"expected fps from 0 to {FASTEST_FPS}, got {self.fps}")
         if self.every > 1 and self.fps is not None:
             raise InputError("give either every or fps, not both")
         if not self.start_s >= 0 or (self.end_s is not None and not self.end_s > self.start_s):

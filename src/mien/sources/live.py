@@ -3,14 +3,16 @@
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
 
-from mien.errors import PictureError
-from mien.sources.frames import Frame, is_live
+from mien.errors import InputError, PictureError
+from mien.sources.frames import Frame, Kind, is_live
 from mien.sources.video import Video
+from mien.types import Readings
 
 _PATIENCE_S = 5.0
 
@@ -23,10 +25,15 @@ class Live:
     raises PictureError if it cannot be opened, stops, or sends nothing for five seconds.
     """
 
+    kind: Kind = "live"
     live = True
+    length: int | None = None
+    rate: float | None = None
+    warnings: Sequence[str] = ()
 
     def __init__(self, source: str | int) -> None:
         self.name = f"camera {source}" if isinstance(source, int) else source
+        self.files: Sequence[str | Path] = () if is_live(source) else (str(source),)
         self.dropped = 0
         self._frames = _camera(source) if isinstance(source, int) else _played(source)
         self._fresh = threading.Condition()
@@ -41,6 +48,10 @@ class Live:
                 yield frame
         finally:
             self._over = True
+
+    def rest(self, done: Readings) -> "Live":  # noqa: ARG002
+        """InputError: what has passed cannot be continued."""
+        raise InputError(f"{self.name} is live and cannot be continued; leave --resume out")
 
     def _take(self) -> Frame | None:
         with self._fresh:

@@ -38,11 +38,15 @@ def read_picture(path: Path | str) -> NDArray[np.uint8]:
     path = existing(path, "picture")
     if path.is_dir():
         raise PictureError(f"{path} is a folder; expected a picture")
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise PictureError(
-            f"{path} has {size:,} bytes; expected a picture of at most {MAX_BYTES:,}"
-        )
-    return decode(path.read_bytes(), name=str(path))
+    try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise PictureError(
+                f"{path} has {size:,} bytes; expected a picture of at most {MAX_BYTES:,}"
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise PictureError(f"{path} cannot be read: {error.strerror or error}") from error
+    return decode(data, name=str(path))
 
 
 def from_array(pixels: Any, color: Color = "rgb") -> NDArray[np.uint8]:

@@ -1,9 +1,11 @@
 """Videos → frames with their exact presentation times, by FFmpeg through PyAV."""
 
 import contextlib
+import copy
+import math
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,14 @@ from av.error import FFmpegError
 
 from mien.errors import PictureError
 from mien.files import existing
-from mien.sources.frames import LIVE, REMOTE, Cut, Frame
+from mien.sources.frames import FASTEST_FPS, LIVE, REMOTE, Cut, Frame, Kind
 from mien.sources.pictures import MAX_PIXELS
+from mien.types import Readings
 
 MAX_FETCHED_BYTES = 500_000_000
 _OPEN_S, _READ_S, _FETCH_S = 10.0, 10.0, 600.0
 _WORTH_A_SEEK_S = 2.0
-_FASTEST_FPS = 1000.0
+_USUAL_FPS = 25.0
 
 
 _FILES_ALONE = {
@@ -30,17 +33,6 @@ _FILES_ALONE = {
 any other file of this machine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the head of a video says: `duration_s` and `frames` may be unknown."""
-
-    width: int
-    height: int
-    duration_s: float | None
-    frames: int | None
-    fps: float
-
-
 class Video:
     """The frames of a file or a stream; iterate as often as you like.
 
@@ -48,6 +40,9 @@ class Video:
     `most_pixels`. A video that breaks off, or whose frames grow beyond that on the way, gives what
     can be read, then one frame with an `error`.
     """
+
+    kind: Kind = "video"
+    live = False
 
     def __init__(
         self,
@@ -61,28 +56,47 @@ class Video:
         self.name = name or path
         self.cut = cut or Cut()
         self.most_pixels = most_pixels
+        self.warnings: Sequence[str] = ()
+        self._fetched: Any = None
         with self._opened() as container:
             stream = container.streams.video[0]
-            fps = float(stream.average_rate or stream.guessed_rate or 25)
-            if not 0 < fps <= _FASTEST_FPS:  # a damaged head, or the ticks of a clock (90,000)
-                fps = 25.0
-            length = container.duration / av.time_base if container.duration else None
-            self.facts = Facts(stream.width, stream.height, length, stream.frames or None, fps)
+            self.rate = float(stream.average_rate or stream.guessed_rate or 0)
+            self.width, self.height = stream.width, stream.height
+            ticks = container.duration
+            self.duration_s: float | None = ticks / av.time_base if ticks else None
+        if not 0 < self.rate <= FASTEST_FPS:  # a damaged head, or the ticks of a clock (90,000)
+            self.rate = _USUAL_FPS
+            self.warnings = (f"{self.name} states no frame rate; {_USUAL_FPS:g} a second assumed",)
 
     def _opened(self) -> contextlib.AbstractContextManager[Any]:
-        return _opened(self.path, self.name, self.most_pixels)
+        return open_container(self.path, self.name, self.most_pixels)
 
     @property
-    def expected(self) -> int | None:
-        """About how many frames will come, for a progress bar."""
-        length = self.facts.duration_s
-        if length is None:
+    def files(self) -> Sequence[str | Path]:
+        """Its file, where it is the user's."""
+        return () if self._fetched or self.path.startswith(LIVE) else (self.path,)
+
+    @property
+    def length(self) -> int | None:
+        """About how many frames will come; None where the file does not tell."""
+        if self.duration_s is None:
             return None
         start_s = max(self.cut.start_s, self.cut.after_s)
-        length = max(0.0, min(length, self.cut.end_s or length) - start_s)
-        return round(length * (self.cut.fps or self.facts.fps / self.cut.every))
+        length = max(0.0, min(self.duration_s, self.cut.end_s or self.duration_s) - start_s)
+        return round(length * (self.cut.fps or self.rate / self.cut.every))
+
+    def rest(self, done: Readings) -> "Video":
+        """The frames after the last one that is `done`; none where the video broke off there."""
+        after_s = max((r.time_s for r in done if r.time_s is not None), default=self.cut.after_s)
+        if done and done[-1].status == "unreadable":
+            after_s = math.inf
+        other = copy.copy(self)
+        other.cut = replace(self.cut, after_s=after_s)
+        return other
 
     def __iter__(self) -> Iterator[Frame]:
+        if self.cut.after_s == math.inf:
+            return
         chosen = _Chooser(self.cut)
         with self._opened() as container:
             frames = self._decoded(container)
@@ -110,9 +124,9 @@ class Video:
         for index, frame in enumerate(container.decode(stream), first):
             if index == 0 and frame.time is not None:  # a short .mkv's head may name a later one
                 began = min(began, frame.time)
-            time_s = index / self.facts.fps if frame.time is None else frame.time - began
+            time_s = index / self.rate if frame.time is None else frame.time - began
             if time_s <= last + 1e-6:  # a broken clock; times must rise, rounded too
-                time_s = last + 1 / self.facts.fps
+                time_s = last + 1 / self.rate
             last = time_s
             yield index, time_s, frame
 
@@ -146,32 +160,24 @@ def open_video(
     *,
     private: bool = False,
     most_pixels: int = MAX_PIXELS,
-) -> Iterable[Frame]:
+) -> Video:
     """The frames of the film behind a path or an address; PictureError or InputError.
 
-    What an http(s) address holds is fetched first, with all its checks: FFmpeg would follow it
-    anywhere.
+    What an http(s) address holds is fetched first, with all its checks, since FFmpeg would follow
+    it anywhere; it lies in a temporary file for as long as the video is in use.
     """
-    if str(source).startswith(REMOTE):
-        return _Fetched(str(source), cut, private, most_pixels)
-    return Video(str(existing(source, "video")), cut, most_pixels=most_pixels)
+    url = str(source)
+    if not url.startswith(REMOTE):
+        return Video(str(existing(source, "video")), cut, most_pixels=most_pixels)
+    from mien.sources.remote import fetch
 
-
-class _Fetched:
-    """A video that lies in a temporary file for as long as its frames are read."""
-
-    def __init__(self, url: str, cut: Cut | None, private: bool, most_pixels: int) -> None:
-        from mien.sources.remote import fetch
-
-        data = fetch(url, private=private, max_bytes=MAX_FETCHED_BYTES, timeout_s=_FETCH_S)
-        self._file = tempfile.NamedTemporaryFile(suffix=Path(url).suffix[:8])  # noqa: SIM115
-        self._file.write(data)
-        self._file.flush()
-        self._video = Video(self._file.name, cut, name=url, most_pixels=most_pixels)
-        self.facts, self.expected = self._video.facts, self._video.expected
-
-    def __iter__(self) -> Iterator[Frame]:
-        yield from self._video
+    data = fetch(url, private=private, max_bytes=MAX_FETCHED_BYTES, timeout_s=_FETCH_S)
+    file = tempfile.NamedTemporaryFile(suffix=Path(url).suffix[:8])  # noqa: SIM115
+    file.write(data)
+    file.flush()
+    video = Video(file.name, cut, name=url, most_pixels=most_pixels)
+    video._fetched = file
+    return video
 
 
 class _Chooser:
@@ -203,7 +209,8 @@ def _upright(frame: Any, most_pixels: int) -> np.ndarray[Any, np.dtype[np.uint8]
 
 
 @contextlib.contextmanager
-def _opened(path: str, name: str, most_pixels: int) -> Iterator[Any]:
+def open_container(path: str, name: str, most_pixels: int = MAX_PIXELS) -> Iterator[Any]:
+    """PyAV's container of a video, for which FFmpeg opens no other file; else PictureError."""
     av.logging.set_level(None)  # any other level takes the GIL for a line, and can deadlock
     options = {"rtsp_transport": "tcp"} if path.startswith("rtsp") else {}
     if not path.startswith(LIVE):

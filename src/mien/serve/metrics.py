@@ -10,7 +10,7 @@ _GONE = 499  # nginx's: the client went away before there was an answer
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Counts:
+class Metrics:
     """The counters of one service; of pictures and people they say nothing but how many."""
 
     def __init__(self) -> None:
@@ -44,11 +44,11 @@ class Counts:
         return generate_latest(self.registry)
 
 
-class Counted:
+class MetricsMiddleware:
     """An ASGI application whose requests are counted."""
 
-    def __init__(self, app: Any, counts: Counts) -> None:
-        self.app, self.counts = app, counts
+    def __init__(self, app: Any, metrics: Metrics) -> None:
+        self.app, self.metrics = app, metrics
 
     async def __call__(
         self, scope: Any, receive: Any, send: Callable[[Any], Awaitable[None]]
@@ -69,5 +69,5 @@ class Counted:
         finally:
             # The route's own pattern: a label for every path that is asked would never end.
             route = getattr(scope.get("route"), "path", "other")
-            self.counts.requests.labels(route, str(status)).inc()
-            self.counts.seconds.labels(route).observe(time.perf_counter() - started)
+            self.metrics.requests.labels(route, str(status)).inc()
+            self.metrics.seconds.labels(route).observe(time.perf_counter() - started)
