@@ -15,8 +15,8 @@ from mien.files import sha256
 from mien.labels import FER2013, FERPLUS
 from mien.recipes import Recipe
 from mien.runs import RunFolder
-from mien.train.targets import distil, one_hot, only_labels, soften, translate
-from mien.train.teachers import Trained, ask, open_teachers
+from mien.train.targets import distil, one_hot, only_labels, soft_targets, translate
+from mien.train.teachers import Trained, answers_of, open_teachers
 from tests.fakes import brightness_bundle
 from tests.train.runs import untrained
 
@@ -59,7 +59,7 @@ def test_the_share_of_the_votes_is_the_one_asked_for(tiny_recipe, fer2013, share
     table = shared / "data" / "ferplus_votes.csv"
     recipe = changed(tiny_recipe, data={"votes": str(table)})
     loss = recipe.training.model_dump() | {"loss": {"votes": 0.3}}
-    targets = soften(train, changed(recipe, training=loss), 7)
+    targets = soft_targets(train, changed(recipe, training=loss), 7)
     labels = one_hot(train.labels, 7)
     said = translate(join_votes(train, table), train.labels, labels)
     assert np.allclose(targets, 0.7 * labels + 0.3 * said, atol=1e-6)
@@ -83,7 +83,7 @@ def voted(tmp_path: Path) -> tuple[Split, Path]:
 def test_votes_take_their_share_of_the_target(tiny_recipe, tmp_path, share):
     pictures, table = voted(tmp_path)
     recipe = changed(tiny_recipe, data={"votes": str(table)}, training={"loss": {"votes": share}})
-    targets = soften(pictures, recipe, 7)
+    targets = soft_targets(pictures, recipe, 7)
     labels = np.eye(7)[pictures.labels]
     said = 0.1 * np.eye(7)[FER2013.index("fear")] + 0.9 * np.eye(7)[FER2013.index("sad")]
     assert targets.dtype == np.float32
@@ -95,7 +95,7 @@ def test_votes_take_their_share_of_the_target(tiny_recipe, tmp_path, share):
 def test_without_a_share_votes_are_not_even_read(tiny_recipe, tmp_path):
     recipe = changed(tiny_recipe, data={"votes": str(tmp_path / "nowhere.csv")})
     pictures = split((0, A), (1, D), (2, D))
-    targets = soften(pictures, recipe, 4)
+    targets = soft_targets(pictures, recipe, 4)
     assert targets.tolist() == [[1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]]
     assert only_labels(pictures, targets)
 
@@ -140,7 +140,9 @@ def half_dark() -> Split:
 def test_teachers_answer_in_the_order_of_the_data_s_labels(tmp_path):
     labels = tuple(reversed(FER2013))
     bundle = brightness_bundle(tmp_path / "b", FER2013)
-    found = ask(open_teachers([str(bundle.folder)], labels), FACES, labels, tmp_path / "kept")
+    found = answers_of(
+        open_teachers([str(bundle.folder)], labels), FACES, labels, tmp_path / "kept"
+    )
     own = Classifier(bundle).probabilities(FACES.images)
     assert np.allclose(found, own[:, ::-1])
 
@@ -155,7 +157,7 @@ def test_the_answer_is_the_mean_of_teachers_and_mirror_images(tmp_path):
     two = brightness_bundle(tmp_path / "two", FER2013[3:] + FER2013[:3])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mien.train.teachers.Classifier", LeftHalf)
-        found = ask([one, two], faces, FER2013, tmp_path / "kept")
+        found = answers_of([one, two], faces, FER2013, tmp_path / "kept")
     order = [two.card.labels.index(label) for label in FER2013]
     views = (faces.images[:, :, :4], faces.images[:, :, 4:])
     expected = [Classifier(one).probabilities(v) for v in views]
@@ -178,7 +180,7 @@ def test_a_run_answers_as_its_bundle_does(drawn, tiny_recipe, tmp_path):
     training = data.split("public")
     teachers = open_teachers([str(folder)], data.labels), [exported]
     assert isinstance(teachers[0][0], Trained)
-    of_run, of_bundle = (ask(t, training, data.labels, tmp_path / "kept") for t in teachers)
+    of_run, of_bundle = (answers_of(t, training, data.labels, tmp_path / "kept") for t in teachers)
     assert np.allclose(of_run, of_bundle, atol=1e-5)
     assert not np.allclose(of_run, of_run.mean(0), atol=0.05)  # it tells pictures apart
     assert len(list((tmp_path / "kept").iterdir())) == 2  # neither was given for the other
@@ -225,12 +227,14 @@ def test_no_teacher_is_asked_twice_the_same(tmp_path, monkeypatch):
         brightness_bundle(tmp_path / "two", FER2013[::-1]),
     )
     kept = tmp_path / "kept"
-    said = [ask([teacher], FACES, FER2013, kept) for teacher in (one, two)]
+    said = [answers_of([teacher], FACES, FER2013, kept) for teacher in (one, two)]
     colder = replace(one, card=replace(one.card, temperature=0.5))
-    assert not np.allclose(ask([colder], FACES, FER2013, kept), said[0])
-    assert not np.allclose(ask([one], FACES.take(np.arange(5)[::-1]), FER2013, kept), said[0])
+    assert not np.allclose(answers_of([colder], FACES, FER2013, kept), said[0])
+    assert not np.allclose(
+        answers_of([one], FACES.take(np.arange(5)[::-1]), FER2013, kept), said[0]
+    )
     monkeypatch.delattr("mien.train.teachers.Classifier")
-    assert np.allclose(ask([one, two], FACES, FER2013, kept), np.mean(said, 0))
+    assert np.allclose(answers_of([one, two], FACES, FER2013, kept), np.mean(said, 0))
 
 
 @pytest.mark.parametrize(

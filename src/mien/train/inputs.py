@@ -14,8 +14,8 @@ from mien.provenance import Images, Source
 from mien.recipes import Recipe
 from mien.runs import RunData, RunFolder
 from mien.train.check import find_teachers
-from mien.train.targets import Targets, distil, only_labels, soften
-from mien.train.teachers import Teacher, ask, open_teachers
+from mien.train.targets import Targets, distil, only_labels, soft_targets
+from mien.train.teachers import Teacher, answers_of, open_teachers
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Inputs:
 
     def targets(self, recipe: Recipe) -> Targets | None:
         """(N, classes) float32 of the training images; None where the labels will do."""
-        targets = soften(self.training, recipe, len(self.labels))
+        targets = soft_targets(self.training, recipe, len(self.labels))
         if self.teachers:
-            answers = ask(self.teachers, self.training, self.labels, home() / "teachers")
+            answers = answers_of(self.teachers, self.training, self.labels, home() / "teachers")
             targets = distil(targets, answers, recipe.training.distil.weight)
         needed = recipe.training.mix.mixup or not only_labels(self.training, targets)
         return targets if needed else None

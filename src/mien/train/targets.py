@@ -14,7 +14,7 @@ from mien.recipes import Recipe
 Targets = NDArray[np.float32]
 
 
-def soften(split: Split, recipe: Recipe, classes: int) -> Targets:
+def soft_targets(split: Split, recipe: Recipe, classes: int) -> Targets:
     """(N, classes) targets of the images: labels, and FER+ votes where `data.votes` names them."""
     targets = one_hot(split.labels, classes)
     share = recipe.training.loss.votes

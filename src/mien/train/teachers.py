@@ -63,7 +63,7 @@ def _open(place: Path | str) -> Teacher:
     return Trained(run) if run else open_bundle(place)
 
 
-def ask(
+def answers_of(
     teachers: Sequence[Teacher], split: Split, labels: tuple[str, ...], kept: Path
 ) -> NDArray[np.float64]:
     """(N, len(labels)) float64 in the order of `labels`: the mean of the teachers' probabilities
@@ -79,12 +79,12 @@ def ask(
         if not file.exists():
             kept.mkdir(parents=True, exist_ok=True)
             with replacing(file) as out:
-                np.save(out, _asked(teacher, split))
+                np.save(out, _answers(teacher, split))
         answers += np.load(file)[:, [card.labels.index(label) for label in labels]]
     return answers / len(teachers)
 
 
-def _asked(teacher: Teacher, split: Split) -> NDArray[np.float64]:
+def _answers(teacher: Teacher, split: Split) -> NDArray[np.float64]:
     """(N, labels of the teacher): its answers to all images."""
     network = teacher if isinstance(teacher, Trained) else Classifier(teacher, views="flip")
     starts = range(0, len(split), _BATCH)
