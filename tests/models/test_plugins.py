@@ -8,7 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
+from mien.bundle import open_bundle
+from mien.cli import app
 from mien.errors import RecipeError
 from mien.models import Entry, build, entry, names, register, registry
 
@@ -65,6 +68,17 @@ def test_a_plugin_s_model_is_trained_exported_and_recognises(
     face = next((drawn / "test").rglob("*.png"))
     told = mien("recognize", face, "--detector", "none", "--model", tmp_path / "bundle", "--json")
     assert json.loads(told)["faces"]
+
+
+def test_a_model_that_a_program_registers_is_trained_and_exported(
+    tmp_path: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(registry, "_added", {})
+    exec(NETS, {})
+    (tmp_path / "mine.yaml").write_text(RECIPE)
+    asked = ["train", tmp_path / "mine.yaml", "--data", drawn, "--out", tmp_path / "run"]
+    CliRunner().invoke(app, [str(word) for word in asked], catch_exceptions=False)
+    assert open_bundle(tmp_path / "run" / "bundle").card.paper == "arXiv:0000.00000"
 
 
 @pytest.fixture

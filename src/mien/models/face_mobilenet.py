@@ -72,7 +72,9 @@ class FaceMobileNet(nn.Sequential):
         """Load the network of Human's archive."""
         found = read_tensorflow_js(archive, MODEL)
         layers = [layer for layer in self.modules() if isinstance(layer, Layer)]
-        for layer, name in zip(layers, _names(), strict=True):
+        numbers = range(1, len(_WIDTHS) + 1)
+        names = ["conv1", *(f"conv_{kind}_{n}" for n in numbers for kind in ("dw", "pw"))]
+        for layer, name in zip(layers, names, strict=True):
             norm = f"{name}_bn/batchnorm_1"
             bias = found[f"{norm}/sub"]
             if layer.conv.groups > 1:
@@ -88,8 +90,3 @@ class FaceMobileNet(nn.Sequential):
                 )
             layer.conv.weight.copy_(weight)
             layer.norm.adopt(scale, bias)
-
-
-def _names() -> list[str]:
-    numbers = range(1, len(_WIDTHS) + 1)
-    return ["conv1", *(f"conv_{kind}_{n}" for n in numbers for kind in ("dw", "pw"))]

@@ -50,18 +50,9 @@ class Block(nn.Module):
             x = F.pad(x, (0, 3 - x.shape[3], 0, 3 - x.shape[2]))
         short = F.avg_pool2d(x, 2) if self.shrink else x
         y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
-        return F.relu(_sum(short, y))
-
-
-def _sum(a: Tensor, b: Tensor) -> Tensor:
-    """(N, C, H, W) + (N, D, I, J), zeros where one of them ends."""
-    channels, height, width = map(max, zip(a.shape[1:], b.shape[1:], strict=True))
-
-    def filled(t: Tensor) -> Tensor:
-        _, c, h, w = t.shape
-        return F.pad(t, (0, width - w, 0, height - h, 0, channels - c))
-
-    return filled(a) + filled(b)
+        # Zeros where one of them ends: the shortcut in channels, the convolutions in places.
+        y = F.pad(y, (0, short.shape[3] - y.shape[3], 0, short.shape[2] - y.shape[2]))
+        return F.relu(F.pad(short, (0, 0, 0, 0, 0, y.shape[1] - short.shape[1])) + y)
 
 
 class FaceResNet(nn.Module):
