@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,9 +35,14 @@ def open_table(path: Path, labels: Sequence[str], *, resume: bool = False) -> Ta
     """
     check_suffix(path)
     if path.suffix == ".csv":
-        return _Csv(path, labels, resume)
+        if resume:
+            done_in(path, labels)
+        heading = csv_text([[*COLUMNS, *labels]])
+        return _Lines(path, resume, lambda r: csv_text([_cells(r, labels)]), heading)
     if path.suffix in (".jsonl", ".ndjson"):
-        return _JsonLines(path, labels, resume)
+        if resume:
+            _cut_lines(path, labels)
+        return _Lines(path, resume, lambda r: f"{json.dumps(r.to_dict())}\n")
     if resume:
         raise InputError(f"{path} cannot be continued: Parquet is written whole; use a .csv")
     return _Parquet(path, labels)
@@ -101,14 +106,30 @@ def _reading(row: dict[str, Any], labels: tuple[str, ...]) -> Reading:
     return Reading(face, scores, known["status"], *place)
 
 
+def _cells(reading: Reading, labels: Sequence[str]) -> list[Any]:
+    row = reading.to_row(labels).values()
+    return [round(value, _DECIMALS) if isinstance(value, float) else value for value in row]
+
+
 class _Lines:
     """A file to which whole lines are added, each write handed to the system at once."""
 
-    def __init__(self, path: Path, resume: bool) -> None:
+    def __init__(
+        self, path: Path, resume: bool, line: Callable[[Reading], str], heading: str = ""
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab" if resume else "wb", buffering=0)
+        self._line = line
+        if self._file.tell() == 0:
+            self._add(heading)
 
-    def add(self, text: str) -> None:
+    def write(self, readings: Readings) -> None:
+        self._add("".join(map(self._line, readings)))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _add(self, text: str) -> None:
         start, data = self._file.tell(), memoryview(text.encode("utf-8", "backslashreplace"))
         try:
             while data:
@@ -118,61 +139,20 @@ class _Lines:
             self._file.seek(start)
             raise
 
-    @property
-    def empty(self) -> bool:
-        return self._file.tell() == 0
 
-    def close(self) -> None:
-        self._file.close()
-
-
-class _Csv:
-    def __init__(self, path: Path, labels: Sequence[str], resume: bool) -> None:
-        self._labels = tuple(labels)
-        if resume:
-            done_in(path, labels)
-        self._lines = _Lines(path, resume)
-        if self._lines.empty:
-            self._lines.add(csv_text([[*COLUMNS, *self._labels]]))
-
-    def write(self, readings: Readings) -> None:
-        rows = [[_cell(v) for v in r.to_row(self._labels).values()] for r in readings]
-        self._lines.add(csv_text(rows))
-
-    def close(self) -> None:
-        self._lines.close()
-
-
-def _cell(value: Any) -> Any:
-    return round(value, _DECIMALS) if isinstance(value, float) else value
-
-
-class _JsonLines:
-    """A line per reading; a resumed file loses a last line that was cut off."""
-
-    def __init__(self, path: Path, labels: Sequence[str], resume: bool) -> None:
-        if resume and path.exists():
-            data = path.read_bytes()
-            whole = data[: data.rfind(b"\n") + 1]
-            _check_lines(path, whole or data, labels)
-            with path.open("r+b") as file:
-                file.truncate(len(whole))
-        self._lines = _Lines(path, resume)
-
-    def write(self, readings: Readings) -> None:
-        self._lines.add("".join(f"{json.dumps(r.to_dict())}\n" for r in readings))
-
-    def close(self) -> None:
-        self._lines.close()
-
-
-def _check_lines(path: Path, data: bytes, labels: Sequence[str]) -> None:
-    """InputError unless `data` is nothing yet, or JSON lines that a model of `labels` wrote."""
+def _cut_lines(path: Path, labels: Sequence[str]) -> None:
+    """Drop a last line that was cut off; InputError unless a model of `labels` wrote the others."""
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
     if data and not data.startswith(b"{"):
         raise InputError(f"{path} holds no JSON lines; choose another file")
-    face = next((line for line in io.BytesIO(data) if b'"expressions": {' in line), None)
-    if face is not None and face.endswith(b"\n") and _expressions(face) != tuple(labels):
+    face = next((line for line in io.BytesIO(whole) if b'"expressions": {' in line), None)
+    if face is not None and _expressions(face) != tuple(labels):
         raise InputError(f"{path} has other expressions than this model; choose another file")
+    with path.open("r+b") as file:
+        file.truncate(len(whole))
 
 
 def _expressions(line: bytes) -> tuple[str, ...] | None:
