@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from importlib import resources
 from pathlib import Path
@@ -211,10 +212,13 @@ def _add_heads(app: FastAPI) -> None:
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The description, with the schemas that no route returns."""
+    """The description, with examples and the schemas that no route returns."""
     if app.openapi_schema is None:
         app.openapi_schema = FastAPI.openapi(app)
         schemas = app.openapi_schema.setdefault("components", {}).setdefault("schemas", {})
         for schema in (Problem, PictureIn):
             schemas[schema.__name__] = schema.model_json_schema()
+        examples = resources.files("mien.serve").joinpath("examples.json").read_text("utf-8")
+        for name, example in json.loads(examples).items():
+            schemas[name]["examples"] = [example]
     return app.openapi_schema

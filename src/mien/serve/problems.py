@@ -8,8 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from mien.errors import JobNotFound, MienError, Overloaded
@@ -19,18 +18,9 @@ MEDIA_TYPE = "application/problem+json"
 _MOST = 1000  # characters; a detail may quote what was sent
 _log = logging.getLogger("mien.serve")
 
-_FULL: JsonDict = {
-    "type": "about:blank",
-    "title": "Service Unavailable",
-    "status": 503,
-    "detail": "too many pictures wait; try again in a second",
-}
-
 
 class Problem(BaseModel):
     """What went wrong, and what to do (RFC 9457)."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_FULL]})
 
     type: str = Field("about:blank", description="A URI that names the kind of problem.")
     title: str = Field(description="The HTTP status in words.")

@@ -1,65 +1,13 @@
-"""What goes in and out, as JSON; the answers are `mien.types` in another dress."""
+"""What goes in and out, as JSON; `examples.json` has an example of each answer."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
 
 from mien.card import Measured
 from mien.serve.jobs import Job, Jobs
 from mien.stream import Result
 from mien.types import Box, Reading, Status
-
-_ANSWER: JsonDict = {
-    "model": "mien-m-int8",
-    "pictures": [
-        {
-            "name": "me.jpg",
-            "readings": [
-                {
-                    "box": {"x": 178, "y": 63, "width": 90, "height": 113},
-                    "score": 0.93,
-                    "label": "happy",
-                    "confidence": 0.92,
-                    "expressions": {"happy": 0.92, "neutral": 0.06, "angry": 0.02},
-                    "status": "ok",
-                    "face_id": None,
-                    "smoothed": None,
-                }
-            ],
-            "error": None,
-        }
-    ],
-}
-_JOB: JsonDict = {
-    "id": "3q0sZcWnqk1cY5mJ0m7b3A",
-    "state": "done",
-    "frames": 250,
-    "total": 250,
-    "error": None,
-    "files": ["overlay.mp4", "segments.csv", "table.csv", "table.jsonl"],
-    "expires_in_s": 3594.2,
-}
-_MODEL: JsonDict = {
-    "name": "mien-m-int8",
-    "digest": "3a92980f849519088827daef1e96e3306be1a7d606ed092059ac2c50b0e22665",
-    "labels": ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"],
-    "licence": "Apache-2.0",
-    "parameters": 2723775,
-    "views": "plain",
-    "unsure_below": 0.4747,
-    "measured": [
-        {
-            "data": "fer2013.zip",
-            "split": "public",
-            "images": 3589,
-            "digest": "d5d65b228b7834b82dc6a44522d48c6944d9c9ff0ed0abb18d3972473d623b8e",
-            "accuracy": 0.6952,
-            "low": 0.6801,
-            "high": 0.7102,
-        }
-    ],
-}
 
 
 class PictureIn(BaseModel):
@@ -106,8 +54,6 @@ class PictureOut(BaseModel):
 class Answer(BaseModel):
     """A picture each, in the order they came."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ANSWER]})
-
     model: str
     pictures: list[PictureOut]
 
@@ -115,7 +61,7 @@ class Answer(BaseModel):
 class ModelOut(BaseModel):
     """A bundle that this service reads with."""
 
-    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_MODEL]})
+    model_config = ConfigDict(from_attributes=True)
 
     name: str
     digest: str = Field(description="SHA-256 of its network.")
@@ -144,8 +90,6 @@ class Health(BaseModel):
 
 class JobOut(BaseModel):
     """A video and how far it has been read."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_JOB]})
 
     id: str
     state: Literal["waiting", "running", "done", "failed"]
