@@ -57,30 +57,20 @@ def open_detector(name: str = "auto") -> Detector:
     `auto` is YuNet if its weights are on this machine or can be downloaded, else Haar; `none`
     takes the whole picture for the face.
     """
-    if name == "auto":
-        return _best()
-    if name == "yunet":
-        from mien.faces.yunet import YuNet
-
-        return YuNet()
-    if name == "haar":
-        from mien.faces.haar import Haar
-
-        return Haar()
-    if name == "none":
-        return WholePicture()
-    raise InputError(f"no detector {name!r}; there are: {', '.join(DETECTORS)}")
-
-
-def _best() -> Detector:
     from mien.errors import WeightsError
     from mien.faces.haar import Haar
     from mien.faces.weights import say_once
     from mien.faces.yunet import YuNet
 
+    if name not in DETECTORS:
+        raise InputError(f"no detector {name!r}; there are: {', '.join(DETECTORS)}")
+    if name == "none":
+        return WholePicture()
     try:
-        return YuNet()
+        return Haar() if name == "haar" else YuNet()
     except WeightsError as error:
+        if name == "yunet":
+            raise
         say_once(f"{error} Using OpenCV's Haar cascade instead, which misses more faces.")
         return Haar()
 
@@ -132,16 +122,11 @@ def crop(
     if align and abs(face.roll_deg) > LEVEL_DEG:
         return _turned(picture, frame, face.roll_deg)
     height, width = picture.shape[:2]
-    if (
-        frame.x >= 0
-        and frame.y >= 0
-        and frame.x + frame.width <= width
-        and frame.y + frame.height <= height
-    ):
-        return picture[frame.y : frame.y + frame.height, frame.x : frame.x + frame.width]
-    rows = np.clip(np.arange(frame.y, frame.y + frame.height), 0, height - 1)
-    columns = np.clip(np.arange(frame.x, frame.x + frame.width), 0, width - 1)
-    return picture[np.ix_(rows, columns)]
+    rows = np.arange(frame.y, frame.y + frame.height)
+    columns = np.arange(frame.x, frame.x + frame.width)
+    if rows[0] >= 0 and columns[0] >= 0 and rows[-1] < height and columns[-1] < width:
+        return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]  # without a copy
+    return picture[np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))]
 
 
 def _turned(picture: NDArray[np.uint8], frame: Box, roll_deg: float) -> NDArray[np.uint8]:
