@@ -1,21 +1,19 @@
 """The figures in the documents are those of the saved predictions, computed again."""
 
+import csv
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from mien.evaluate.intervals import mean_interval
 from scripts import results
 
 ROOT = Path(__file__).parents[1]
-IN_16_BITS = {"mien-s": "mien-s-half"}
-"""Bundles that are on record by another name."""
 
 FIGURES: dict[str, Callable[[str], str]] = {
     "PublicTest": lambda name: results.load(name).metrics().accuracy.percent(),
-    "field": lambda name: mean_interval(results.predictions().field_of(name)).percent(),
+    "field": lambda name: results.rows()[name]["field_accuracy_pct"],
     "no copy": lambda name: results.rows()[name]["fresh_accuracy_pct"],
 }
 """Word in the head of a column → what its cells say of a network."""
@@ -23,7 +21,7 @@ FIGURES: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize(
     ("document", "figures"),
-    [("README.md", ["PublicTest"])],
+    [("README.md", ["PublicTest"]), ("docs/accuracy.md", ["PublicTest", "field", "no copy"])],
 )
 def test_accuracies(document: str, figures: list[str]):
     head, *rows = table(document, "PublicTest")
@@ -45,10 +43,46 @@ def test_accuracies(document: str, figures: list[str]):
     assert [wrong for wrong in compared if not right(*wrong)] == []
 
 
+def test_accuracies_on_spoilt_faces():
+    kept: dict[str, list[float]] = {}
+    for row in saved("robustness"):
+        if row["run"] == "mien-s" and row["strength"]:
+            kept.setdefault(row["corruption"], []).append(100 * float(row["accuracy"]))
+    expected = [
+        [name, *(f"{found[k]:.0f}" for k in (0, 2, 4)), f"{sum(found) / 5:.1f}"]
+        for name, found in kept.items()
+    ]
+    assert [*table("docs/robustness.md", "| corruption")][1:] == expected
+
+
+def test_accuracies_under_attack():
+    told = {
+        (row["run"], row["attack"], f"ε = {row['epsilon_255']}"): " ".join(
+            [f"{100 * float(row['accuracy']):.1f}", f"[{ends(row)}]"]
+        )
+        for row in saved("adversarial")
+    }
+    head, *rows = table("docs/robustness.md", "| model | attack")
+    assert len(rows) == 3
+    for model, attack, *cells in rows:
+        name = model.strip("`")
+        expected = [told[name, "none", "ε = 0"], *(told[name, attack, e] for e in head[3:])]
+        assert cells == expected
+
+
+def saved(name: str) -> list[dict[str, str]]:
+    with (results.RESULTS / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def ends(row: dict[str, str]) -> str:
+    return ", ".join(f"{100 * float(row[end]):.1f}" for end in ("low", "high"))
+
+
 def right(name: str, figure: str, cell: str) -> bool:
     """Whether a cell says the figure of a network, with its interval or without."""
-    names = [name, *(other for mine, other in IN_16_BITS.items() if mine == name)]
-    told = [FIGURES[figure](n) for n in names if n != "mien-s" or figure != "field"]
+    kept = [one for one in (name, f"{name}-half") if one in results.rows()]
+    told = [FIGURES[figure](one) for one in kept]
     return cell.replace("**", "") in {t for full in told for t in (full, full.split(" [")[0])}
 
 
