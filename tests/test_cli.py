@@ -92,7 +92,8 @@ def test_evaluate_compare_export_recognise(mien, workshop: Path, drawn: Path, tm
 
     shutil.copytree(run, workshop / "twin", dirs_exist_ok=True)
     code, out, _ = mien(
-        "compare", run, workshop / "twin", "--out", tmp_path / "c", "--split", "test"
+        *("compare", run, workshop / "twin", "--out", tmp_path / "c", "--split", "test"),
+        *("--reference", "report"),
     )
     assert code == 0
     assert (tmp_path / "c" / "index.html").is_file()

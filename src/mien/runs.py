@@ -198,6 +198,15 @@ class RunFolder:
         return load_recipe(self.recipe_file, past=True)
 
     @property
+    def recipe_but_seed(self) -> str:
+        """Text of the recipe without its seed: equal for runs that differ in the seed alone.
+
+        Recipes of older versions of mien, too, are told apart by it.
+        """
+        lines = self.recipe_file.read_text(encoding="utf-8").splitlines()
+        return "\n".join(line for line in lines if not line.startswith("seed:"))
+
+    @property
     def data(self) -> RunData:
         """What it was trained on; RunError if that was not noted."""
         path = self.path / "data.json"

@@ -33,9 +33,9 @@ from mien.evaluate.robustness import (
 )
 from mien.labels import FER2013
 from mien.report import curves
-from mien.report.candidates import open_candidates
 from mien.report.compare import compare
-from mien.report.robustness import robust_candidates
+from mien.report.entries import open_entries
+from mien.report.robustness import robust_entries
 from tests.fakes import brightness_bundle
 
 NOTHING = Estimate(np.nan, np.nan, np.nan)
@@ -358,13 +358,14 @@ def test_a_comparison_shows_it_if_all_have_it(
         save(one, tmp_path / one.name)
     folders = [tmp_path / one.name for one in (evaluation, worse)]
     save_robustness(found, folders[0])
-    assert not robust_candidates(open_candidates(folders, "public"))
+    assert not robust_entries(open_entries(folders, "public"))
     save_robustness(dataclasses.replace(found, name="worse"), folders[1])
     compare(folders, tmp_path / "out", "public")
     table = pandas.read_csv(tmp_path / "out" / "robustness.csv")
     assert len(table) == 2 * (1 + 5 * len(CORRUPTIONS))
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "mean corruption error, % of worse" in page
+    assert "mean corruption error, %" in page
+    assert "<td>worse</td>" in page, "what the error is relative to"
     assert "Accuracy of each model by corruption" in page
     assert (tmp_path / "out" / "robustness.png").is_file()
 

@@ -19,8 +19,9 @@ from mien.evaluate.evaluation import Evaluation
 from mien.evaluate.paired import differences
 from mien.labels import FER2013
 from mien.report import curves
-from mien.report.candidates import open_candidate, open_candidates, pool
 from mien.report.compare import compare
+from mien.report.entries import open_entries, open_entry, pools
+from mien.report.references import read_reference
 from mien.runs import Images, RunData, RunFolder
 from tests.fakes import an_evaluation
 
@@ -88,7 +89,8 @@ def compared(split: Split, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         folder / "bare",
     ]
     save(bare, paths[-1])
-    compare(paths, folder / "out", "public", Dataset("d", FER2013, {"public": split}))
+    data = Dataset("d", FER2013, {"public": split})
+    compare(paths, folder / "out", "public", data, read_reference("report"))
     yield folder / "out"
 
 
@@ -125,53 +127,60 @@ def test_the_table_has_a_row_per_model_best_first(compared: Path):
     told = {
         "temperature": ("1.25", "1", "1"),
         "views": ("plain", "plain", "flip"),
-        "validation accuracy, %": ("57.00", "-", "90.00"),
-        "validation loss": ("0.7000", "-", "1.0500"),
-        "report's accuracy, %": ("26.41", "-", "26.41"),
+        "val_accuracy": ("0.57", "", "0.9"),
+        "val_loss": ("0.7", "", "1.05"),
+        "published": ("0.2641", "", "0.2641"),
+        "published_n": ("7178", "", "7178"),
         "complexity": ("medium", "low", "medium"),
-        "parameters, M": ("2.00", "2.00", "1.23"),
-        "MACs, M": ("80", "1", "80"),
-        "size, MB": ("8.0", "8.0", "8.0"),
-        "CPU, ms/face": ("7.2", "2.0", "2.0"),
-        "training, s/epoch": ("13", "-", "14"),
-        "epochs": ("3", "-", "4"),
+        "parameters": ("2000000", "2000000", "1234567"),
+        "macs": ("80000000", "1000000", "80000000"),
+        "size_mb": ("8", "8", "8"),
+        "latency_ms": ("7.25", "2", "2"),
+        "epochs": ("3", "", "4"),
+        "epoch_s": ("13", "", "13.5"),
+        "training_s": ("39", "", "54"),
     }
-    assert {heading: (strong[heading], bare[heading], weak[heading]) for heading in told} == told
-    assert strong["accuracy without training copies, %"] != "-"
-    assert bare["accuracy without training copies, %"] == "-", "not every one has every figure"
+    found = {key: (strong[key], bare[key], weak[key]) for key in told}
+    assert found == told
+    assert strong["deduplicated"] and not bare["deduplicated"], "not every one has every figure"
+    assert (
+        float(strong["accuracy_low"]) < float(strong["accuracy"]) < float(strong["accuracy_high"])
+    )
 
 
 def test_the_figures_of_the_table_are_those_of_scikit_learn(compared: Path):
     found = evaluation("strong", 0.8, n=N)
     answers, truth = found.probabilities.argmax(1), found.truth
     row = rows(compared / "comparison.csv")[0]
-    expected = {
-        "public accuracy, % [95 %]": f"{100 * sklearn.accuracy_score(truth, answers):.2f}",
-        "macro-recall, %": f"{100 * sklearn.balanced_accuracy_score(truth, answers):.2f}",
-        "macro-F1, %": f"{100 * sklearn.f1_score(truth, answers, average='macro'):.2f}",
-        "public loss": f"{sklearn.log_loss(truth, found.probabilities):.4f}",
-        "accuracy without training copies, %": f"{100 * (answers == truth)[100:].mean():.2f}",
-        "accuracy of the surest 80 %, %": f"{100 * (answers == truth).mean():.2f}",
-        "loss at temperature 1": None,
-        "calibration error (ECE), %": f"{100 * abs(0.7 - (answers == truth).mean()):.2f}",
-        "Brier score": f"{((found.probabilities - np.eye(7)[truth]) ** 2).sum(1).mean():.4f}",
-    }
     untempered = found.probabilities**1.25
     untempered /= untempered.sum(1, keepdims=True)
-    expected["loss at temperature 1"] = f"{sklearn.log_loss(truth, untempered):.4f}"
-    for heading, value in expected.items():
-        assert re.fullmatch(rf"{re.escape(str(value))} \[\d+\.\d+, \d+\.\d+\]", row[heading])
+    expected = {
+        "accuracy": sklearn.accuracy_score(truth, answers),
+        "macro_recall": sklearn.balanced_accuracy_score(truth, answers),
+        "macro_f1": sklearn.f1_score(truth, answers, average="macro"),
+        "loss": sklearn.log_loss(truth, found.probabilities),
+        "deduplicated": (answers == truth)[100:].mean(),
+        "sure": (answers == truth).mean(),
+        "ece": abs(0.7 - (answers == truth).mean()),
+        "brier": ((found.probabilities - np.eye(7)[truth]) ** 2).sum(1).mean(),
+        "loss_at_1": sklearn.log_loss(truth, untempered),
+    }
+    assert {key: float(row[key]) for key in expected} == pytest.approx(expected, rel=1e-5)
 
 
-def test_markdown_has_a_column_per_model_best_first(compared: Path):
+def test_what_people_read_has_a_row_per_model_and_six_columns_at_most(compared: Path):
     text = (compared / "comparison.md").read_text()
     lines = text.splitlines()
     assert lines[0] == "# 3 models on public of fer2013"
     assert lines[2].startswith("3,589 images. Intervals are 95 % bootstrap intervals over images.")
-    assert lines[4:6] == ["| | strong | bare | w-flip |", "|---|---|---|---|"]
-    assert "| training, s/epoch | 13 | - | 14 |" in lines
-    assert "| complexity | medium | low | medium |" in lines
-    assert "| model |" not in text, "the names stand in the head"
+    tables = [line for line in lines if line.startswith("|")]
+    assert max(line.count(" | ") for line in tables) < 6
+    assert "| w-flip | 90.00 | 1.0500 | 4 | 14 | 0.9 |" in tables
+    assert "| bare | 2.00 | 1 | 8.0 | 2.0 | low |" in tables
+    assert sum(line.startswith("| strong |") for line in tables) == 6
+    assert "## Published figures" in lines
+    page = (compared / "index.html").read_text()
+    assert max(row.count("</th>") + row.count("</td>") for row in page.split("<tr>")) <= 6
     assert "![confusion w-flip](confusion_w-flip.png)" in lines
     assert sum(line.startswith("![") for line in lines) == 11
     assert any(line.startswith("- strong is more accurate than bare by ") for line in lines)
@@ -217,7 +226,7 @@ def test_differences_are_in_a_table_and_in_json(compared: Path):
     }
     first = found.iloc[0]
     assert first["difference"] == pytest.approx(values["strong"] - values["bare"], abs=1e-5)
-    assert first["low"] < first["difference"] < first["high"]
+    assert first["difference_low"] < first["difference"] < first["difference_high"]
     wins, losses = first["only_better_right"], first["only_worse_right"]
     assert (wins - losses) / N == pytest.approx(first["difference"], abs=1e-5)
     assert (found["p"] <= found["p_holm"]).all()
@@ -242,7 +251,7 @@ def test_a_coverage_curve_is_thinned_from_its_first_to_its_last_point(tmp_path: 
 
 
 def test_views_cost_a_pass_each(tmp_path: Path):
-    plain = open_candidate(a_run(tmp_path / "plain", evaluation("a", 0.5)), "public")
+    plain = open_entry(a_run(tmp_path / "plain", evaluation("a", 0.5)), "public")
     mirrored = dataclasses.replace(plain.evaluation, views="flip")
     assert plain.macs == 80_000_000
     assert dataclasses.replace(plain, evaluation=mirrored).macs == 160_000_000
@@ -269,7 +278,7 @@ def test_what_cannot_be_compared_is_refused(runs, tmp_path: Path, changes, messa
 def test_two_of_one_name_are_refused(runs: list[Path], tmp_path: Path):
     save(evaluation("weak", 0.5), tmp_path / "elsewhere")
     with pytest.raises(NotComparable, match="same name: weak, strong, weak; rename a folder"):
-        open_candidates([*runs, tmp_path / "elsewhere"], "public")
+        open_entries([*runs, tmp_path / "elsewhere"], "public")
 
 
 def test_equal_models_are_not_told_apart(tmp_path: Path, undrawn):
@@ -280,7 +289,7 @@ def test_equal_models_are_not_told_apart(tmp_path: Path, undrawn):
 
 def test_a_difference_is_paired(tmp_path: Path):
     strong, weak = (
-        open_candidate(a_run(tmp_path / n, evaluation(n, s)), "public")
+        open_entry(a_run(tmp_path / n, evaluation(n, s)), "public")
         for n, s in (("s", 0.8), ("w", 0.3))
     )
     (found,) = differences({c.name: c.right for c in (weak, strong)})
@@ -319,45 +328,66 @@ def test_a_split_that_was_not_evaluated(runs: list[Path], tmp_path: Path):
         compare(runs, tmp_path / "out", "private")
 
 
+def seeds(folder: Path, skills: dict[int, float], **more: Any) -> list[Path]:
+    """Runs of one recipe with these seeds."""
+    found = []
+    for seed, skill in skills.items():
+        run = a_run(folder / f"net-{seed}", evaluation("net", skill, seed, **more))
+        (run / "recipe.yaml").write_text(f"name: net\nseed: {seed}\n")
+        found.append(run)
+    return found
+
+
 def test_runs_that_differ_in_their_seed_are_pooled(tmp_path: Path, undrawn):
-    skills = (0.5, 0.6, 0.7)
-    found = [evaluation("net", skill, seed) for seed, skill in enumerate(skills)]
-    paths = [a_run(tmp_path / f"net-{seed}", e) for seed, e in enumerate(found)]
-    (pooled,) = pool([open_candidate(path, "public") for path in paths])
-    metrics = [e.metrics() for e in found]
-    assert (pooled.recipe, pooled.runs) == ("net", 3)
-    for told, values in (
-        (pooled.accuracy, [m.accuracy.value for m in metrics]),
-        (pooled.macro_recall, [m.macro_recall.value for m in metrics]),
-        (pooled.loss, [m.loss.value for m in metrics]),
-        (pooled.ece, [m.calibration.ece.value for m in metrics]),
-    ):
-        assert told == pytest.approx((np.mean(values), np.std(values, ddof=1)))
-    page = compare(paths, tmp_path / "out", "public").read_text()
-    assert "net, 3 runs:" in page
+    paths = seeds(tmp_path, {0: 0.5, 1: 0.6, 2: 0.7})
+    other = a_run(tmp_path / "other", evaluation("net", 0.9, seed=3))
+    page = compare([*paths, other], tmp_path / "out", "public").read_text()
+    values = [evaluation("net", s, seed).metrics() for seed, s in enumerate((0.5, 0.6, 0.7))]
+    accuracies = [100 * m.accuracy.value for m in values]
+    shown = f"{np.mean(accuracies):.2f} ± {np.std(accuracies, ddof=1):.2f}"
+    assert f"net, 3 seeds: {shown} %" in page
+    text = (tmp_path / "out" / "comparison.md").read_text()
+    assert f"| net | {shown} |" in text, "one row for the three"
+    assert "| net-1 |" not in text
+    assert "| other |" in text, "another recipe of that name"
+    single = rows(tmp_path / "out" / "comparison.csv")
+    assert [row["model"] for row in single] == ["other", "net-2", "net-1", "net-0"]
     (row,) = rows(tmp_path / "out" / "seeds.csv")
-    assert list(row) == [
-        *("recipe", "runs", "accuracy_mean", "accuracy_sd", "macro_recall_mean"),
-        *("macro_recall_sd", "loss_mean", "loss_sd", "ece_mean", "ece_sd"),
-    ]
-    assert (row["recipe"], row["runs"]) == ("net", "3")
-    assert float(row["accuracy_sd"]) == pytest.approx(pooled.accuracy[1], abs=1e-5)
+    assert (row["recipe"], row["seeds"]) == ("net", "3")
+    for key, found in (
+        ("accuracy", [m.accuracy.value for m in values]),
+        ("macro_recall", [m.macro_recall.value for m in values]),
+        ("loss", [m.loss.value for m in values]),
+        ("ece", [m.calibration.ece.value for m in values]),
+    ):
+        assert float(row[f"{key}_mean"]) == pytest.approx(np.mean(found), rel=1e-5)
+        assert float(row[f"{key}_sd"]) == pytest.approx(np.std(found, ddof=1), rel=1e-4)
 
 
-def test_one_network_with_other_views_is_a_candidate_but_no_other_seed(tmp_path: Path, undrawn):
-    run = a_run(tmp_path / "net", evaluation("net", 0.5))
+def test_one_network_with_other_views_is_an_entry_but_no_other_seed(tmp_path: Path, undrawn):
+    (run,) = seeds(tmp_path, {0: 0.5})
     save(evaluation("net", 0.6, views="flip"), run / "evaluation" / "public-flip")
     paths = [run / "evaluation" / views for views in ("public", "public-flip")]
-    found = [open_candidate(path, "public") for path in paths]
-    assert [c.name for c in found] == ["net", "net-flip"]
-    assert [(c.run, c.validation) for c in found] == [("net", "public")] * 2
-    assert not pool(found)
+    found = [open_entry(path, "public") for path in paths]
+    assert [e.name for e in found] == ["net-0", "net-0-flip"]
+    assert [(e.run and e.run.name, e.validation) for e in found] == [("net-0", "public")] * 2
+    assert [pool.seeds for pool in pools(found)] == [1, 1]
     page = compare(paths, tmp_path / "out", "public").read_text()
-    assert page.count("Learning curves of net") == 1
-    assert "epoch of net was chosen" in page
-    other = a_run(tmp_path / "net-1", evaluation("net", 0.7, seed=1, views="flip"))
-    (pooled,) = pool([*found, open_candidate(other, "public")])
-    assert (pooled.recipe, pooled.runs) == ("net-flip", 2)
+    assert page.count("Learning curves of net-0") == 1
+    assert "epoch of net-0 was chosen" in page
+    (other,) = seeds(tmp_path, {1: 0.7}, views="flip")
+    both = pools([*found, open_entry(other, "public")])
+    assert sorted((pool.name, pool.seeds) for pool in both) == [("net-0", 1), ("net-flip", 2)]
+
+
+def test_field_accuracy_stands_beside_accuracy(tmp_path: Path, undrawn):
+    found = dataclasses.replace(evaluation("net", 0.5), field=np.arange(70) % 5)
+    save(found, tmp_path / "net")
+    compare([tmp_path / "net"], tmp_path / "out", "public")
+    (row,) = rows(tmp_path / "out" / "comparison.csv")
+    assert float(row["field"]) == pytest.approx(0.5)
+    lines = (tmp_path / "out" / "comparison.md").read_text().splitlines()
+    assert any(line.startswith("| model | accuracy, % | field accuracy") for line in lines)
 
 
 def test_a_gallery_of_other_images_is_refused(split: Split, tmp_path: Path, undrawn):

@@ -45,15 +45,15 @@ def test_rows_of_facts():
     found = evaluation(copies=np.arange(10) < 2, ferplus=np.array([0] * 9 + [-1]))
     metrics = found.metrics()
     rows = facts(found, metrics)
-    assert [(name, images) for name, _, images in rows] == [
+    assert [(fact.column.title, fact.images) for fact in rows] == [
         *(("accuracy, %", 10), ("macro-recall, %", 10), ("macro-F1, %", 10)),
         ("accuracy without copies of training images, %", 8),
         ("agreement with FER+'s majority, %", 9),
         ("accuracy where FER+'s majority is the label, %", 7),
-        ("accuracy from confidence 0.640 on, %", 8),
+        ("accuracy of the surest 80 %, %", 8),
         *(("loss, nats", 10), ("calibration error (ECE), %", 10), ("Brier score", 10)),
     ]
-    values = {name: value for name, value, _ in rows}
+    values = {fact.column.title: fact.shown for fact in rows}
     assert values["accuracy, %"] == mean_interval_percent(RIGHT)
     assert (
         values["accuracy without copies of training images, %"]
@@ -77,15 +77,18 @@ def test_a_temperature_brings_the_figures_without_it():
     warm = evaluation(temperature=1.5)
     *_, loss, ece = facts(warm, warm.metrics())
     before = warm.uncalibrated()
-    assert loss == ("loss at temperature 1, nats", before.loss.plain(), 10)
-    assert ece == ("calibration error at temperature 1, %", before.ece.percent(), 10)
+    assert (loss.column.title, loss.estimate) == ("loss at temperature 1, nats", before.loss)
+    assert (ece.column.title, ece.shown) == (
+        "calibration error at temperature 1, %",
+        before.ece.percent(),
+    )
 
 
 def test_a_summary_for_the_terminal():
     found = evaluation()
     first, *rows = summary(found, found.metrics()).splitlines()
     assert first == "public, 95 % intervals"
-    width = len("accuracy from confidence 0.640 on, %")
+    width = len("accuracy of the surest 80 %, %")
     assert rows[0] == f"{'accuracy, %':<{width}}  {found.metrics().accuracy.percent()}  n=10"
     assert len(rows) == 7
 
@@ -122,7 +125,8 @@ def test_the_page_of_an_evaluation(page: Path):
     found = evaluation(temperature=1.5)
     assert text.startswith(
         "# fake on public of fer2013\n\n95 % bootstrap intervals over images in brackets; views "
-        "averaged: plain; temperature 1.5.\n\n| figure | value [95 %] | images |\n|---|---|---|\n"
+        "averaged: plain; temperature 1.5.\n\n| figure | value [95 %] | images |\n"
+        "| --- | --- | --- |\n"
         f"| accuracy, % | {found.metrics().accuracy.percent()} | 10 |\n"
     )
     assert (

@@ -103,17 +103,28 @@ def compare(
             "--data", "-d", help="Images, to show the most confident right and wrong answers."
         ),
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            help="Published figures to show beside: a .yaml or .csv of model, accuracy (0 to 1), n "
+            "and source; or report, those of the technical report.",
+            metavar="FILE",
+        ),
+    ] = None,
 ) -> None:
-    """Compare evaluated models on one page."""
+    """Compare evaluated models on one page; runs that differ in their seed are pooled."""
     need_report()
     from mien.data import check_outside, open_dataset
     from mien.files import untouched
     from mien.report.compare import compare as write
+    from mien.report.references import read_reference
 
     if data is not None:
         check_outside(out, data)
-    with busy("comparing"), untouched(data):
-        page = write(runs, out, split, None if data is None else open_dataset(data))
+    published = None if reference is None else read_reference(reference)
+    with busy("comparing"), untouched(data, reference):
+        images = None if data is None else open_dataset(data)
+        page = write(runs, out, split, images, published)
     say((out / "comparison.md").read_text(encoding="utf-8").split("\n![")[0])
     say(f"page: {page}")
 

@@ -1,7 +1,7 @@
 """Bootstrap intervals: how far a figure could have come out otherwise on as many images."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,27 @@ class Estimate:
         """`67.21 [65.66, 68.73]`: value and interval in per cent."""
         value, low, high = (f"{100 * v:.{digits}f}" for v in (self.value, self.low, self.high))
         return f"{value} [{low}, {high}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Mean and standard deviation of a value over runs."""
+
+    mean: float
+    sd: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Of two values or more."""
+        return cls(float(np.mean(values)), float(np.std(values, ddof=1)))
+
+    def plain(self, digits: int = 4) -> str:
+        """`0.9251 ± 0.0123`: as they are."""
+        return f"{self.mean:.{digits}f} ± {self.sd:.{digits}f}"
+
+    def percent(self, digits: int = 2) -> str:
+        """`67.21 ± 0.32`: in per cent."""
+        return f"{100 * self.mean:.{digits}f} ± {100 * self.sd:.{digits}f}"
 
 
 def bootstrap(

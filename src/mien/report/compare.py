@@ -1,6 +1,6 @@
 """Several evaluations side by side, on one page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,11 @@ from numpy.typing import NDArray
 from mien.data import Dataset
 from mien.errors import NotComparable
 from mien.evaluate.calibration import coverage, reliability
+from mien.evaluate.intervals import Estimate, Spread
 from mien.evaluate.metrics import to_json
 from mien.evaluate.paired import Difference, differences
-from mien.files import check_folder, replacing, write_csv, write_json, write_text
-from mien.report import words
-from mien.report.candidates import (
-    Candidate,
-    Pooled,
-    evaluation_folder,
-    histories,
-    open_candidates,
-    pool,
-)
+from mien.files import check_folder, replacing, write_json, write_text
+from mien.report import facts, narrative
 from mien.report.curves import (
     accuracy_by_cost,
     all_curves,
@@ -31,268 +24,312 @@ from mien.report.curves import (
     recalls,
     reliability_diagrams,
 )
+from mien.report.entries import Entry, Pool, evaluation_folder, histories, open_entries, pools
 from mien.report.gallery import gallery
 from mien.report.page import data_uri, render
+from mien.report.references import Published, Reference
 from mien.report.robustness import (
     comparison_figure,
     comparison_rows,
     comparison_table,
-    robust_candidates,
+    robust_entries,
 )
+from mien.report.tables import Column, Row, Table, count, percent, plain, scaled, table_of
 
-Row = dict[str, str]
-Table = dict[str, list[Any]]
-_SUBSETS = {
-    "deduplicated": "accuracy without training copies, %",
-    "ferplus": "agreement with FER+, %",
-    "ferplus_agreed": "accuracy where FER+ agrees, %",
+_COLUMNS = (
+    Column("model", "model"),
+    Column("seeds", "seeds"),
+    *facts.columns(),
+    Column("robust", "accuracy on corrupted faces, %", percent()),
+    Column("robust_images", "corrupted images", count),
+    Column("mce", "mean corruption error, %", percent(1)),
+    Column("mce_baseline", "relative to"),
+    Column("published", "published accuracy, %", percent()),
+    Column("published_n", "published on images", count),
+    Column("published_source", "source"),
+    Column("temperature", "temperature", "{:g}".format),
+    Column("views", "views"),
+    Column("complexity", "complexity"),
+    Column("parameters", "parameters, M", scaled(1e6, 2)),
+    Column("macs", "MACs, M", scaled(1e6, 0)),
+    Column("size_mb", "size, MB", plain(1)),
+    Column("latency_ms", "CPU, ms/face", plain(1)),
+    Column("val_accuracy", "validation accuracy, %", percent()),
+    Column("val_loss", "validation loss", plain()),
+    Column("epochs", "epochs"),
+    Column("epoch_s", "training, s/epoch", plain(0)),
+    Column("training_s", "training, min", scaled(60, 1)),
+)
+_SHOWN = {
+    "Accuracy": ("accuracy", "field", "macro_recall", "macro_f1", "seeds"),
+    "Accuracy on parts of the images": ("deduplicated", "ferplus", "ferplus_agreed", "sure"),
+    "Probabilities": ("loss", "ece", "brier", "loss_at_1", "temperature"),
+    "Corrupted faces": ("robust", "robust_images", "mce", "mce_baseline"),
+    "Published figures": ("accuracy", "published", "published_n", "published_source"),
+    "Cost": ("parameters", "macs", "size_mb", "latency_ms", "complexity"),
+    "Training": ("val_accuracy", "val_loss", "epochs", "epoch_s", "training_s"),
 }
+"""The tables that readers see, by title; none is wider than six columns with the model's name."""
+_SEEDS = ("recipe", "accuracy", "field", "macro_recall", "loss", "ece")
+_DIFFERENCES = (
+    Column("better", "more accurate"),
+    Column("worse", "less accurate"),
+    Column("difference", "points [95 %]", percent()),
+    Column("only_better_right", "only the first right", count),
+    Column("only_worse_right", "only the second right", count),
+    Column("p", "p"),
+    Column("p_holm", "p, Holm", lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}"),
+)
 _POINTS = 100
 """Points of a coverage curve that are kept in its table."""
 
 
-def compare(paths: list[Path], out: Path, split: str, data: Dataset | None = None) -> Path:
+def compare(
+    paths: list[Path],
+    out: Path,
+    split: str,
+    data: Dataset | None = None,
+    reference: Reference | None = None,
+) -> Path:
     """Write index.html, comparison.md and every table and figure to `out`; the page's path.
 
-    With `data`, the page shows the surest right and wrong answers of the best model. Raises
-    NotComparable unless all were scored on the same images with the same labels, and InputError if
-    `out` is the folder of one of them.
+    With `data`, the page shows the surest right and wrong answers of the best model; with a
+    `reference`, published figures stand beside ours. Raises NotComparable unless all were scored on
+    the same images with the same labels, and InputError if `out` is the folder of one of them.
     """
     check_folder("--out", out, [*paths, *(evaluation_folder(path, split) for path in paths)])
-    candidates = open_candidates(paths, split)
-    found = differences({c.name: c.right for c in candidates})
-    pooled = pool(candidates)
-    pictures = _pictures(candidates)
-    if data is not None:
-        pictures["gallery.png"] = gallery(candidates[0].evaluation, _images(candidates, data))
-    robust = robust_candidates(candidates)
-    if robust:
-        pictures["robustness.png"] = comparison_figure(robust)
+    entries = open_entries(paths, split)
+    pooled = pools(entries)
+    found = differences({entry.name: entry.right for entry in entries})
+    tables = _tables(entries, found, pooled, reference)
+    pictures = _pictures(entries, data)
     for name, picture in pictures.items():
         with replacing(out / name) as file:
             file.write(picture)
-    more = comparison_rows(robust)
-    rows = _filled([{**_row(c), **more.get(c.name, {})} for c in candidates])
-    tables = {
-        "comparison": {heading: [row[heading] for row in rows] for heading in rows[0]},
-        "differences": _differences(found),
-        "seeds": _seeds(pooled),
-        "classes": _classes(candidates),
-        "confusion": _confusions(candidates),
-        "reliability": _reliability(candidates),
-        "coverage": _coverage(candidates),
-        "history": _histories(candidates),
-        "robustness": comparison_table(robust),
-    }
     for name, table in tables.items():
-        if table:
-            write_csv(out / f"{name}.csv", table)
-    write_json(
-        out / "metrics.json",
-        {
-            "models": {c.name: to_json(c.metrics, c.evaluation.labels) for c in candidates},
-            **{name: tables[name] for name in ("differences", "seeds", "robustness")},
-        },
-    )
-    sentences = words.verdict(candidates, found, pooled)
-    write_text(out / "comparison.md", _markdown(candidates, rows, sentences, list(pictures)))
+        table.write_csv(out / f"{name}.csv")
+    told = {entry.name: to_json(entry.metrics, entry.evaluation.labels) for entry in entries}
+    kept = {name: _json(tables[name]) for name in ("differences", "seeds", "robustness")}
+    write_json(out / "metrics.json", {"models": told, **kept})
+    shown = _shown(tables["comparison"], pooled)
+    sentences = narrative.verdict(entries, found, pooled, reference)
+    caveats = narrative.caveats(entries, reference)
+    text = _markdown(entries, [*shown.items()], sentences, caveats, list(pictures))
+    write_text(out / "comparison.md", text)
     page = render(
         "compare.html.j2",
-        candidates=candidates,
-        runs=list(histories(candidates)),
-        first=candidates[0].evaluation,
-        header=list(rows[0]),
-        rows=[list(r.values()) for r in rows],
-        differences=found,
-        pooled=pooled,
+        entries=entries,
+        runs=list(histories(entries)),
+        first=entries[0].evaluation,
+        tables=shown,
+        differences=tables["differences"].only(*(c.key for c in _DIFFERENCES if c.key != "p")),
+        seeds=tables["seeds"].only(*_SEEDS),
         sentences=sentences,
-        caveats=words.caveats(candidates),
+        caveats=caveats,
         pictures={name: data_uri(picture) for name, picture in pictures.items()},
     )
     write_text(out / "index.html", page)
     return out / "index.html"
 
 
-def _images(candidates: list[Candidate], data: Dataset) -> NDArray[np.uint8]:
-    first = candidates[0].evaluation
-    split = data.split(first.split)
-    if split.digest != first.digest:
-        raise NotComparable(f"{data.name} does not hold the images of {first.split} scored here")
-    return split.images
-
-
-def _row(candidate: Candidate) -> Row:
-    """The report's Table 1, and what a user weighs besides."""
-    evaluation, metrics, history = candidate.evaluation, candidate.metrics, candidate.history
-    published = candidate.published
-    best = history.best if history else 0
-    calibration, sure = metrics.calibration, evaluation.sure().accuracy
+def _tables(
+    entries: Sequence[Entry],
+    found: Sequence[Difference],
+    pooled: Sequence[Pool],
+    reference: Reference | None,
+) -> dict[str, Table]:
+    """Every table that is written to CSV, by name."""
+    robust = robust_entries(entries)
+    more = comparison_rows(robust)
+    rows = [
+        _row(entry, narrative.published(entry, reference)) | more.get(entry.name, {})
+        for entry in entries
+    ]
     return {
-        "model": candidate.name,
-        f"{evaluation.split} accuracy, % [95 %]": metrics.accuracy.percent(),
-        **{
-            _SUBSETS[name]: subset.accuracy.percent()
-            for name, subset in evaluation.subsets().items()
-        },
-        "accuracy of the surest 80 %, %": sure.percent(),
-        "macro-recall, %": metrics.macro_recall.percent(),
-        "macro-F1, %": metrics.macro_f1.percent(),
-        f"{evaluation.split} loss": calibration.loss.plain(),
-        "calibration error (ECE), %": calibration.ece.percent(),
-        "Brier score": calibration.brier.plain(),
-        "loss at temperature 1": evaluation.uncalibrated().loss.plain(),
-        "temperature": f"{evaluation.temperature:g}",
-        "views": evaluation.views,
-        "validation accuracy, %": f"{100 * history['val_accuracy'][best]:.2f}" if history else "-",
-        "validation loss": f"{history['val_loss'][best]:.4f}" if history else "-",
-        "report's accuracy, %": f"{100 * published:.2f}" if published else "-",
-        "complexity": words.complexity(evaluation.macs),
-        "parameters, M": f"{evaluation.parameters / 1e6:.2f}",
-        "MACs, M": f"{evaluation.macs / 1e6:.0f}",
-        "size, MB": f"{evaluation.size_mb:.1f}",
-        "CPU, ms/face": f"{evaluation.latency_ms:.1f}",
-        "training, s/epoch": f"{history.seconds_per_epoch:.0f}" if history else "-",
-        "epochs": str(len(history.epochs)) if history else "-",
+        "comparison": Table(_COLUMNS, rows).only(*(column.key for column in _COLUMNS)),
+        "differences": Table(_DIFFERENCES, [_difference(d) for d in found]),
+        "seeds": _seeds(rows, pooled),
+        "classes": table_of(_classes(entries)),
+        "confusion": table_of(_confusions(entries)),
+        "reliability": table_of(_reliability(entries)),
+        "coverage": table_of(_coverage(entries)),
+        "history": table_of(_histories(entries)),
+        "robustness": comparison_table(robust),
     }
 
 
-def _filled(rows: list[Row]) -> list[Row]:
-    """The same columns in every row: not every evaluation has every score."""
-    longest = max(rows, key=len)
-    return [{heading: row.get(heading, "-") for heading in longest} for row in rows]
+def _row(entry: Entry, published: Published | None) -> Row:
+    """Everything that is known of an entry, by the keys of `_COLUMNS`."""
+    evaluation, history = entry.evaluation, entry.history
+    row: Row = {"model": entry.name, "complexity": narrative.complexity(evaluation.macs)}
+    row |= {f.column.key: f.estimate for f in facts.facts(evaluation, entry.metrics)}
+    costs = ("temperature", "views", "parameters", "macs", "size_mb", "latency_ms")
+    row |= {name: getattr(evaluation, name) for name in costs}
+    if published is not None:
+        names = {"published": "accuracy", "published_n": "n", "published_source": "source"}
+        row |= {key: getattr(published, name) for key, name in names.items()}
+    if history is not None:
+        row |= {name: history[name][history.best] for name in ("val_accuracy", "val_loss")}
+        row |= {"epochs": len(history.epochs), "epoch_s": history.seconds_per_epoch}
+        row["training_s"] = history.seconds
+    return row
 
 
-def _differences(found: Sequence[Difference]) -> Table:
-    return _table(
-        {
-            "better": d.better,
-            "worse": d.worse,
-            "difference": d.accuracy.value,
-            "low": d.accuracy.low,
-            "high": d.accuracy.high,
-            "only_better_right": d.wins,
-            "only_worse_right": d.losses,
-            "p": d.p,
-            "p_holm": d.adjusted,
-        }
-        for d in found
-    )
+def _pooled(rows: Sequence[Row]) -> Row:
+    """One row of those of several seeds: mean and standard deviation of what differs."""
+    found: Row = {"seeds": len(rows)}
+    for key, first in rows[0].items():
+        values = [row.get(key) for row in rows]
+        numbers = [v.value if isinstance(v, Estimate) else v for v in values]
+        if all(value == first for value in values):
+            found[key] = first
+        elif all(isinstance(number, int | float) for number in numbers):
+            found[key] = Spread.of(np.array(numbers, float).tolist())
+    return found
 
 
-def _seeds(pooled: Sequence[Pooled]) -> Table:
-    return _table(
-        {
-            "recipe": p.recipe,
-            "runs": p.runs,
-            **{
-                f"{name}_{part}": value
-                for name in ("accuracy", "macro_recall", "loss", "ece")
-                for part, value in zip(("mean", "sd"), getattr(p, name), strict=True)
-            },
-        }
-        for p in pooled
-    )
+def _seeds(rows: Sequence[Row], pooled: Sequence[Pool]) -> Table:
+    by_name = {row["model"]: row for row in rows}
+    columns = (Column("recipe", "recipe"), *(c for c in _COLUMNS if c.key != "model"))
+    found = [
+        _pooled([by_name[entry.name] for entry in pool.entries]) | {"recipe": pool.name}
+        for pool in pooled
+        if pool.seeds > 1
+    ]
+    kept = ("recipe", "seeds", *(c.key for c in facts.columns()), "val_accuracy", "training_s")
+    return Table(columns, found).only(*kept)
 
 
-def _classes(candidates: Sequence[Candidate]) -> Table:
-    return _table(
-        {
-            "model": c.name,
-            "class": label,
-            "images": found.images,
-            **{
-                f"{name}{end}": getattr(getattr(found, name), part)
-                for name in ("recall", "precision", "f1")
-                for end, part in (("", "value"), ("_low", "low"), ("_high", "high"))
-            },
-        }
-        for c in candidates
-        for label, found in zip(c.evaluation.labels, c.metrics.classes, strict=True)
-    )
-
-
-def _confusions(candidates: Sequence[Candidate]) -> Table:
-    return _table(
-        {"model": c.name, "label": label, **dict(zip(c.evaluation.labels, row, strict=True))}
-        for c in candidates
-        for label, row in zip(c.evaluation.labels, c.metrics.confusion, strict=True)
-    )
-
-
-def _reliability(candidates: Sequence[Candidate]) -> Table:
-    return _table(
-        {"model": c.name, "temperature": temperature, **dict(zip(columns, row, strict=True))}
-        for c in candidates
-        for temperature, probabilities in (
-            (1.0, c.evaluation.untempered),
-            (c.evaluation.temperature, c.evaluation.probabilities),
-        )
-        for columns in [reliability(probabilities, c.evaluation.truth).to_columns()]
-        for row in zip(*columns.values(), strict=True)
-    )
-
-
-def _coverage(candidates: Sequence[Candidate]) -> Table:
+def _shown(comparison: Table, pooled: Sequence[Pool]) -> dict[str, Table]:
+    """The tables of readers: a row per recipe, seeds pooled."""
+    by_name = {row["model"]: row for row in comparison.rows}
     rows = []
-    for c in candidates:
-        columns = coverage(c.evaluation.probabilities, c.evaluation.truth).to_columns()
-        points = np.unique(np.linspace(0, len(columns["coverage"]) - 1, _POINTS).astype(int))
-        rows += [{"model": c.name, **{k: v[i] for k, v in columns.items()}} for i in points]
-    return _table(rows)
+    for pool in pooled:
+        found = [by_name[entry.name] for entry in pool.entries]
+        rows.append(_pooled(found) | {"model": pool.name} if pool.seeds > 1 else found[0])
+    whole = Table(_COLUMNS, rows)
+    tables = {title: whole.only("model", *keys) for title, keys in _SHOWN.items()}
+    return {
+        title: table
+        for title, table in tables.items()
+        if len(table.columns) > (2 if title == "Published figures" else 1)
+    }
 
 
-def _histories(candidates: list[Candidate]) -> Table:
-    columns = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
-    return _table(
-        {"model": run, "epoch": epoch, **{name: history[name][i] for name in columns}}
-        for run, history in histories(candidates).items()
-        for i, epoch in enumerate(history.epochs)
-    )
+def _difference(found: Difference) -> Row:
+    return {
+        "better": found.better,
+        "worse": found.worse,
+        "difference": found.accuracy,
+        "only_better_right": found.wins,
+        "only_worse_right": found.losses,
+        "p": found.p,
+        "p_holm": found.adjusted,
+    }
 
 
-def _table(rows: Any) -> Table:
-    """Rows as columns; nothing for no rows."""
-    rows = list(rows)
-    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+def _classes(entries: Sequence[Entry]) -> Iterator[Row]:
+    for entry in entries:
+        for label, found in zip(entry.evaluation.labels, entry.metrics.classes, strict=True):
+            shares = {name: getattr(found, name) for name in ("recall", "precision", "f1")}
+            yield {"model": entry.name, "class": label, "images": found.images, **shares}
 
 
-def _pictures(candidates: list[Candidate]) -> dict[str, bytes]:
-    trained = histories(candidates)
-    labels = candidates[0].evaluation.labels
-    costs = {c.name: (c.macs, c.metrics.accuracy) for c in candidates}
-    pictures = {"cost.png": accuracy_by_cost(costs)}
-    pictures |= {f"curves_{name}.png": learning_curves(h, name) for name, h in trained.items()}
-    if trained:
-        pictures["curves_all.png"] = all_curves(trained)
-    for c in candidates:
-        pictures[f"confusion_{c.name}.png"] = confusion_matrix(c.metrics.confusion, labels, c.name)
-    pictures["recall.png"] = recalls({c.name: c.metrics.classes for c in candidates}, labels)
-    truth = candidates[0].evaluation.truth
-    pictures["reliability.png"] = reliability_diagrams(
-        {c.name: reliability(c.evaluation.untempered, truth) for c in candidates},
-        {c.name: reliability(c.evaluation.probabilities, truth) for c in candidates},
-    )
-    pictures["coverage.png"] = coverage_curves(
-        {c.name: coverage(c.evaluation.probabilities, truth) for c in candidates}
-    )
+def _confusions(entries: Sequence[Entry]) -> Iterator[Row]:
+    for entry in entries:
+        labels = entry.evaluation.labels
+        for label, row in zip(labels, entry.metrics.confusion, strict=True):
+            yield {"model": entry.name, "label": label, **dict(zip(labels, row, strict=True))}
+
+
+def _reliability(entries: Sequence[Entry]) -> Iterator[Row]:
+    for entry in entries:
+        one = entry.evaluation
+        for temperature, found in ((1.0, one.untempered), (one.temperature, one.probabilities)):
+            for row in _rows(reliability(found, one.truth).to_columns()):
+                yield {"model": entry.name, "temperature": temperature, **row}
+
+
+def _coverage(entries: Sequence[Entry]) -> Iterator[Row]:
+    for entry in entries:
+        rows = _rows(coverage(entry.evaluation.probabilities, entry.evaluation.truth).to_columns())
+        for point in np.unique(np.linspace(0, len(rows) - 1, _POINTS).astype(int)):
+            yield {"model": entry.name, **rows[point]}
+
+
+def _histories(entries: Sequence[Entry]) -> Iterator[Row]:
+    names = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
+    for run, history in histories(entries).items():
+        columns = {"epoch": history.epochs, **{name: history[name] for name in names}}
+        for row in _rows(columns):
+            yield {"model": run, **row}
+
+
+def _rows(columns: dict[str, Any]) -> list[Row]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _json(table: Table) -> dict[str, list[Any]]:
+    """Columns of a table; what is not known is null."""
+    columns = table.as_columns() if table else {}
+    return {k: [None if v != v else v for v in values] for k, values in columns.items()}
+
+
+def _pictures(entries: Sequence[Entry], data: Dataset | None) -> dict[str, bytes]:
+    """Every figure of the page, by file name."""
+    first = entries[0].evaluation
+    runs, labels, truth = histories(entries), first.labels, first.truth
+    robust = robust_entries(entries)
+    pictures = {
+        "cost.png": accuracy_by_cost({e.name: (e.macs, e.metrics.accuracy) for e in entries}),
+        **{f"curves_{name}.png": learning_curves(h, name) for name, h in runs.items()},
+        **({"curves_all.png": all_curves(runs)} if runs else {}),
+        **{
+            f"confusion_{e.name}.png": confusion_matrix(e.metrics.confusion, labels, e.name)
+            for e in entries
+        },
+        "recall.png": recalls({e.name: e.metrics.classes for e in entries}, labels),
+        "reliability.png": reliability_diagrams(
+            {e.name: reliability(e.evaluation.untempered, truth) for e in entries},
+            {e.name: reliability(e.evaluation.probabilities, truth) for e in entries},
+        ),
+        "coverage.png": coverage_curves(
+            {e.name: coverage(e.evaluation.probabilities, truth) for e in entries}
+        ),
+    }
+    if data is not None:
+        pictures["gallery.png"] = gallery(entries[0].evaluation, _images(entries[0], data))
+    if robust:
+        pictures["robustness.png"] = comparison_figure(robust)
     return pictures
 
 
+def _images(entry: Entry, data: Dataset) -> NDArray[np.uint8]:
+    split = data.split(entry.evaluation.split)
+    if split.digest != entry.evaluation.digest:
+        raise NotComparable(
+            f"{data.name} does not hold the images of {entry.evaluation.split} scored here"
+        )
+    return split.images
+
+
 def _markdown(
-    candidates: list[Candidate], rows: list[Row], sentences: list[str], pictures: list[str]
+    entries: Sequence[Entry],
+    tables: Sequence[tuple[str, Table]],
+    sentences: Sequence[str],
+    caveats: Sequence[str],
+    pictures: Sequence[str],
 ) -> str:
-    first = candidates[0].evaluation
+    first = entries[0].evaluation
     lines = [
-        f"# {len(candidates)} models on {first.split} of {first.data}",
+        f"# {len(entries)} models on {first.split} of {first.data}",
         "",
-        f"{len(first.truth):,} images. {' '.join(words.caveats(candidates))}",
+        f"{len(first.truth):,} images. {' '.join(caveats)}",
         "",
-        "| | " + " | ".join(c.name for c in candidates) + " |",
-        "|---" * (len(candidates) + 1) + "|",
     ]
-    for heading in list(rows[0])[1:]:
-        lines.append(f"| {heading} | " + " | ".join(row[heading] for row in rows) + " |")
-    lines += ["", *(f"- {sentence}" for sentence in sentences), ""]
+    for title, table in tables:
+        lines += [f"## {title}", "", *table.markdown(), ""]
+    lines += [*(f"- {sentence}" for sentence in sentences), ""]
     for name in pictures:
         lines += [f"![{Path(name).stem.replace('_', ' ')}]({name})", ""]
     return "\n".join(lines)

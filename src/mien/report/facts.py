@@ -1,62 +1,78 @@
-"""The figures of an evaluation as rows of a table, the same wherever they are shown."""
+"""The figures of an evaluation, the same wherever they are shown."""
+
+from dataclasses import dataclass
 
 from mien.evaluate import Evaluation, Metrics
-from mien.evaluate.evaluation import Subset
+from mien.evaluate.intervals import Estimate
+from mien.report.tables import Column, Table, count, percent, plain
 
-Row = tuple[str, str, int]
-"""Name of a figure, its value with the 95 % interval, and the images it was taken on."""
-
-_FIELD = "field accuracy (faces moved, scaled and turned), %"
-_SUBSETS = {
-    "deduplicated": "accuracy without copies of training images, %",
-    "ferplus": "agreement with FER+'s majority, %",
-    "ferplus_agreed": "accuracy where FER+'s majority is the label, %",
+_COLUMNS = {
+    column.key: column
+    for column in (
+        Column("accuracy", "accuracy, %", percent()),
+        Column("field", "field accuracy (faces moved, scaled and turned), %", percent()),
+        Column("macro_recall", "macro-recall, %", percent()),
+        Column("macro_f1", "macro-F1, %", percent()),
+        Column("deduplicated", "accuracy without copies of training images, %", percent()),
+        Column("ferplus", "agreement with FER+'s majority, %", percent()),
+        Column("ferplus_agreed", "accuracy where FER+'s majority is the label, %", percent()),
+        Column("sure", "accuracy of the surest 80 %, %", percent()),
+        Column("loss", "loss, nats", plain()),
+        Column("ece", "calibration error (ECE), %", percent()),
+        Column("brier", "Brier score", plain()),
+        Column("loss_at_1", "loss at temperature 1, nats", plain()),
+        Column("ece_at_1", "calibration error at temperature 1, %", percent()),
+    )
 }
 
 
-def facts(evaluation: Evaluation, metrics: Metrics) -> list[Row]:
-    """Accuracy first, then what says how far to trust it."""
-    images = len(evaluation.truth)
-    found = metrics.calibration
-    rows = [
-        ("accuracy, %", metrics.accuracy.percent(), images),
-        *((_FIELD, field.percent(), images) for field in [evaluation.field_accuracy] if field),
-        ("macro-recall, %", metrics.macro_recall.percent(), images),
-        ("macro-F1, %", metrics.macro_f1.percent(), images),
-        *(
-            (_SUBSETS[name], subset.accuracy.percent(), subset.images)
-            for name, subset in evaluation.subsets().items()
-        ),
-        _sure(evaluation),
-        ("loss, nats", found.loss.plain(), images),
-        ("calibration error (ECE), %", found.ece.percent(), images),
-        ("Brier score", found.brier.plain(), images),
-    ]
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One figure, and the images it was taken on."""
+
+    column: Column
+    estimate: Estimate
+    images: int
+
+    @property
+    def shown(self) -> str:
+        """The value with its interval."""
+        return self.column.show(self.estimate)
+
+
+def facts(evaluation: Evaluation, metrics: Metrics) -> list[Fact]:
+    """Accuracy first, then what says how far to trust it; what was not measured is left out."""
+    images, found, before = len(evaluation.truth), metrics.calibration, evaluation.uncalibrated()
+    sure = evaluation.sure()
+    figures: dict[str, tuple[Estimate | None, int]] = {
+        "accuracy": (metrics.accuracy, images),
+        "field": (evaluation.field_accuracy, images),
+        "macro_recall": (metrics.macro_recall, images),
+        "macro_f1": (metrics.macro_f1, images),
+        **{name: (s.accuracy, s.images) for name, s in evaluation.subsets().items()},
+        "sure": (sure.accuracy, sure.images),
+        "loss": (found.loss, images),
+        "ece": (found.ece, images),
+        "brier": (found.brier, images),
+    }
     if evaluation.temperature != 1:
-        before = evaluation.uncalibrated()
-        rows += [
-            ("loss at temperature 1, nats", before.loss.plain(), images),
-            ("calibration error at temperature 1, %", before.ece.percent(), images),
-        ]
-    return rows
+        figures |= {"loss_at_1": (before.loss, images), "ece_at_1": (before.ece, images)}
+    return [Fact(_COLUMNS[k], value, n) for k, (value, n) in figures.items() if value is not None]
 
 
-def _sure(evaluation: Evaluation) -> Row:
-    sure: Subset = evaluation.sure()
-    name = f"accuracy from confidence {evaluation.unsure_below:.3f} on, %"
-    return name, sure.accuracy.percent(), sure.images
-
-
-def as_text(rows: list[Row]) -> str:
+def as_text(found: list[Fact]) -> str:
     """For the terminal."""
-    width = max(len(name) for name, _, _ in rows)
-    return "\n".join(f"{name:<{width}}  {value}  n={images}" for name, value, images in rows)
+    width = max(len(fact.column.title) for fact in found)
+    return "\n".join(f"{f.column.title:<{width}}  {f.shown}  n={f.images}" for f in found)
 
 
-def as_markdown(rows: list[Row]) -> list[str]:
+def as_markdown(found: list[Fact]) -> list[str]:
     """The lines of a Markdown table."""
-    return [
-        "| figure | value [95 %] | images |",
-        "|---|---|---|",
-        *(f"| {name} | {value} | {images:,} |" for name, value, images in rows),
-    ]
+    columns = Column("figure", "figure"), Column("value", "value [95 %]")
+    rows = [{"figure": f.column.title, "value": f.shown, "images": f.images} for f in found]
+    return Table((*columns, Column("images", "images", count)), rows).markdown()
+
+
+def columns() -> tuple[Column, ...]:
+    """Every figure that an evaluation may have."""
+    return tuple(_COLUMNS.values())

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,17 +16,19 @@ from mien.evaluate.robustness import (
     same_pictures,
     save_robustness,
 )
-from mien.files import replacing, write_csv
-from mien.report.candidates import Candidate
+from mien.files import replacing
+from mien.report.entries import Entry
 from mien.report.figures import colour, name_below, new_figure, png, styled
+from mien.report.tables import Column, Row, Table, percent, table_of
 
-Columns = dict[str, list[Any]]
+_SHOWN_SEVERITIES = (1, 3, 5)
+"""Those that stand in the table of a page."""
 
 
 def write_robustness(found: Robustness, folder: Path) -> None:
     """Write robustness.json, .csv with a row per corruption and severity, and .png."""
     save_robustness(found, folder)
-    write_csv(folder / "robustness.csv", corruption_table(found))
+    corruption_table(found).write_csv(folder / "robustness.csv")
     with replacing(folder / "robustness.png") as file:
         file.write(heat_map(found))
 
@@ -35,42 +36,45 @@ def write_robustness(found: Robustness, folder: Path) -> None:
 def write_adversarial(found: Adversarial, folder: Path) -> None:
     """Write adversarial.json, .csv with a row per attack and epsilon, and .png."""
     save_adversarial(found, folder)
-    write_csv(folder / "adversarial.csv", attack_table(found))
+    attack_table(found).write_csv(folder / "adversarial.csv")
     with replacing(folder / "adversarial.png") as file:
         file.write(attack_curves(found))
 
 
-def corruption_table(found: Robustness) -> Columns:
-    """Columns of robustness.csv; clean images are severity 0."""
-    rows = [("none", 0, np.nan, found.clean)] + [
-        (name, severity, strength, score)
-        for name, scores in found.scores.items()
-        for severity, (strength, score) in enumerate(
-            zip(found.strengths[name], scores, strict=True), 1
-        )
-    ]
-    kinds, severities, strengths, scores = zip(*rows, strict=True)
-    return {
-        "corruption": list(kinds),
-        "severity": list(severities),
-        "strength": [float(strength) for strength in strengths],
-        **_score_columns(scores, found.images),
-    }
+def corruption_table(found: Robustness) -> Table:
+    """Rows of robustness.csv; clean images are severity 0."""
+    clean = {"corruption": "none", "severity": 0, **_score(found.clean, found.images)}
+    return table_of(
+        [
+            clean | {"strength": np.nan},
+            *(
+                {"corruption": name, "severity": severity, "strength": strength}
+                | _score(score, found.images)
+                for name, scores in found.scores.items()
+                for severity, (strength, score) in enumerate(
+                    zip(found.strengths[name], scores, strict=True), 1
+                )
+            ),
+        ]
+    )
 
 
-def attack_table(found: Adversarial) -> Columns:
-    """Columns of adversarial.csv; no attack is an epsilon of 0."""
-    rows = [("none", 0, found.clean)] + [
-        (attack, epsilon, score)
-        for attack, scores in found.scores.items()
-        for epsilon, score in zip(EPSILONS, scores, strict=True)
-    ]
-    attacks, epsilons, scores = zip(*rows, strict=True)
-    return {
-        "attack": list(attacks),
-        "epsilon_255": list(epsilons),
-        **_score_columns(scores, found.images),
-    }
+def attack_table(found: Adversarial) -> Table:
+    """Rows of adversarial.csv; no attack is an epsilon of 0."""
+    return table_of(
+        [
+            {"attack": "none", "epsilon_255": 0, **_score(found.clean, found.images)},
+            *(
+                {"attack": attack, "epsilon_255": epsilon, **_score(score, found.images)}
+                for attack, scores in found.scores.items()
+                for epsilon, score in zip(EPSILONS, scores, strict=True)
+            ),
+        ]
+    )
+
+
+def _score(score: Score, images: int) -> Row:
+    return {"images": images, "right": score.right, "accuracy": score.accuracy}
 
 
 def summary(found: Robustness) -> str:
@@ -106,36 +110,38 @@ def sections(evaluation: Evaluation, folder: Path) -> list[str]:
 
 def as_markdown(found: Robustness) -> list[str]:
     """What was done, and a row per corruption."""
+    columns = (
+        Column("corruption", "corruption"),
+        *(Column(str(step), f"severity {step}", percent(1)) for step in _SHOWN_SEVERITIES),
+        Column("mean", "mean [95 %]", percent(1)),
+    )
+    rows = [
+        {"corruption": name, "mean": found.means[name]}
+        | {str(step): scores[step - 1].accuracy.value for step in _SHOWN_SEVERITIES}
+        for name, scores in found.scores.items()
+    ]
     return [
         f"Accuracy, %, on {found.images:,} images by severity (Hendrycks & Dietterich 2019); "
         f"clean: {found.clean.accuracy.percent()}; mean of all: {found.mean.percent()}; "
-        f"{_against(found)}. Every cell with its interval: robustness.csv.",
+        f"{_against(found)}. All {SEVERITIES} severities with intervals: robustness.csv.",
         "",
-        "| corruption | " + " | ".join(map(str, range(1, SEVERITIES + 1))) + " | mean [95 %] |",
-        "|---" * (SEVERITIES + 2) + "|",
-        *(
-            f"| {name} | "
-            + " | ".join(f"{100 * score.accuracy.value:.1f}" for score in scores)
-            + f" | {found.means[name].percent(1)} |"
-            for name, scores in found.scores.items()
-        ),
+        *Table(columns, rows).markdown(),
     ]
 
 
 def attacks_as_markdown(found: Adversarial) -> list[str]:
     """What was done, and a row per attack."""
+    columns = [Column(str(step), str(step), percent(1)) for step in (0, *EPSILONS)]
+    rows = [
+        {"attack": attack}
+        | {c.key: s.accuracy for c, s in zip(columns, (found.clean, *scores), strict=True)}
+        for attack, scores in found.scores.items()
+    ]
     return [
         f"Accuracy, % [95 %], on {found.images:,} images, the largest change of a pixel in 255ths; "
         "white-box on the torch network, one view of each face, one start.",
         "",
-        "| attack | 0 | " + " | ".join(map(str, EPSILONS)) + " |",
-        "|---" * (len(EPSILONS) + 2) + "|",
-        *(
-            f"| {attack} | {found.clean.accuracy.percent(1)} | "
-            + " | ".join(score.accuracy.percent(1) for score in scores)
-            + " |"
-            for attack, scores in found.scores.items()
-        ),
+        *Table((Column("attack", "attack"), *columns), rows).markdown(),
     ]
 
 
@@ -188,36 +194,36 @@ def attack_curves(found: Adversarial) -> bytes:
     return png(figure)
 
 
-def robust_candidates(candidates: Sequence[Candidate]) -> dict[str, Robustness]:
+def robust_entries(entries: Sequence[Entry]) -> dict[str, Robustness]:
     """Name → result, if each candidate has one and all are of the same pictures; else nothing."""
-    found = {c.name: c.robustness for c in candidates if c.robustness is not None}
-    first, *others = found.values() if len(found) == len(candidates) else (None,)
+    found = {c.name: c.robustness for c in entries if c.robustness is not None}
+    first, *others = found.values() if len(found) == len(entries) else (None,)
     alike = first is not None and all(same_pictures(first, other) for other in others)
     return found if alike else {}
 
 
-def comparison_rows(found: dict[str, Robustness]) -> dict[str, dict[str, str]]:
-    """Name → heading → cell; the last, least accurate, is the baseline of the mean corruption
-    error."""
+def comparison_rows(found: dict[str, Robustness]) -> dict[str, Row]:
+    """Name → columns of a comparison; the last, least accurate, is the baseline of the mean
+    corruption error."""
     if not found:
         return {}
-    baseline = list(found)[-1]
+    baseline, other = list(found.items())[-1]
     return {
         name: {
-            f"accuracy on corrupted faces ({one.images:,} images), %": one.mean.percent(),
-            f"mean corruption error, % of {baseline}'s": f"{100 * mce(one, found[baseline]):.1f}",
+            "robust": one.mean,
+            "robust_images": one.images,
+            "mce": mce(one, other),
+            "mce_baseline": baseline,
         }
         for name, one in found.items()
     }
 
 
-def comparison_table(found: dict[str, Robustness]) -> Columns:
-    """Columns: a row per model, corruption and severity."""
-    tables = {name: corruption_table(one) for name, one in found.items()}
-    columns = next(iter(tables.values()), {})
-    models = [name for name, table in tables.items() for _ in table["severity"]]
-    joined = {key: [v for table in tables.values() for v in table[key]] for key in columns}
-    return {"model": models, **joined} if models else {}
+def comparison_table(found: dict[str, Robustness]) -> Table:
+    """A row per model, corruption and severity."""
+    return table_of(
+        {"model": name, **row} for name, one in found.items() for row in corruption_table(one).rows
+    )
 
 
 @styled
@@ -253,14 +259,3 @@ def _against(found: Robustness) -> str:
         f"mean corruption error {against.mce.percent(1)} % of {against.baseline}'s, relative "
         f"{against.relative_mce.percent(1)} %"
     )
-
-
-def _score_columns(scores: Sequence[Score], images: int) -> Columns:
-    return {
-        "images": [images] * len(scores),
-        "right": [score.right for score in scores],
-        **{
-            name: [float(getattr(score.accuracy, part)) for score in scores]
-            for name, part in (("accuracy", "value"), ("low", "low"), ("high", "high"))
-        },
-    }

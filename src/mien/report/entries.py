@@ -1,5 +1,6 @@
 """What is compared: runs and saved evaluations, read from their folders."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,37 +11,27 @@ from mien.bundle import is_shipped
 from mien.errors import InputError, NotComparable
 from mien.evaluate import Evaluation, Metrics, load, place_of
 from mien.evaluate.robustness import Robustness, robustness_of
-from mien.labels import FER2013
 from mien.runs import History, RunFolder
 from mien.views import passes
 
-PUBLISHED_ACCURACY = {"resnet50": 0.2481, "attention": 0.2641, "mobilenetv2": 0.5054}
-"""Test accuracy in the technical report (Table 1), on the merged test of 7,178 images."""
-_FER2013_TESTS = (3589, 7178)
-
 
 @dataclass(frozen=True)
-class Candidate:
+class Entry:
     """One run or bundle under comparison, by its views where they are not plain."""
 
     name: str
     evaluation: Evaluation
     metrics: Metrics
-    run: str | None
-    """The run's folder; None for a bundle."""
-    history: History | None
-    validation: str | None
-    """Split that chose the epoch; None for a bundle."""
+    run: RunFolder | None = None
+    """None for a bundle."""
+    history: History | None = None
     robustness: Robustness | None = None
     """On corrupted faces, if that was scored."""
 
     @property
-    def published(self) -> float | None:
-        """The report's test accuracy for this architecture; None on data that is not FER-2013."""
-        evaluation = self.evaluation
-        if evaluation.labels != FER2013 or len(evaluation.truth) not in _FER2013_TESTS:
-            return None
-        return PUBLISHED_ACCURACY.get(evaluation.model)
+    def validation(self) -> str | None:
+        """Split that the epoch was chosen on; None where that is not known."""
+        return self.run.data.validation.split if self.run and self.run.has_data else None
 
     @property
     def macs(self) -> int:
@@ -52,41 +43,53 @@ class Candidate:
         """(N,) which images it got right."""
         return np.asarray(self.evaluation.probabilities.argmax(1) == self.evaluation.truth)
 
+    @property
+    def recipe(self) -> tuple[str, str, str]:
+        """Name, views and settings: equal for runs that differ in their seed alone."""
+        settings = self.run.recipe_but_seed if self.run else ""
+        return self.evaluation.name, self.evaluation.views, settings
+
 
 @dataclass(frozen=True)
-class Pooled:
-    """Runs of one recipe that differ in their seed: mean and standard deviation over runs."""
+class Pool:
+    """Entries of one recipe that differ in their seed; one alone where there is no other."""
 
-    recipe: str
-    runs: int
-    accuracy: tuple[float, float]
-    macro_recall: tuple[float, float]
-    loss: tuple[float, float]
-    ece: tuple[float, float]
+    name: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def seeds(self) -> int:
+        """How many there are."""
+        return len(self.entries)
+
+    @property
+    def accuracy(self) -> float:
+        """Their mean accuracy."""
+        return float(np.mean([entry.metrics.accuracy.value for entry in self.entries]))
 
 
-def open_candidates(paths: list[Path], split: str) -> list[Candidate]:
+def open_entries(paths: list[Path], split: str) -> list[Entry]:
     """Runs or evaluations ready to compare, best first.
 
     Raises NotComparable unless all were scored on the same images with the same labels.
     """
-    candidates = [open_candidate(path, split) for path in paths]
-    _refuse_unlike(candidates)
-    return sorted(candidates, key=lambda c: -c.metrics.accuracy.value)
+    entries = [open_entry(path, split) for path in paths]
+    _refuse_unlike(entries)
+    return sorted(entries, key=lambda entry: -entry.metrics.accuracy.value)
 
 
-def open_candidate(path: Path, split: str) -> Candidate:
+def open_entry(path: Path, split: str) -> Entry:
     """A run folder, a folder that holds an evaluation, or a shipped bundle, ready to compare."""
     folder = evaluation_folder(path, split)
     evaluation = load(folder)
-    run = RunFolder(folder.resolve().parents[1])
-    return Candidate(
-        name=_named(run.name if run.is_run else evaluation.name, evaluation.views),
+    place = RunFolder(folder.resolve().parents[1])
+    run = place if place.is_run else None
+    return Entry(
+        name=_named(run.name if run else evaluation.name, evaluation.views),
         evaluation=evaluation,
         metrics=evaluation.metrics(),
-        run=run.name if run.is_run else None,
-        history=run.history if run.is_run else None,
-        validation=run.data.validation.split if run.has_data else None,
+        run=run,
+        history=run.history if run else None,
         robustness=robustness_of(evaluation, folder),
     )
 
@@ -108,47 +111,42 @@ def evaluation_folder(path: Path, split: str) -> Path:
     return path if (path / "metrics.json").is_file() else RunFolder(path).evaluation(split)
 
 
-def histories(candidates: list[Candidate]) -> dict[str, History]:
+def histories(entries: Sequence[Entry]) -> dict[str, History]:
     """The history of each run, once however often it was scored."""
-    return {c.run: c.history for c in candidates if c.run and c.history}
+    return {entry.run.name: entry.history for entry in entries if entry.run and entry.history}
 
 
-def pool(candidates: list[Candidate]) -> list[Pooled]:
-    """The recipes of which there are several runs, each with the views it was scored with."""
-    recipes: dict[str, list[Candidate]] = {}
-    for c in candidates:
-        recipes.setdefault(_named(c.evaluation.name, c.evaluation.views), []).append(c)
-    found = []
-    for recipe, group in sorted(recipes.items()):
-        runs = [c.metrics for c in group]
-        if len({c.evaluation.network for c in group}) > 1:
-            found.append(
-                Pooled(
-                    recipe,
-                    len(runs),
-                    _spread([m.accuracy.value for m in runs]),
-                    _spread([m.macro_recall.value for m in runs]),
-                    _spread([m.loss.value for m in runs]),
-                    _spread([m.calibration.ece.value for m in runs]),
-                )
-            )
-    return found
+def pools(entries: Sequence[Entry]) -> list[Pool]:
+    """The entries with those of one recipe together, best first.
+
+    One network scored twice is not two seeds: then, and where there is one alone, each stands for
+    itself.
+    """
+    groups: dict[tuple[str, str, str], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.recipe, []).append(entry)
+    found: list[Pool] = []
+    for (name, views, _), group in groups.items():
+        if len({entry.evaluation.network for entry in group}) > 1:
+            title = _named(name, views)
+            taken = title in {pool.name for pool in found}
+            names = ", ".join(entry.name for entry in group)
+            found.append(Pool(f"{title} ({names})" if taken else title, tuple(group)))
+        else:
+            found += [Pool(entry.name, (entry,)) for entry in group]
+    return sorted(found, key=lambda pool: -pool.accuracy)
 
 
 def _named(name: str, views: str) -> str:
     return name if views == "plain" else f"{name}-{views}"
 
 
-def _spread(values: list[float]) -> tuple[float, float]:
-    return float(np.mean(values)), float(np.std(values, ddof=1))
-
-
-def _refuse_unlike(candidates: list[Candidate]) -> None:
-    names = [c.name for c in candidates]
+def _refuse_unlike(entries: list[Entry]) -> None:
+    names = [entry.name for entry in entries]
     if len(set(names)) < len(names):
         raise NotComparable(f"two runs have the same name: {', '.join(names)}; rename a folder")
-    first = candidates[0].evaluation
-    for other in candidates[1:]:
+    first = entries[0].evaluation
+    for other in entries[1:]:
         if other.evaluation.labels != first.labels:
             raise NotComparable(f"{names[0]} and {other.name} have different labels")
         if other.evaluation.digest != first.digest:

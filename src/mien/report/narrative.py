@@ -1,11 +1,14 @@
 """Sentences made from the numbers of a comparison."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
+from mien.evaluate.intervals import Spread
 from mien.evaluate.paired import Difference
-from mien.report.candidates import Candidate, Pooled, histories
+from mien.report.entries import Entry, Pool, histories
+from mien.report.references import Published, Reference
 from mien.runs import History
 
 
@@ -15,39 +18,45 @@ def complexity(macs: int) -> str:
 
 
 def verdict(
-    candidates: list[Candidate], differences: list[Difference], pooled: list[Pooled]
+    entries: Sequence[Entry],
+    differences: Sequence[Difference],
+    pooled: Sequence[Pool],
+    reference: Reference | None = None,
 ) -> list[str]:
-    """What separates the models; candidates come best first."""
-    neighbours = {(a.name, b.name) for a, b in itertools.pairwise(candidates)}
+    """What separates the models; entries and pools come best first."""
+    neighbours = {(a.name, b.name) for a, b in itertools.pairwise(entries)}
     return [
         *(_difference(d) for d in differences if (d.better, d.worse) in neighbours),
-        *(_pooled(p) for p in pooled),
-        *(_against_report(c) for c in candidates if c.published is not None),
-        *_extremes(candidates),
-        *(_fit(run, history) for run, history in histories(candidates).items()),
-        _cost(candidates),
+        *(_seeds(pool) for pool in pooled if pool.seeds > 1),
+        *(_against(e, p) for e in entries if (p := published(e, reference)) is not None),
+        *_extremes(entries),
+        *(_fit(run, history) for run, history in histories(entries).items()),
+        _cost(entries),
     ]
 
 
-def caveats(candidates: list[Candidate]) -> list[str]:
-    """What a reader must know before believing the table."""
-    first = candidates[0].evaluation
+def caveats(entries: Sequence[Entry], reference: Reference | None = None) -> list[str]:
+    """What a reader must know before believing the tables."""
+    first = entries[0].evaluation
     found = ["Intervals are 95 % bootstrap intervals over images."]
-    chosen_here = list(
-        dict.fromkeys(c.run or c.name for c in candidates if c.validation == first.split)
-    )
-    if chosen_here:
+    names = [e.run.name if e.run else e.name for e in entries if e.validation == first.split]
+    if chosen_here := list(dict.fromkeys(names)):
         found.append(
             f"The epoch of {_list(chosen_here)} was chosen on these same images ({first.split}), "
-            "so their figures are a little hopeful: test and validation are one here."
+            "so their figures are a little optimistic."
         )
-    if any(c.published is not None for c in candidates):
+    compared = [p for e in entries if (p := published(e, reference)) is not None]
+    if any(p.n != len(first.truth) for p in compared):
         found.append(
-            "The report's own figures are on the merged test of 7,178 images (PublicTest and "
-            "PrivateTest), its ResNet-50 and MobileNetV2 started from ImageNet weights; compare "
-            "with care."
+            f"Published figures are on other images than these {len(first.truth):,}: compare with "
+            "care."
         )
-    return found
+    return [*found, *([reference.note] if reference and reference.note and compared else [])]
+
+
+def published(entry: Entry, reference: Reference | None) -> Published | None:
+    """The published figure of this architecture; None where there is none."""
+    return reference.figures.get(entry.evaluation.model) if reference else None
 
 
 def _difference(d: Difference) -> str:
@@ -64,24 +73,24 @@ def _chance(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def _pooled(p: Pooled) -> str:
-    mean, deviation = (100 * v for v in p.accuracy)
-    return f"{p.recipe}, {p.runs} runs: {mean:.2f} ± {deviation:.2f} % (standard deviation)."
+def _seeds(pool: Pool) -> str:
+    spread = Spread.of([entry.metrics.accuracy.value for entry in pool.entries])
+    return f"{pool.name}, {pool.seeds} seeds: {spread.percent()} % (mean and standard deviation)."
 
 
-def _against_report(c: Candidate) -> str:
-    accuracy, published = c.metrics.accuracy, c.published or 0.0
-    place = "above" if accuracy.low > published else "below" if accuracy.high < published else "at"
+def _against(entry: Entry, published: Published) -> str:
+    accuracy, other = entry.metrics.accuracy, published.accuracy
+    place = "above" if accuracy.low > other else "below" if accuracy.high < other else "at"
     return (
-        f"{c.name} reaches {100 * accuracy.value:.2f} %, {place} the report's "
-        f"{100 * published:.2f} % for this architecture."
+        f"{entry.name} reaches {100 * accuracy.value:.2f} %, {place} the {100 * other:.2f} % "
+        f"published for {published.model} ({published.source}; n = {published.n:,})."
     )
 
 
-def _extremes(candidates: list[Candidate]) -> list[str]:
-    labels = candidates[0].evaluation.labels
-    mean = np.mean([[k.recall.value for k in c.metrics.classes] for c in candidates], axis=0)
-    best = candidates[0]
+def _extremes(entries: Sequence[Entry]) -> list[str]:
+    labels = entries[0].evaluation.labels
+    mean = np.mean([[k.recall.value for k in c.metrics.classes] for c in entries], axis=0)
+    best = entries[0]
     shares = best.metrics.confusion.astype(float)
     shares /= np.maximum(shares.sum(1, keepdims=True), 1)
     np.fill_diagonal(shares, 0)
@@ -113,9 +122,9 @@ def _fit(run: str, history: History) -> str:
     return f"{run} {shape}."
 
 
-def _cost(candidates: list[Candidate]) -> str:
-    fastest = min(candidates, key=lambda c: c.evaluation.latency_ms)
-    smallest = min(candidates, key=lambda c: c.evaluation.parameters)
+def _cost(entries: Sequence[Entry]) -> str:
+    fastest = min(entries, key=lambda c: c.evaluation.latency_ms)
+    smallest = min(entries, key=lambda c: c.evaluation.parameters)
     speed = f"{fastest.evaluation.latency_ms:.1f} ms a face on one CPU thread"
     size = f"{smallest.evaluation.parameters / 1e6:.2f} M parameters"
     if fastest is smallest:
