@@ -198,13 +198,14 @@ class RunFolder:
         return load_recipe(self.recipe_file, past=True)
 
     @property
-    def recipe_but_seed(self) -> str:
-        """Text of the recipe without its seed: equal for runs that differ in the seed alone.
+    def settings(self) -> str:
+        """Text of the recipe without name, description and seed: equal for runs that differ in
+        their seed alone, whatever version of mien wrote them."""
+        import yaml
 
-        Recipes of older versions of mien, too, are told apart by it.
-        """
-        lines = self.recipe_file.read_text(encoding="utf-8").splitlines()
-        return "\n".join(line for line in lines if not line.startswith("seed:"))
+        recipe = yaml.safe_load(self.recipe_file.read_text(encoding="utf-8"))
+        kept = {key: v for key, v in recipe.items() if key not in ("name", "about", "seed")}
+        return str(yaml.safe_dump(kept))
 
     @property
     def data(self) -> RunData:

@@ -49,7 +49,7 @@ def a_run(folder: Path, found: Evaluation, *, epochs: int = 3, best: int = 0) ->
     ]
     heading = "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds"
     (folder / "history.csv").write_text("\n".join([heading, *rows]) + "\n")
-    (folder / "recipe.yaml").write_text("name: x\n")
+    (folder / "recipe.yaml").write_text(f"name: {found.name}\nmodel: {found.name}\n")
     split = {"train": Images("train", 5, "t"), "validation": Images("public", 5, "v")}
     RunFolder(folder).write_data(RunData("d", FER2013, 48, **split))
     return folder
@@ -333,14 +333,14 @@ def seeds(folder: Path, skills: dict[int, float], **more: Any) -> list[Path]:
     found = []
     for seed, skill in skills.items():
         run = a_run(folder / f"net-{seed}", evaluation("net", skill, seed, **more))
-        (run / "recipe.yaml").write_text(f"name: net\nseed: {seed}\n")
+        (run / "recipe.yaml").write_text(f"name: net-{seed}\nseed: {seed}\n")
         found.append(run)
     return found
 
 
 def test_runs_that_differ_in_their_seed_are_pooled(tmp_path: Path, undrawn):
     paths = seeds(tmp_path, {0: 0.5, 1: 0.6, 2: 0.7})
-    other = a_run(tmp_path / "other", evaluation("net", 0.9, seed=3))
+    other = a_run(tmp_path / "other", evaluation("else", 0.9, seed=3))
     page = compare([*paths, other], tmp_path / "out", "public").read_text()
     values = [evaluation("net", s, seed).metrics() for seed, s in enumerate((0.5, 0.6, 0.7))]
     accuracies = [100 * m.accuracy.value for m in values]
@@ -349,7 +349,7 @@ def test_runs_that_differ_in_their_seed_are_pooled(tmp_path: Path, undrawn):
     text = (tmp_path / "out" / "comparison.md").read_text()
     assert f"| net | {shown} |" in text, "one row for the three"
     assert "| net-1 |" not in text
-    assert "| other |" in text, "another recipe of that name"
+    assert "| other |" in text, "another recipe"
     single = rows(tmp_path / "out" / "comparison.csv")
     assert [row["model"] for row in single] == ["other", "net-2", "net-1", "net-0"]
     (row,) = rows(tmp_path / "out" / "seeds.csv")

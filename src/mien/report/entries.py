@@ -1,5 +1,6 @@
 """What is compared: runs and saved evaluations, read from their folders."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +45,10 @@ class Entry:
         return np.asarray(self.evaluation.probabilities.argmax(1) == self.evaluation.truth)
 
     @property
-    def recipe(self) -> tuple[str, str, str]:
-        """Name, views and settings: equal for runs that differ in their seed alone."""
-        settings = self.run.recipe_but_seed if self.run else ""
-        return self.evaluation.name, self.evaluation.views, settings
+    def recipe(self) -> tuple[str, str]:
+        """Settings (of a bundle, its name) and views: equal for runs that differ in their seed."""
+        settings = self.run.settings if self.run else self.evaluation.name
+        return settings, self.evaluation.views
 
 
 @dataclass(frozen=True)
@@ -122,19 +123,24 @@ def pools(entries: Sequence[Entry]) -> list[Pool]:
     One network scored twice is not two seeds: then, and where there is one alone, each stands for
     itself.
     """
-    groups: dict[tuple[str, str, str], list[Entry]] = {}
+    groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         groups.setdefault(entry.recipe, []).append(entry)
     found: list[Pool] = []
-    for (name, views, _), group in groups.items():
+    for (_, views), group in groups.items():
         if len({entry.evaluation.network for entry in group}) > 1:
-            title = _named(name, views)
+            title = _named(_common([entry.evaluation.name for entry in group]), views)
             taken = title in {pool.name for pool in found}
             names = ", ".join(entry.name for entry in group)
             found.append(Pool(f"{title} ({names})" if taken else title, tuple(group)))
         else:
             found += [Pool(entry.name, (entry,)) for entry in group]
     return sorted(found, key=lambda pool: -pool.accuracy)
+
+
+def _common(names: list[str]) -> str:
+    """What names of runs of one recipe begin with: `net` of `net-0` and `net-1`."""
+    return os.path.commonprefix(names).rstrip("-_. ") or min(names)  # noqa: RUF071  (no paths)
 
 
 def _named(name: str, views: str) -> str:
