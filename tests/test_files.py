@@ -66,13 +66,13 @@ def test_a_failing_folder_leaves_what_was_there(tmp_path, before):
     assert not before or names(path) == ["old"]
 
 
-def test_a_full_disk_is_an_oserror_that_leaves_the_old_file(tmp_path):
+def test_a_full_disk_is_a_file_error_that_leaves_the_old_file(tmp_path):
     pytest.importorskip("resource")
     path = tmp_path / "file.bin"
     path.write_bytes(b"old")
     command = [sys.executable, "-c", FULL_DISK, str(path)]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert answer.stdout.strip() == f"OSError {path}", "which file could not be written is said"
+    assert answer.stdout.strip() == f"FileError {path}", "which file could not be written is said"
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["file.bin"]
 

@@ -10,6 +10,7 @@
     ├── RunError          a run folder that is missing, unfinished or in the way
     ├── BundleError       a bundle whose card or digest is wrong
     ├── WeightsError      weights that cannot be found, fetched or read
+    ├── FileError         a file that cannot be written: a full disk, no permission
     ├── Overloaded        a service that has no room for more work now
     ├── JobNotFound       a job of a service that is not there, or no longer
     ├── MissingExtra      a package of an extra that is not installed
@@ -18,6 +19,10 @@
 A message says what was expected, what came, and what to do now. `mien.cli` turns each into one
 line and exit code 2.
 """
+
+import errno
+
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class MienError(Exception):
@@ -58,6 +63,18 @@ class BundleError(MienError):
 
 class WeightsError(MienError):
     """Weights that cannot be found, fetched or read."""
+
+
+class FileError(MienError, OSError):
+    """A file that cannot be written: a full disk, no permission.
+
+    Made of the errno, the reason and the file's name, as every OSError.
+    """
+
+    def __str__(self) -> str:
+        remedy = "; free some space and repeat (training: with --resume)"
+        what = f"cannot read or write {self.filename or 'a file'}: {self.strerror}"
+        return what + (remedy if self.errno in _FULL_DISK else "")
 
 
 class Overloaded(MienError):

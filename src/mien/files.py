@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, BinaryIO
 
-from mien.errors import InputError, RunError
+from mien.errors import FileError, InputError, RunError
 
 _Identity = tuple[int, int] | str
 _UNTOUCHED: ContextVar[Mapping[_Identity, str]] = ContextVar(
@@ -61,21 +61,21 @@ def check_outputs(
     Links, relative paths and, where the disk takes them for one, other cases are the same file.
     `inputs` are only looked at if one of the outputs is there already.
     """
-    told: dict[_Identity, str] = {}
+    names: dict[_Identity, str] = {}
     for option, path in outputs:
         if path is None:
             continue
         file, name = _identity(path), f"{option} {path}"
-        if file in told:
+        if file in names:
             raise InputError(
-                f"{told[file]} and {name} are the same file; expected a file for each output: "
+                f"{names[file]} and {name} are the same file; expected a file for each output: "
                 "choose another name"
             )
-        told[file] = name
-    if all(isinstance(file, str) for file in told):
+        names[file] = name
+    if all(isinstance(file, str) for file in names):
         return
     for source in inputs:
-        if same := told.get(_identity(source)):
+        if same := names.get(_identity(source)):
             raise InputError(
                 f"{same} is the same file as the input {source}, which would be replaced; "
                 "expected a file of its own: choose another name"
@@ -138,24 +138,35 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` only once it is whole.
 
     On any error, a full disk too, nothing is left under `path` that was not there before. Raises
-    InputError for a file that is `untouched`.
+    FileError where it cannot be written, InputError for a file that is `untouched`.
     """
     if source := _UNTOUCHED.get().get(_identity(path)):
         raise InputError(
             f"{path} is the input {source}, which would be replaced; choose another folder"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file
+            Path(temporary).chmod(0o666 & ~_umask())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an OSError into a FileError that names the file; a full disk does not say where."""
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a full disk does not say where
+        yield
+    except FileError:
         raise
+    except OSError as error:
+        name = error.filename or str(path)
+        raise FileError(error.errno, error.strerror or str(error), name) from error
 
 
 @contextlib.contextmanager

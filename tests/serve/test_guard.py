@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from mien.serve.guard import HEADERS, Guard, _Buckets
+from mien.serve.guard import HEADERS, Guard, _TokenBuckets
 from mien.serve.settings import Limits, Settings
 from tests.serve.conftest import asking
 
@@ -371,7 +371,7 @@ def test_of_very_many_addresses_it_keeps_no_more_than_some(clock, monkeypatch):
 
 
 def test_ten_thousand_addresses_are_remembered(clock):
-    buckets = _Buckets(1)
+    buckets = _TokenBuckets(1)
     assert [buckets.take(str(number)) for number in range(10_000)] == [0.0] * 10_000
     assert buckets.take("0") == 60
     assert buckets.take("one more") == 0.0

@@ -16,7 +16,7 @@ import uvicorn
 from websockets.sync.client import connect
 
 from mien.demo import PORTRAIT
-from mien.serve.run import _Patient
+from mien.serve.run import _TimedProtocol
 from tests.clips import film
 
 PHOTO = PORTRAIT.read_bytes()
@@ -150,7 +150,7 @@ def test_a_head_that_does_not_come_is_not_waited_for(monkeypatch):
         await send({"type": "http.response.body", "body": b"x"})
 
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http=_Patient, lifespan="off", timeout_keep_alive=60)
+    config = uvicorn.Config(app, http=_TimedProtocol, lifespan="off", timeout_keep_alive=60)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()

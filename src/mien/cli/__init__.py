@@ -1,6 +1,5 @@
 """The `mien` command: arguments in, library calls, errors as one line and exit code 2."""
 
-import errno
 import io
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from mien.cli.data import data_audit, data_draw, data_stats, data_votes
 from mien.cli.recognition import demo, download, recognize, serve, watch
 from mien.cli.scoring import calibrate, compare, evaluate, explain, groups
 from mien.cli.training import recipes, train
-from mien.errors import MienError
+from mien.errors import FileError, MienError
 
 app = typer.Typer(
     name="mien",
@@ -40,8 +39,6 @@ data_app.command("stats")(data_stats)
 data_app.command("audit")(data_audit)
 data_app.command("draw")(data_draw)
 data_app.command("votes")(data_votes)
-
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _version(asked: bool) -> None:
@@ -69,11 +66,7 @@ def main() -> None:
     except MienError as error:
         _fail(str(error))
     except OSError as error:
-        remedy = "; free some space and repeat (training: with --resume)"
-        _fail(
-            f"cannot read or write {error.filename or 'a file'}: {error.strerror or error}"
-            + (remedy if error.errno in _FULL_DISK else "")
-        )
+        _fail(str(FileError(error.errno, error.strerror or str(error), error.filename)))
 
 
 def _fail(message: str) -> None:

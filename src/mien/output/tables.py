@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from mien.errors import InputError
-from mien.files import csv_text, replacing
+from mien.errors import FileError, InputError
+from mien.files import csv_text, replacing, writing
 from mien.types import COLUMNS, Box, Face, Reading, Readings, Scores
 
 _DECIMALS = 6
@@ -117,9 +117,10 @@ class _Lines:
     def __init__(
         self, path: Path, resume: bool, line: Callable[[Reading], str], heading: str = ""
     ) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab" if resume else "wb", buffering=0)
-        self._line = line
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab" if resume else "wb", buffering=0)
+        self._path, self._line = path, line
         if self._file.tell() == 0:
             self._add(heading)
 
@@ -132,9 +133,10 @@ class _Lines:
     def _add(self, text: str) -> None:
         start, data = self._file.tell(), memoryview(text.encode("utf-8", "backslashreplace"))
         try:
-            while data:
-                data = data[self._file.write(data) :]
-        except OSError:  # a full disk: all or none
+            with writing(self._path):
+                while data:
+                    data = data[self._file.write(data) :]
+        except FileError:  # a full disk: all or none
             self._file.truncate(start)
             self._file.seek(start)
             raise

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from mien.errors import InputError
+from mien.files import writing
 
 try:
     import fcntl
@@ -23,7 +24,7 @@ _YOUNG_S = 60.0
 class LockedFolder:
     """A folder that no other service uses; a temporary one if none is given.
 
-    Raises InputError if another service has it.
+    Raises InputError if another service has it, FileError if it cannot be written.
     """
 
     def __init__(self, given: Path | None) -> None:
@@ -31,8 +32,9 @@ class LockedFolder:
         if given is None:
             delete_abandoned()
             given = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        given.mkdir(0o700, parents=True, exist_ok=True)
-        lock = _locked(given)
+        with writing(given):
+            given.mkdir(0o700, parents=True, exist_ok=True)
+            lock = _locked(given)
         if lock is None:
             raise InputError(f"another service uses {given}; choose another folder of jobs")
         self.path, self._lock = given.resolve(), lock

@@ -43,9 +43,9 @@ class Guard:
 
     def __init__(self, app: App, settings: Settings) -> None:
         self.app, self.settings = app, settings
-        self._buckets = _Buckets(settings.limits.requests_per_minute)
+        self._buckets = _TokenBuckets(settings.limits.requests_per_minute)
         most = settings.limits.bytes_at_once
-        self._pictures, self._videos = _Inside(most), _Inside(most)
+        self._pictures, self._videos = _BytesInside(most), _BytesInside(most)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -57,7 +57,7 @@ class Guard:
         elif refused is None:
             await self.app(scope, receive, send)
         elif "websocket.http.response" in scope.get("extensions", {}):
-            await _tell(refused, scope, receive, _with_headers(send))
+            await _answer_with(refused, scope, receive, _with_headers(send))
         else:
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
 
@@ -73,22 +73,22 @@ class Guard:
             await with_headers(message)
 
         if refused is not None:
-            await _tell(refused, scope, receive, noting)
+            await _answer_with(refused, scope, receive, noting)
             return
         inside = self._videos if scope["path"] == _VIDEOS else self._pictures
-        body = _Bounded(receive, *_bounds(scope, self.settings.limits), inside)
+        body = _BoundedBody(receive, *_bounds(scope, self.settings.limits), inside)
         try:
             await self.app(scope, body, noting)
         except ClientDisconnect:
             pass
         except Refused as error:
-            await _tell(error, scope, receive, noting)
+            await _answer_with(error, scope, receive, noting)
         except Exception as error:
             _log.exception("unforeseen", exc_info=error)
             if begun:  # too late to say so
                 raise
-            told = Refused(500, "the service failed at this request; its log says more")
-            await _tell(told, scope, receive, noting)
+            failure = Refused(500, "the service failed at this request; its log says more")
+            await _answer_with(failure, scope, receive, noting)
         finally:
             body.left()
 
@@ -134,7 +134,7 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-async def _tell(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
+async def _answer_with(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
     await problem(refused.status_code, refused.detail, refused.headers)(scope, receive, send)
 
 
@@ -166,17 +166,17 @@ def _bounds(scope: Scope, limits: Limits) -> tuple[int, float]:
     return limits.request_bytes + _FORM_BYTES, limits.body_s
 
 
-class _Inside:
+class _BytesInside:
     """The bytes of all bodies of a kind that are in the service at this moment."""
 
     def __init__(self, most: int) -> None:
         self.most, self.bytes = most, 0
 
 
-class _Bounded:
+class _BoundedBody:
     """A body that is cut off by its bytes or its time, and by the bytes of all."""
 
-    def __init__(self, receive: Receive, most: int, seconds: float, inside: _Inside) -> None:
+    def __init__(self, receive: Receive, most: int, seconds: float, inside: _BytesInside) -> None:
         self._receive, self._most, self._bytes = receive, most, 0
         self._until = time.monotonic() + seconds
         self._whole = False
@@ -209,7 +209,7 @@ class _Bounded:
         self._bytes = 0
 
 
-class _Buckets:
+class _TokenBuckets:
     """A token bucket per address: a minute's requests at once, then as many as flow in."""
 
     def __init__(self, per_minute: int) -> None:

@@ -184,11 +184,11 @@ class Jobs:
                 )
         except subprocess.TimeoutExpired:
             raise PictureError(f"opening the file took longer than {_CHECK_S:g} s") from None
-        told = done.stderr.strip().splitlines() or [""]
+        reason = _last_line(done.stderr)
         if done.returncode == REFUSED:
-            raise PictureError(told[-1])
+            raise PictureError(reason)
         if done.returncode:
-            _log.error("a video's check ended with %d: %s", done.returncode, told[-1])
+            _log.error("a video's check ended with %d: %s", done.returncode, reason)
             raise PictureError("the file cannot be opened as a video")
 
     def _recall(self) -> None:
@@ -229,16 +229,13 @@ class Jobs:
 
     def _read(self, job: Job) -> None:
         self._save(job)
-        place, began, most_s = (
-            self._place(job.id),
-            time.monotonic(),
-            self._settings.limits.reading_s,
-        )
+        place, began = self._place(job.id), time.monotonic()
+        most_s = self._settings.limits.reading_s
         _tidy(place)
         with tempfile.TemporaryFile("w+") as errors:
             code = self._run(job, errors, most_s)
             errors.seek(0)
-            told = errors.read().strip().splitlines()
+            reason = _last_line(errors.read())
         known = self._jobs.get(job.id)
         if known is None:  # removed: what its reader wrote since goes too
             shutil.rmtree(place, ignore_errors=True)
@@ -252,10 +249,10 @@ class Jobs:
         elif code < 0 and job.kills < _KILLS:  # not the video's fault
             self._save(replace(known, state="waiting", kills=job.kills + 1))
             self._waiting.put(job.id)
-        elif code == REFUSED and told:
-            self._end(known, "failed", told[-1])
+        elif code == REFUSED and reason:
+            self._end(known, "failed", reason)
         else:
-            _log.error("a video's reader ended with %d: %s", code, (told or [""])[-1])
+            _log.error("a video's reader ended with %d: %s", code, reason)
             self._end(known, "failed", _FAILED)
 
     def _run(self, job: Job, errors: IO[str], most_s: float) -> int:
@@ -323,6 +320,10 @@ class Jobs:
                 write_json(self._place(job.id) / _JOB, asdict(job))
             except OSError as error:  # a full disk; a later service would read it again
                 _log.error("the state of a job cannot be stored: %s", error.strerror)
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1]
 
 
 def _tidy(place: Path) -> None:

@@ -33,7 +33,7 @@ class Refused(HTTPException):
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The response that tells it."""
+    """The response with it as its body."""
     title = HTTPStatus(status).phrase
     body = Problem(type="about:blank", title=title, status=status, detail=detail[:_MOST])
     return JSONResponse(body.model_dump(), status, headers, MEDIA_TYPE)
@@ -45,7 +45,7 @@ def too_busy(detail: str, wait_s: int = 1) -> JSONResponse:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Make every error that `app` foresees a problem; the rest is the guard's."""
+    """Answer every expected error of `app` with a problem; the guard answers the others."""
 
     @app.exception_handler(Overloaded)
     async def overloaded(_request: Request, error: Overloaded) -> JSONResponse:

@@ -38,13 +38,13 @@ def serve(settings: Settings, host: str, port: int, allowed: tuple[str, ...] = (
     if host not in LOOPBACK and settings.api_key is None:
         sys.stderr.write("mien: anyone who reaches this address may ask; see --api-key-file\n")
     if settings.jobs_folder is not None:
-        LockedFolder(settings.jobs_folder).close()  # told here in a line, later with a traceback
+        LockedFolder(settings.jobs_folder).close()  # an error here is one line, later a traceback
     with _listening(host, port) as listening:
         app = create(dataclasses.replace(settings, hosts=names))
         port = listening.getsockname()[1]
         config = uvicorn.Config(
             app,
-            http=_Patient,
+            http=_TimedProtocol,
             log_level="warning",
             access_log=False,  # who sent what is nobody's business
             server_header=False,
@@ -83,7 +83,7 @@ class _Server(uvicorn.Server):
             sys.stderr.flush()
 
 
-class _Patient(HttpToolsProtocol):
+class _TimedProtocol(HttpToolsProtocol):
     """A connection that is closed if a request's head does not come in time (slow loris), or is
     too long; what follows a body in chunks (trailers) counts as head."""
 
@@ -95,7 +95,7 @@ class _Patient(HttpToolsProtocol):
         # asyncio does so for sockets of its own making alone; without, answers wait for 40 ms
         sent = transport.get_extra_info("socket")
         sent.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._await_head()
+        self._start_timer()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -118,27 +118,27 @@ class _Patient(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._await_head()
+        self._start_timer()
 
     def on_headers_complete(self) -> None:
-        self._head_came()
+        self._stop_timer()
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.timeout_keep_alive_task is not None:  # no other request has come meanwhile
-            self._await_head()
+            self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_came()
+        self._stop_timer()
         super().connection_lost(exc)
 
-    def _await_head(self) -> None:
-        self._head_came()
+    def _start_timer(self) -> None:
+        self._stop_timer()
         self._head_bytes = 0
         self._late = self.loop.call_later(_HEAD_S, self.transport.close)
 
-    def _head_came(self) -> None:
+    def _stop_timer(self) -> None:
         if self._late is not None:
             self._late.cancel()
             self._late = None
