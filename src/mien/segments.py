@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mien.faces.tracking import GAP_S
 from mien.types import Reading
@@ -22,24 +22,11 @@ class Segment:
     peak: float
     peak_s: float
 
-
-@dataclass(slots=True)
-class _Run:
-    """Frames in a row with one expression on top."""
-
-    expression: str
-    from_s: float
-    to_s: float
-    peak: float
-    peak_s: float
-
-    def extend(self, time_s: float, value: float) -> None:
-        self.to_s = time_s
-        if value > self.peak:
-            self.peak, self.peak_s = value, time_s
-
-    def segment(self, face_id: int) -> Segment:
-        return Segment(face_id, self.expression, self.from_s, self.to_s, self.peak, self.peak_s)
+    def extended(self, time_s: float, value: float) -> "Segment":
+        """The same up to `time_s`, at which its expression has the probability `value`."""
+        if value <= self.peak:
+            return replace(self, to_s=time_s)
+        return replace(self, to_s=time_s, peak=value, peak_s=time_s)
 
 
 class Segmenter:
@@ -49,8 +36,9 @@ class Segmenter:
     """
 
     def __init__(self) -> None:
-        self._settled: dict[int, _Run] = {}
-        self._rising: dict[int, _Run] = {}
+        self._shown: dict[int, Segment] = {}
+        self._rising: dict[int, Segment] = {}
+        """Of each face another expression, on top for less than `HOLD_S` so far."""
         self._before_s = self._now_s = -math.inf
 
     def add(self, reading: Reading) -> Iterator[Segment]:
@@ -64,31 +52,30 @@ class Segmenter:
             return
         key, time_s = reading.face_id, reading.time_s
         label, value = reading.smoothed.label, reading.smoothed.confidence
-        settled, rising = self._settled.get(key), self._rising.pop(key, None)
-        if settled is None:
-            self._settled[key] = _Run(label, time_s, time_s, value, time_s)
-        elif label == settled.expression:
-            settled.extend(time_s, value)
+        new = Segment(key, label, time_s, time_s, value, time_s)
+        shown, rising = self._shown.get(key), self._rising.pop(key, None)
+        if shown is None:
+            self._shown[key] = new
+        elif label == shown.expression:
+            self._shown[key] = shown.extended(time_s, value)
         else:
             if rising is None or rising.expression != label:
-                rising = _Run(label, time_s, time_s, value, time_s)
-            rising.extend(time_s, value)
+                rising = new
+            rising = rising.extended(time_s, value)
             if round(time_s - rising.from_s, 6) >= HOLD_S:  # 1.2 - 1.0 is a little less than 0.2
-                settled.to_s = rising.from_s
-                yield settled.segment(key)
-                self._settled[key] = rising
+                yield replace(shown, to_s=rising.from_s)
+                self._shown[key] = rising
             else:
                 self._rising[key] = rising
-                settled.to_s = time_s
+                self._shown[key] = replace(shown, to_s=time_s)
 
     def close(self) -> Iterator[Segment]:
         """The segments still open at the end."""
-        for key in sorted(self._settled):
-            yield self._settled[key].segment(key)
-        self._settled.clear()
+        yield from (segment for _, segment in sorted(self._shown.items()))
+        self._shown.clear()
 
     def _gone(self) -> Iterator[Segment]:
-        for key, run in sorted(self._settled.items()):
-            if run.to_s < self._before_s and round(self._now_s - run.to_s, 6) > GAP_S:
+        for key, segment in sorted(self._shown.items()):
+            if segment.to_s < self._before_s and round(self._now_s - segment.to_s, 6) > GAP_S:
                 self._rising.pop(key, None)
-                yield self._settled.pop(key).segment(key)
+                yield self._shown.pop(key)

@@ -76,7 +76,7 @@ def _may_be_clear(data: bytes) -> bool:
 
 def _transparency(data: bytes) -> bytes | None:
     """What a PNG says of transparent colours, in the chunk tRNS before its pixels."""
-    for kind, body in _png_chunks(data):
+    for kind, body in _chunks(data):
         if kind in (b"tRNS", b"IDAT"):
             return bytes(body) if kind == b"tRNS" else None
     return None
@@ -92,8 +92,7 @@ def _clear_grey(data: bytes) -> int | None:
 
 def _orientation(data: bytes) -> int:
     """What the EXIF of a PNG or WebP says of how to hold it, 1-8; 1 if it says nothing."""
-    chunks = _png_chunks(data) if data.startswith(_PNG) else _webp_chunks(data)
-    exif = bytes(next((body for kind, body in chunks if kind in (b"eXIf", b"EXIF")), b""))
+    exif = bytes(next((body for kind, body in _chunks(data) if kind in (b"eXIf", b"EXIF")), b""))
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:
         return 1
@@ -109,26 +108,17 @@ def _orientation(data: bytes) -> int:
     return 1
 
 
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Kind and body of the first chunks."""
-    place, view = 8, memoryview(data)
+def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """Kind and body of the first chunks of a PNG or WebP, none of another file."""
+    png, view = data.startswith(_PNG), memoryview(data)
+    place = 8 if png else 12 if _is_webp(data) else len(data)
     for _ in range(_MOST_CHUNKS):
         if place + 8 > len(data):
             return
-        length, kind = struct.unpack_from(">I4s", data, place)
+        kind = data[place + 4 : place + 8] if png else data[place : place + 4]
+        (length,) = struct.unpack_from(">I" if png else "<4xI", data, place)
         yield kind, view[place + 8 : place + 8 + length]
-        place += 12 + length
-
-
-def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Kind and body of the first chunks, none for what is no WebP."""
-    place, view = 12 if _is_webp(data) else len(data), memoryview(data)
-    for _ in range(_MOST_CHUNKS):
-        if place + 8 > len(data):
-            return
-        kind, length = struct.unpack_from("<4sI", data, place)
-        yield kind, view[place + 8 : place + 8 + length]
-        place += 8 + length + length % 2
+        place += 12 + length if png else 8 + length + length % 2
 
 
 def _is_webp(data: bytes) -> bool:
