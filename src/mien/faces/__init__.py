@@ -126,7 +126,7 @@ def crop(
     columns = np.arange(frame.x, frame.x + frame.width)
     if rows[0] >= 0 and columns[0] >= 0 and rows[-1] < height and columns[-1] < width:
         return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]  # without a copy
-    return picture[np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))]
+    return np.asarray(picture[np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))])
 
 
 def _turned(picture: NDArray[np.uint8], frame: Box, roll_deg: float) -> NDArray[np.uint8]:
