@@ -9,7 +9,7 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 # OpenCV reads these once, when it is first imported: refuse decompression bombs above 2^27 pixels
 # (sources.MAX_PIXELS), and leave it to our errors to speak.
