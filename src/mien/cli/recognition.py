@@ -110,25 +110,32 @@ def _check(source: "Source", outputs: "Outputs", alone: bool) -> None:
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0: any that is free.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8000,
     model: ModelName = DEFAULT,
     detector: DetectorName = "auto",
     threads: Threads = None,
-    batch: Annotated[int, typer.Option(help="Faces of several requests read at once.")] = 16,
+    batch: Annotated[
+        int, typer.Option(help="Faces in one run of the network, of several requests together.")
+    ] = 16,
     api_key_file: Annotated[
-        Path | None, typer.Option(help="File with the key that requests must bring.")
+        Path | None, typer.Option(help="File with the API key that requests must send.")
     ] = None,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="Name under which the service may be asked for.")
+        list[str] | None, typer.Option(help="Host name that the service answers to.")
     ] = None,
     urls: Annotated[
         bool, typer.Option("--urls", help="Fetch pictures from public addresses.")
     ] = False,
-    rate: Annotated[int, typer.Option(help="Requests a minute from one address; 0: any.")] = 600,
+    rate: Annotated[
+        int, typer.Option(help="Requests a minute from one address; 0: no limit.")
+    ] = 600,
     jobs: Annotated[
-        Path | None, typer.Option(help="Folder of videos, kept over restarts. Default: temporary.")
+        Path | None,
+        typer.Option(help="Folder of uploaded videos, kept after a restart. Default: temporary."),
     ] = None,
-    keep: Annotated[float, typer.Option(help="Minutes until a video's files go.")] = 60,
+    keep: Annotated[
+        float, typer.Option(help="Minutes to keep the files of a finished video.")
+    ] = 60,
 ) -> None:
     """Serve recognition over HTTP, and a page to try it; for this machine alone by default."""
     installed("fastapi", extra="serve")

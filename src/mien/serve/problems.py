@@ -47,17 +47,11 @@ def too_busy(detail: str, wait_s: int = 1) -> JSONResponse:
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every expected error of `app` with a problem; the guard answers the others."""
 
-    @app.exception_handler(Overloaded)
-    async def overloaded(_request: Request, error: Overloaded) -> JSONResponse:
-        return too_busy(str(error), error.wait_s)
-
-    @app.exception_handler(JobNotFound)
-    async def no_job(_request: Request, error: JobNotFound) -> JSONResponse:
-        return problem(404, str(error))
-
     @app.exception_handler(MienError)
     async def ours(_request: Request, error: MienError) -> JSONResponse:
-        return problem(422, str(error))
+        if isinstance(error, Overloaded):
+            return too_busy(str(error), error.wait_s)
+        return problem(404 if isinstance(error, JobNotFound) else 422, str(error))
 
     @app.exception_handler(HTTPException)
     async def http(_request: Request, error: HTTPException) -> JSONResponse:

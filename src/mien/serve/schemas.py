@@ -28,6 +28,12 @@ class PicturesIn(BaseModel):
     pictures: list[PictureIn] = Field(min_length=1, fail_fast=True)
 
 
+class PicturesForm(BaseModel):
+    """Pictures as files of a form."""
+
+    pictures: list[bytes] = Field(min_length=1)
+
+
 class ReadingOut(BaseModel):
     """A face and the expression it shows."""
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from mien.errors import MienError, PictureError
 from mien.serve.problems import Refused
-from mien.serve.schemas import PictureIn, PicturesIn
+from mien.serve.schemas import PictureIn, PicturesForm, PicturesIn
 from mien.serve.settings import Limits, Settings
 from mien.sources import Frame, Item
 from mien.sources.pictures import decode, from_base64, size_of
@@ -129,29 +129,12 @@ async def _asked(name: str, one: PictureIn, most_bytes: int, settings: Settings)
 
 def request_body() -> dict[str, Any]:
     """For OpenAPI: the two forms of a request with pictures."""
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": [FIELD],
-                        "properties": {
-                            FIELD: {
-                                "type": "array",
-                                "minItems": 1,
-                                "items": {"type": "string", "format": "binary"},
-                            }
-                        },
-                    }
-                },
-                "application/json": {
-                    "schema": PicturesIn.model_json_schema(
-                        ref_template="#/components/schemas/{model}"
-                    ),
-                    "example": {"pictures": [{"name": "me", "base64": "iVBORw0KGgo..."}]},
-                },
-            },
-        }
+    place = "#/components/schemas/{model}"
+    forms = {
+        "multipart/form-data": {"schema": PicturesForm.model_json_schema()},
+        "application/json": {
+            "schema": PicturesIn.model_json_schema(ref_template=place),
+            "example": {"pictures": [{"name": "me", "base64": "iVBORw0KGgo..."}]},
+        },
     }
+    return {"requestBody": {"required": True, "content": forms}}
