@@ -1,4 +1,4 @@
-"""Pictures or a video in; tables, drawings, a film and a timeline out."""
+"""Read pictures or a video and write tables, drawings, a video and a timeline."""
 
 import contextlib
 import dataclasses
@@ -29,7 +29,7 @@ _LIVE_FPS = 25.0
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What to write; None: nothing. `pictures` is a folder; the last three are for videos."""
+    """Files to write; None: not written. `pictures` is a folder; the last four are for videos."""
 
     tables: tuple[Path, ...] = ()
     pictures: Path | None = None
@@ -68,7 +68,7 @@ class Summary:
     labels: dict[str, int] = field(default_factory=dict)
 
     def count(self, readings: Readings) -> None:
-        """Take up the readings of one picture."""
+        """Count the readings of one picture."""
         self.pictures += 1
         for reading in readings:
             if reading.label is not None:
@@ -132,7 +132,7 @@ def analyse(
 
 
 class _Film:
-    """What is kept of a video beside its table: ids, segments, the timeline."""
+    """State of a video: tracks, segments, the timeline."""
 
     def __init__(self, outputs: Outputs) -> None:
         self.tracker = Tracker()
@@ -152,7 +152,7 @@ class _Film:
             self._timeline.add(reading)
 
     def recall(self, done: Readings) -> None:
-        """Bring everything to where an interrupted run left it."""
+        """Restore the state of an interrupted run."""
         for reading in done:
             if reading.time_s is None:
                 continue
@@ -182,7 +182,7 @@ def _write_segments(path: Path, segments: list[Segment]) -> None:
 
 
 def check(outputs: Outputs, source: Source) -> None:
-    """Refuse at once what could not be written at the end, or only in place of what is read."""
+    """Raise InputError for outputs that cannot be written or would replace an input."""
     for table in outputs.tables:
         check_suffix(table)
     if outputs.blur and outputs.video is None:
@@ -225,7 +225,7 @@ def _done(recognizer: Recognizer, outputs: Outputs, resume: bool) -> Readings:
         raise InputError("--resume continues a table: give the same --csv as before")
     done = done_in(outputs.csv, recognizer.labels)
     if done and outputs.video is not None:
-        raise InputError("a film cannot be continued; leave --video or --resume out")
+        raise InputError("a drawn video cannot be continued; leave --video or --resume out")
     return done
 
 
@@ -244,7 +244,7 @@ def _writers(
     source: Source,
     resume: bool,
 ) -> Iterator[Callable[[Result], None]]:
-    """What writes the tables, the drawings and the film; the stack closes them."""
+    """Functions that write the tables, the drawings and the video; the stack closes them."""
     for path in outputs.tables:
         table = open_table(path, recognizer.labels, resume=resume)
         stack.callback(table.close)
@@ -267,7 +267,7 @@ def _show(clip: "Clip", blur: bool, result: Result) -> None:
 
 
 def _clip(path: Path, source: Source) -> "Clip":
-    """A film with the times and the sound of `source`."""
+    """A video with the times and the sound of `source`."""
     from mien.output.clip import Clip
     from mien.sources.video import Video
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: atomic writing, digests, and where mien keeps its own."""
+"""Atomic writing, checks of outputs against inputs, digests, and mien's own folder."""
 
 import contextlib
 import csv
@@ -105,7 +105,7 @@ def check_folder(
 
 @contextlib.contextmanager
 def untouched(*inputs: Path | str | None) -> Iterator[None]:
-    """As long as it lasts, `replacing` replaces none of these files but raises InputError.
+    """Inside this block, `replacing` raises InputError instead of replacing these files.
 
     For commands that write many files into one folder: the one that the user reads may be there.
     """
@@ -123,7 +123,7 @@ def same_file(one: Path | str, other: Path | str) -> bool:
 
 
 def _identity(path: Path | str) -> _Identity:
-    """What `os.path.samefile` compares; of what is not there, the real path."""
+    """What `os.path.samefile` compares; the real path of a file that does not exist."""
     try:
         found = os.stat(path)  # noqa: PTH116  (text need not be a path)
     except (OSError, ValueError):
@@ -135,7 +135,7 @@ def _identity(path: Path | str) -> _Identity:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that takes the name `path` only once it is whole.
+    """A binary file that gets the name `path` only when it is complete.
 
     On any error, a full disk too, nothing is left under `path` that was not there before. Raises
     FileError where it cannot be written, InputError for a file that is `untouched`.
@@ -171,7 +171,7 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing_folder(path: Path, *, keep: bool = False) -> Iterator[Path]:
-    """A new folder that takes the name `path`, in place of what was there, once it is whole.
+    """A new folder that replaces `path` when it is complete.
 
     With `keep` what is there by then stays, and OSError is raised.
     """
@@ -215,7 +215,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_csv(path: Path, columns: Mapping[str, Iterable[Any]]) -> None:
-    """Write a table from its columns, numbers to six digits, what is no number left empty."""
+    """Write a table from its columns, numbers with six digits, NaN as an empty cell."""
     rows = ([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
     write_text(path, csv_text([tuple(columns), *rows]))
 

@@ -1,4 +1,4 @@
-"""Whether a face can be read at all, and how sure the answer is."""
+"""The status of a reading: ok, small, blurred or unsure."""
 
 import cv2
 import numpy as np

@@ -20,7 +20,7 @@ from mien.types import Reading, Readings, Scores
 
 
 class Recognizer:
-    """Finds faces and reads their expressions; make one, use it many times, from many threads.
+    """Finds faces and reads their expressions; safe to share between threads.
 
     `model` is the folder of a bundle or the name of one in the package, `detector` one of
     `mien.faces.DETECTORS`, an object that follows `mien.faces.Detector` or a function from a
@@ -90,7 +90,7 @@ class Recognizer:
         pixels: bool = False,
         tracker: Tracker | None = None,
     ) -> Iterator[Result]:
-        """The readings of picture after picture, or frame after frame, in order and flat memory.
+        """Yield the readings of each picture or frame, in order and in constant memory.
 
         Faces of a video get ids and smoothed scores from `tracker` (a new one by default). With
         `pixels`, each picture comes along as (H, W, 3) uint8 RGB.
@@ -113,7 +113,7 @@ class Recognizer:
             yield from self.answer(batch)
 
     def read(self, frame: Frame) -> Result:
-        """The readings of one frame, at once; without a face, one that says so."""
+        """The readings of one frame; without a face, one with that status."""
         return self.answer([self.find(frame)])[0]
 
     def classify(self, crops: Sequence[NDArray[np.uint8]]) -> list[Scores]:
@@ -123,7 +123,7 @@ class Recognizer:
         return self._scores(self.card.preprocess.resize(crops))
 
     def find(self, item: Item) -> Detections:
-        """Faces and crops of a picture, to be answered; what cannot be read keeps its error."""
+        """Faces and crops of a picture, for `answer`; an unreadable one has its error."""
         try:
             frame = item.load()
         except MienError as error:
@@ -137,7 +137,7 @@ class Recognizer:
         return Detections(*where, None, faces, inputs, [*map(sharpness, crops)], frame.pixels)
 
     def answer(self, batch: list[Detections]) -> list[Result]:
-        """The readings of what was found, all faces of the batch in one run of the network."""
+        """The readings of a batch of pictures, whose faces share one run of the network."""
         inputs = [face for found in batch for face in found.inputs]
         scores = iter(self._scores(np.stack(inputs)) if inputs else ())
         return [self._result(found, scores) for found in batch]

@@ -1,4 +1,4 @@
-"""Readings of a video → who showed which expression from when to when."""
+"""Segments of a video: from when to when a face shows an expression."""
 
 import math
 from collections.abc import Iterator
@@ -30,9 +30,9 @@ class Segment:
 
 
 class Segmenter:
-    """Takes the readings of frame after frame; gives segments as they end.
+    """Turns the readings of a video, frame by frame, into segments.
 
-    A run shorter than `HOLD_S` belongs to the segment that it interrupts.
+    An expression that lasts less than `HOLD_S` belongs to the segment that it interrupts.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Many pictures at once: reading and detecting overlap, faces of several share a network's run."""
+"""Threads that read pictures and find faces, and batches of faces for the network."""
 
 import contextlib
 import os
@@ -57,7 +57,7 @@ def batches(
     most_faces: int = BATCH,
     most_items: int = BATCH,
 ) -> Iterator[list[T]]:
-    """`items` in the groups that share a run of the network: the only place that makes them.
+    """Groups of `items` that share one run of the network; used for pictures, videos and requests.
 
     A group is whole at `most_faces` faces or `most_items` items; a None ends it before. None is
     empty.
@@ -111,7 +111,7 @@ _threads = 0
 
 @contextlib.contextmanager
 def _single_threaded_opencv() -> Iterator[None]:
-    """Pictures side by side instead of threads within each: what OpenCV's own are is put back."""
+    """One OpenCV thread for each picture, as several are read at once; restored afterwards."""
     global _streams, _threads
     with _lock:
         if _streams == 0:

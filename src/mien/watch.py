@@ -1,4 +1,4 @@
-"""A camera in the terminal: a live table of who shows what."""
+"""A live table of a camera's readings in the terminal."""
 
 import contextlib
 import time

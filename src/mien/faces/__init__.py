@@ -1,4 +1,4 @@
-"""Face detectors behind one protocol, and the crop each of them calls for."""
+"""Face detectors with one protocol, and the crop of a face."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -38,7 +38,7 @@ Finder = Callable[[NDArray[np.uint8]], Iterable[Face | tuple[int, int, int, int]
 
 
 def as_detector(chosen: "str | Detector | Finder") -> Detector:
-    """A detector from its name, a detector as it is, or one made of a function.
+    """A detector from a name, a detector or a function.
 
     Raises InputError for an unknown name or an object that is none of these.
     """
@@ -76,7 +76,7 @@ def open_detector(name: str = "auto") -> Detector:
 
 
 class WholePicture:
-    """For ready-made crops: the picture is the face."""
+    """The whole picture is the face, for ready-made crops."""
 
     name = "none"
     margin = 1.0

@@ -1,4 +1,4 @@
-"""A large picture made small enough to search."""
+"""Shrink a large picture before the search for faces."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Which face of this frame is which face of the last ones, and what it showed meanwhile."""
+"""Track faces over the frames of a video, and smooth their scores."""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class _Track:
 
 
 class Tracker:
-    """Gives faces their ids, by overlap and nearness to where they were, and averages their scores.
+    """Gives faces ids by their distance to the last frames' boxes, and averages their scores.
 
     Frames must come in the order of time. The nearest pair of all is matched first, then the next.
     """
@@ -46,13 +46,13 @@ class Tracker:
         ]
 
     def recall(self, face_id: int, time_s: float, face: Face, scores: Scores) -> Scores:
-        """Take up a face that an earlier, interrupted run has seen; its smoothed scores."""
+        """Restore a face of an interrupted run; returns its smoothed scores."""
         self._advance(time_s)
         self._next = max(self._next, face_id + 1)
         return self._see(face_id, time_s, face.box, scores)
 
     def _advance(self, time_s: float) -> None:
-        """Forget who was away for long; who was in the frame before was not, however long ago."""
+        """Forget faces that were away for longer than `GAP_S`; those of the last frame stay."""
         if time_s <= self._now_s:
             return
         self._tracks = {
@@ -89,7 +89,7 @@ class Tracker:
 
 
 def _distance(one: Box, other: Box) -> float:
-    """0 for the same box; 1 and more for boxes that cannot be the same face.
+    """0 for the same box; 1 or more for boxes that cannot be the same face.
 
     Between centres, in units of `_NEAR` of the mean side, and of the ratio of the sides.
     """

@@ -1,4 +1,4 @@
-"""Detector weights: found in `MIEN_HOME` or downloaded once, their digest always checked."""
+"""Detector weights: found in `MIEN_HOME` or downloaded once; the digest is always checked."""
 
 import hashlib
 import http.client

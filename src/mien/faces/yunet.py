@@ -77,7 +77,7 @@ def _decoded(
     bbox: NDArray[np.float32],
     kps: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """(faces, 15): x, y, width, height, five landmarks, score, of the cells that are sure enough.
+    """(faces, 15): x, y, width, height, five landmarks, score; of cells with a score of `_SCORE`.
 
     Each cell of the grid tells the place of a face from its own, in strides, and the logarithm of
     its size; the score is the geometric mean of the two (as OpenCV's face_detect.cpp has it).
@@ -127,7 +127,7 @@ def _without_repeats(faces: list[Face]) -> list[Face]:
 
 
 def _inside(face: Face, other: Face) -> bool:
-    """Whether the middle of `face` lies in `other`, and it is no face in front of another."""
+    """Whether the centre of `face` lies in `other`, and `face` is not much smaller."""
     x, y = face.box.centre
     box = other.box
     within = box.x < x < box.x + box.width and box.y < y < box.y + box.height

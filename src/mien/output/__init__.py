@@ -1,4 +1,4 @@
-"""Readings → what people look at and programs read: tables, pictures, films, timelines."""
+"""Write readings: tables, pictures, videos, timelines."""
 
 from mien.output.drawing import draw, overlay, save_picture, to_table
 from mien.output.tables import Table, done_in, open_table

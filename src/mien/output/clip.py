@@ -1,4 +1,4 @@
-"""Frames → an .mp4 with their own times, and the sound of the video they are from."""
+"""Write frames as a video, with their own times and the sound of their source."""
 
 import contextlib
 import io
@@ -22,10 +22,10 @@ _SUFFIXES = (".mp4", ".mkv", ".mov")
 
 
 class Clip:
-    """An H.264 film in the size of its first frame; a context manager.
+    """An H.264 video in the size of its first frame; a context manager.
 
-    It takes its name only when it is whole. Sound is copied, not encoded again, from `sound`, where
-    the format can hold it; times are those of `sound`, less `start_s`.
+    The file gets its name only when it is complete. Sound is copied, not encoded again, from
+    `sound`, where the format can hold it; times are those of `sound`, less `start_s`.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Clip:
             self._packet = next(self._sound, None)
 
     def _open_sound(self, path: str) -> Iterator[Any]:
-        """Packets of the first sound track from the start on, meant for the film's own."""
+        """Packets of the first sound track from the start on, for the new file's track."""
         source = self._stack.enter_context(open_container(path, path))
         if not source.streams.audio:
             return iter(())
@@ -119,7 +119,7 @@ class Clip:
 
 
 def _holds(kind: str, track: Any) -> bool:
-    """Whether a film of `kind` can hold the sound of `track`; some fail at its head alone."""
+    """Whether a file of `kind` can hold the sound of `track`; some fail only at the header."""
     try:
         with av.open(io.BytesIO(), "w", format=kind) as trial:
             trial.add_stream_from_template(track)

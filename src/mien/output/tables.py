@@ -1,4 +1,4 @@
-"""Tables that grow with the work: valid after any interruption, ready to be continued."""
+"""Tables that are written row by row, valid after any interruption, and can be continued."""
 
 import csv
 import io
@@ -49,7 +49,7 @@ def open_table(path: Path, labels: Sequence[str], *, resume: bool = False) -> Ta
 
 
 def check_suffix(path: Path) -> None:
-    """Raise InputError unless `path` is named as a table."""
+    """Raise InputError unless the suffix of `path` is that of a table."""
     if path.suffix not in (".csv", ".jsonl", ".ndjson", ".parquet"):
         raise InputError(f"{path}: cannot write {path.suffix!r}; use .csv, .jsonl or .parquet")
 
@@ -81,7 +81,7 @@ def done_in(path: Path, labels: Sequence[str]) -> Readings:
 
 
 def _whole_rows(data: bytes) -> bytes:
-    """`data` up to the end of its last whole row; a line's end within quotes is no row's."""
+    """`data` up to the end of its last whole row; a line end in quotes ends no row."""
     end = data.rfind(b"\n") + 1
     quoted = data.count(b'"', 0, end) % 2
     while quoted:
@@ -92,7 +92,7 @@ def _whole_rows(data: bytes) -> bytes:
 
 
 def _reading(row: dict[str, Any], labels: tuple[str, ...]) -> Reading:
-    """What was written as this row; its landmarks are not in a table."""
+    """The reading of a row, without landmarks: they are not in the table."""
     known = {name: value for name, value in row.items() if value != ""}
     whole = {name: int(known[name]) for name in _WHOLE if name in known}
     real = {name: float(known[name]) for name in ("time_s", "score", *labels) if name in known}
@@ -165,7 +165,7 @@ def _expressions(line: bytes) -> tuple[str, ...] | None:
 
 
 class _Parquet:
-    """Row groups in a file that takes its name when it is closed."""
+    """A Parquet file, written in row groups; it gets its name when it is closed."""
 
     _ROWS = 10_000
 

@@ -13,7 +13,7 @@ _COLOURS = ("#d55e00", "#8c6d31", "#7b4fa3", "#e69f00", "#8a8f94", "#0072b2", "#
 
 
 class Timeline:
-    """Takes the readings of a video; keeps at most some thousand moments of each face."""
+    """Collects the readings of a video, at most some thousand for each face."""
 
     def __init__(self) -> None:
         self._moments: dict[int, list[tuple[float, tuple[float, ...]]]] = {}
@@ -22,7 +22,7 @@ class Timeline:
         self._labels: tuple[str, ...] = ()
 
     def add(self, reading: Reading) -> None:
-        """Take a reading up; those without a face id are passed over."""
+        """Add a reading; one without a face id is ignored."""
         if reading.face_id is None or reading.smoothed is None or reading.time_s is None:
             return
         key = reading.face_id

@@ -45,7 +45,7 @@ _ACCEPTING = responses(*_GUARDED, 400, 408, 413, 415, 422, 503)
 
 
 def create(settings: Settings | None = None) -> FastAPI:
-    """The application; its model is loaded at once. Raises the errors of `Recognizer`."""
+    """The application, with its model loaded. Raises the errors of `Recognizer`."""
     service = _Service(settings or Settings())
     app = FastAPI(
         title="mien",
@@ -68,7 +68,7 @@ def create(settings: Settings | None = None) -> FastAPI:
 
 
 class _Service:
-    """What the routes share."""
+    """Objects that the routes share."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -105,19 +105,19 @@ def _about(app: FastAPI, service: _Service) -> None:
 
     @app.get("/healthz", tags=["service"])
     async def healthz() -> Health:
-        """Alive."""
+        """The service is alive."""
         return Health()
 
     @app.get("/readyz", tags=["service"], responses=responses(503))
     async def readyz() -> Health:
-        """Ready for work."""
+        """The service is ready for requests."""
         if not service.ready:
             raise Refused(503, "the service is starting or stopping", {"Retry-After": "1"})
         return Health()
 
     @app.get("/version", tags=["service"])
     async def version() -> VersionOut:
-        """What answers here, to the digest of its network."""
+        """Version, model, digest and detector of the service."""
         return VersionOut(
             mien=mien.__version__,
             model=card.name,
@@ -127,12 +127,12 @@ def _about(app: FastAPI, service: _Service) -> None:
 
     @app.get("/metrics", tags=["service"], response_class=Response)
     async def metrics() -> Response:
-        """For Prometheus."""
+        """Metrics in the text format of Prometheus."""
         return Response(service.metrics.page(), media_type=CONTENT_TYPE)
 
     @app.get("/v1/models", tags=["models"], responses=responses(*_GUARDED))
     async def models() -> list[ModelOut]:
-        """The networks of this service, and how well they were measured to be."""
+        """The models of this service with their measured accuracy."""
         return [ModelOut.model_validate(card)]
 
 
@@ -162,14 +162,14 @@ def _videos(app: FastAPI, service: _Service) -> None:
 
     @app.post("/v1/videos", status_code=202, tags=["videos"], responses=_ACCEPTING)
     async def send(video: UploadFile, blur: Annotated[bool, Form()] = False) -> JobOut:
-        """Accept a video; ask /v1/videos/{id} for how far it has been read."""
+        """Accept a video; /v1/videos/{id} tells its progress."""
         suffix = Path(video.filename or "").suffix.lower()
         job = await run_in_threadpool(service.jobs.add, video.file, suffix, blur=blur)
         return job_out(service.jobs, job)
 
     @app.get("/v1/videos/{name}", **of_a_job)
     async def progress(name: str) -> JobOut:
-        """How far a video has been read, and what can be fetched."""
+        """Progress of a video, and the files that can be fetched."""
         return job_out(service.jobs, service.jobs.get(name))
 
     @app.get("/v1/videos/{name}/{file}", response_class=FileResponse, **of_a_job)

@@ -1,4 +1,4 @@
-"""Pictures of many requests → readings: found on threads, classified in shared batches."""
+"""Reads the pictures of many requests: faces are found on threads, classified in batches."""
 
 import queue
 import threading
@@ -33,7 +33,7 @@ class Engine:
     def __init__(self, recognizer: Recognizer, settings: Settings) -> None:
         self.recognizer = recognizer
         self.batches: Callable[[int], None] = lambda _faces: None
-        """Told the faces of each batch."""
+        """Called with the number of faces of each batch."""
         self._batch, self._wait_s = settings.batch, settings.wait_s
         self._most, self._faces = settings.limits.queue, settings.limits.faces
         self._inside = 0
@@ -59,7 +59,7 @@ class Engine:
         return [self._accepted(item) for item in items]
 
     def close(self) -> None:
-        """Finish what was accepted, then stop."""
+        """Finish the accepted pictures, then stop."""
         self._finders.shutdown(wait=True)
         self._ready.put(None)
         self._reader.join()
@@ -82,11 +82,11 @@ class Engine:
             return
         try:
             self._ready.put(_Waiting(self._few(self.recognizer.find(item)), answer))
-        except Exception as error:  # noqa: BLE001 - the caller is told, whatever it was
+        except Exception as error:  # noqa: BLE001 - any error goes to the caller
             answer.set_exception(error)
 
     def _few(self, found: Detections) -> Detections:
-        """Its largest faces, without the picture, which would take memory while it waits."""
+        """The largest faces, without the pixels, which would take memory while waiting."""
         most = self._faces
         return replace(
             found,
@@ -120,7 +120,7 @@ class Engine:
         self.batches(sum(len(w.found.faces) for w in waiting))
         try:
             results = self.recognizer.answer([w.found for w in waiting])
-        except Exception as error:  # noqa: BLE001 - every caller of the batch is told
+        except Exception as error:  # noqa: BLE001 - the error goes to every caller of the batch
             for one in waiting:
                 one.answer.set_exception(error)
             return

@@ -1,4 +1,4 @@
-"""A folder that one service has for itself, and that does not outlive it for long."""
+"""A folder that only one service uses; a temporary one is deleted with the service."""
 
 import contextlib
 import os

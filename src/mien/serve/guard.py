@@ -1,4 +1,4 @@
-"""What stands before every request: who may ask, how much and how often; headers for browsers."""
+"""Checks before every request: host, origin, key, rate and size; security headers."""
 
 import asyncio
 import hmac
@@ -39,7 +39,7 @@ _log = logging.getLogger("mien.serve")
 
 
 class Guard:
-    """An ASGI application around another."""
+    """ASGI middleware that refuses what is not allowed."""
 
     def __init__(self, app: App, settings: Settings) -> None:
         self.app, self.settings = app, settings
@@ -144,7 +144,7 @@ def _bare(host: str) -> str:
 
 
 def _key(headers: Headers) -> bytes:
-    """The key that a request brings; the WebSocket of a page can bring it as a protocol alone."""
+    """The key of a request; a page can send it with a WebSocket only as a protocol."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return key.strip().encode("latin-1")

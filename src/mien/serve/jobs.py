@@ -1,4 +1,4 @@
-"""Videos as jobs: accepted, read by a process of their own, kept for a while, forgotten.
+"""Videos as jobs: each is read by its own process, kept for some time, then deleted.
 
 What a job is lies in its folder: `job.json`, the video, and, once whole, `done/` with what was
 read from it. So a job outlives its reader, and the service.
@@ -41,7 +41,7 @@ _log = logging.getLogger("mien.serve")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A video and how far it is."""
+    """A video and its progress."""
 
     id: str
     state: State = "waiting"
@@ -84,7 +84,7 @@ class Jobs:
             thread.start()
 
     def add(self, video: BinaryIO, suffix: str, *, blur: bool) -> Job:
-        """Accept a video: from here on it is on the disk.
+        """Accept a video and store it.
 
         Raises Overloaded if too many wait or the disk is full, PictureError for what is no video,
         too long or too large.
@@ -119,7 +119,7 @@ class Jobs:
             raise JobNotFound("there is no such job, or its files have been deleted") from None
 
     def files(self, job: Job) -> list[str]:
-        """What a finished job has left to be fetched."""
+        """Names of the files of a finished job."""
         try:
             return sorted(path.name for path in (self._place(job.id) / _DONE).iterdir())
         except FileNotFoundError:
@@ -167,7 +167,7 @@ class Jobs:
         write_json(place / _JOB, asdict(job))
 
     def _check(self, video: Path) -> None:
-        """PictureError for what will not be read.
+        """Raise PictureError for a video that will not be read.
 
         A process of its own opens it: FFmpeg can be made to take 600 MB for that, or to crash.
         """
@@ -192,7 +192,7 @@ class Jobs:
             raise PictureError("the file cannot be opened as a video")
 
     def _recall(self) -> None:
-        """Take up what is in the folder; an upload that was cut off is deleted."""
+        """Load the jobs in the folder; delete an upload that was cut off."""
         for place in sorted(self._folder.path.glob(f"{_PREFIX}*")):
             try:
                 job = Job(**read_json(place / _JOB))
@@ -206,7 +206,7 @@ class Jobs:
                 self._resume(job)
 
     def _resume(self, job: Job) -> None:
-        """Take up a job that an earlier service has not finished."""
+        """Queue a job again that an earlier service has not finished."""
         if (self._place(job.id) / _DONE).is_dir():
             self._end(job, "done")
         elif job.recalls >= _RECALLS:
@@ -327,7 +327,7 @@ def _last_line(text: str) -> str:
 
 
 def _tidy(place: Path) -> None:
-    """Delete what a killed reader left half-written."""
+    """Delete the unfinished files of a killed reader."""
     for left in place.glob(".*"):
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)

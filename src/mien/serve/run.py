@@ -46,7 +46,7 @@ def serve(settings: Settings, host: str, port: int, allowed: tuple[str, ...] = (
             app,
             http=_TimedProtocol,
             log_level="warning",
-            access_log=False,  # who sent what is nobody's business
+            access_log=False,  # requests are private
             server_header=False,
             ws_max_size=settings.limits.request_bytes,
             ws_max_queue=2,
@@ -70,7 +70,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Says where it is as soon as it answers."""
+    """Prints its address as soon as it answers."""
 
     def __init__(self, config: uvicorn.Config, words: str) -> None:
         super().__init__(config)

@@ -58,14 +58,14 @@ class PictureOut(BaseModel):
 
 
 class Answer(BaseModel):
-    """A picture each, in the order they came."""
+    """One entry for each picture, in the order of the request."""
 
     model: str
     pictures: list[PictureOut]
 
 
 class ModelOut(BaseModel):
-    """A bundle that this service reads with."""
+    """A model of this service."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -80,7 +80,7 @@ class ModelOut(BaseModel):
 
 
 class VersionOut(BaseModel):
-    """What answers here."""
+    """Versions of the service and its model."""
 
     mien: str
     model: str
@@ -89,7 +89,7 @@ class VersionOut(BaseModel):
 
 
 class Health(BaseModel):
-    """Alive, or ready."""
+    """The service is alive, or ready."""
 
     status: Literal["ok"] = "ok"
 
@@ -120,7 +120,7 @@ def _reading_out(reading: Reading) -> ReadingOut:
 
 
 def job_out(jobs: Jobs, job: Job) -> JobOut:
-    """How far a job is, and what it has to be fetched."""
+    """The state of a job and its files."""
     return JobOut(
         id=job.id,
         state=job.state,

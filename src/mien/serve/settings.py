@@ -1,4 +1,4 @@
-"""What a service may do, and how much of it."""
+"""Settings and limits of a service."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What is refused beyond it."""
+    """Requests beyond a limit are refused."""
 
     request_bytes: int = 20 * _MB
     """Of a request with pictures, and of a frame of a stream."""
@@ -48,7 +48,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """A service."""
+    """Settings of a service."""
 
     model: str = DEFAULT
     detector: str = "auto"

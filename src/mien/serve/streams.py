@@ -1,4 +1,4 @@
-"""Camera frames over a WebSocket: the newest is read, what comes too fast is dropped."""
+"""Camera frames over a WebSocket: the newest is read; frames that come too fast are dropped."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ _GONE, _TOO_BIG, _TRY_LATER = 1001, 1009, 1013
 
 
 class Streams:
-    """All cameras of a service."""
+    """The open cameras of a service."""
 
     def __init__(self, engine: Engine, settings: Settings, metrics: Metrics) -> None:
         self._engine, self._settings, self._metrics = engine, settings, metrics
@@ -46,7 +46,7 @@ class Streams:
 
 
 class _Stream:
-    """One camera: its newest frame, the number of those dropped, the faces it has seen."""
+    """One camera: its newest frame, the number of dropped frames, its tracked faces."""
 
     def __init__(
         self, socket: WebSocket, engine: Engine, settings: Settings, metrics: Metrics

@@ -1,4 +1,4 @@
-"""A request's body → pictures to be loaded, every limit kept before anything is decoded."""
+"""The pictures of a request; limits are checked before anything is decoded."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -61,7 +61,7 @@ async def uploads(request: Request, settings: Settings) -> list[Item]:
 
 
 class _InMemory(MultiPartParser):
-    """Nothing of a picture is stored; Starlette would put the large ones into files."""
+    """Keeps uploads in memory; Starlette would write large ones to disk."""
 
     spool_max_size = 2**40
 

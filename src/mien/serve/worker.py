@@ -24,7 +24,7 @@ TABLE, LINES, OVERLAY, SEGMENTS = "table.csv", "table.jsonl", "overlay.mp4", "se
 
 def check(video: Path, *, seconds: float, pixels: int) -> None:
     """PictureError for what is no video, is too long or has too many pixels a frame."""
-    name = "the file"  # where it lies is nobody's business
+    name = "the file"  # the path is private
     length_s = Video(str(video), name=name, most_pixels=pixels).duration_s
     if length_s is not None and length_s > seconds:
         raise PictureError(f"{name} lasts {length_s:.0f} s; expected at most {seconds:g}")

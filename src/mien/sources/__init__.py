@@ -1,4 +1,4 @@
-"""Anything with pictures in it → frames: what to read, told from what is given."""
+"""Open anything that has pictures: `open_source`."""
 
 import glob
 import re
@@ -79,7 +79,7 @@ class Pictures:
 
     @property
     def files(self) -> Sequence[str | Path]:
-        """The paths; none of an iterator, which listing would use up."""
+        """The paths. An iterator has none, as listing would use it up."""
         listed = self.pictures if isinstance(self.pictures, list) else []
         return [p.source for p in listed if p.name and not p.name.startswith(REMOTE)]
 
@@ -87,7 +87,7 @@ class Pictures:
         return iter(self.pictures)
 
     def rest(self, done: Readings) -> "Pictures":
-        """Those of which no reading is `done`."""
+        """The pictures that have no reading in `done`."""
         names = {reading.path for reading in done if reading.path}
         return replace(self, pictures=[p for p in self.pictures if p.name not in names])
 

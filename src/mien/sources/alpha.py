@@ -1,4 +1,4 @@
-"""Transparent pictures, laid over white whatever they come as.
+"""Transparent pictures on a white background.
 
 OpenCV gives an alpha channel only with the picture as it is stored, so that the EXIF tag that turns
 it upright is read here.
@@ -59,14 +59,14 @@ def decode_over_white(data: bytes) -> Pixels | None:
 
 
 def _over_white_if_multiplied(picture: Pixels) -> Pixels:
-    """libtiff multiplies colours by alpha, yet not those of every TIFF: then none exceeds it."""
+    """libtiff multiplies colours by alpha in most TIFFs: then no colour exceeds alpha."""
     if (picture[:, :, :3] > picture[:, :, 3:]).any():
         return over_white(picture)
     return picture[:, :, :3] + (255 - picture[:, :, 3:])
 
 
 def _may_be_clear(data: bytes) -> bool:
-    """False where the head rules transparency out: most files are decoded once."""
+    """False where the file's header rules transparency out, so that most files are decoded once."""
     if data.startswith(_PNG):
         return data[25:26] in _WITH_ALPHA or _transparency(data) is not None
     if _is_webp(data) and data[12:16] != b"VP8L":
@@ -75,7 +75,7 @@ def _may_be_clear(data: bytes) -> bool:
 
 
 def _transparency(data: bytes) -> bytes | None:
-    """What a PNG says of transparent colours, in the chunk tRNS before its pixels."""
+    """The transparent colours of a PNG: its chunk tRNS, which stands before the pixels."""
     for kind, body in _chunks(data):
         if kind in (b"tRNS", b"IDAT"):
             return bytes(body) if kind == b"tRNS" else None
@@ -91,7 +91,7 @@ def _clear_grey(data: bytes) -> int | None:
 
 
 def _orientation(data: bytes) -> int:
-    """What the EXIF of a PNG or WebP says of how to hold it, 1-8; 1 if it says nothing."""
+    """The EXIF orientation of a PNG or WebP, 1-8; 1 if there is none."""
     exif = bytes(next((body for kind, body in _chunks(data) if kind in (b"eXIf", b"EXIF")), b""))
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:

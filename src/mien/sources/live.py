@@ -1,4 +1,4 @@
-"""Cameras and streams: the newest frame, never an old one."""
+"""Cameras and streams: always the newest frame."""
 
 import sys
 import threading
@@ -115,7 +115,7 @@ def _played(source: str) -> Iterator[Frame]:
 
 
 def _paced(frames: Iterable[Frame], wait: bool) -> Iterator[Frame]:
-    """Frames of a stream as they come, those of a file no sooner than their times."""
+    """Frames of a stream as they come; with `wait`, no frame before its time."""
     started = time.monotonic()
     for frame in frames:
         if frame.error is not None:

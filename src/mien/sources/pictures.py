@@ -129,8 +129,7 @@ def decode(data: bytes, *, name: str, grey: bool = False) -> NDArray[np.uint8]:
 
 
 def size_of(data: bytes) -> tuple[int, int] | None:
-    """Width and height that the head of a PNG, JPEG, WebP or BMP tells, undecoded; None for
-    anything else."""
+    """Width and height from the header of a PNG, JPEG, WebP or BMP; None for other data."""
     if data.startswith(b"\x89PNG"):
         return struct.unpack(">II", data[16:24].ljust(8, b"\0"))
     if data.startswith(b"\xff\xd8"):
@@ -157,7 +156,7 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _check_head(data: bytes, name: str) -> None:
-    """Refuse a bomb, and a PNG or JPEG that is cut short: OpenCV would fill it with grey."""
+    """Refuse a decompression bomb, and a truncated PNG or JPEG: OpenCV would fill it with grey."""
     if data.startswith(b"\xff\xd8"):
         width, height, whole = _jpeg_head(data)
     else:

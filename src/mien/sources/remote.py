@@ -1,4 +1,4 @@
-"""A file from the web, fetched without letting its address lead into the private network.
+"""Fetch a file from the web, but never from a private network (SSRF).
 
 The name is resolved once and the address that was checked is the one connected to, so that a name
 whose second answer is private (DNS rebinding) gains nothing; each redirect is checked again.
@@ -62,7 +62,7 @@ def fetch(
 
 
 def _place(url: str, base: str = "") -> SplitResult:
-    """The parts of an address, all ASCII; InputError if it is none on the web or has a password."""
+    """The parts of an address in ASCII; InputError if it is no web address or has a password."""
     try:
         parts = urlsplit(urljoin(base, url))
         host = (parts.hostname or "").encode("idna").decode("ascii")
@@ -118,7 +118,7 @@ def _connected(place: SplitResult, end_s: float, private: bool) -> Iterator[sock
 
 
 def _resolve(host: str, port: int, end_s: float) -> list[tuple[Any, ...]]:
-    """What getaddrinfo says, asked in a thread because it knows no time limit."""
+    """The result of getaddrinfo, called in a thread because it has no time limit."""
     answer: Future[list[tuple[Any, ...]]] = Future()
 
     def ask() -> None:
@@ -170,7 +170,7 @@ def _ask(place: SplitResult, connected: socket.socket, end_s: float) -> http.cli
 
 
 class _Reader(io.RawIOBase):
-    """What a socket receives until `end_s`, however slowly it drips in; then TimeoutError."""
+    """What a socket receives; TimeoutError after `end_s`, even while data still comes."""
 
     def __init__(self, connected: socket.socket, end_s: float) -> None:
         self._socket, self._end_s = connected, end_s

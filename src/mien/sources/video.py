@@ -29,8 +29,8 @@ _FILES_ALONE = {
     "protocol_whitelist": "file",
     "format_whitelist": "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,gif,wav",
 }
-"""A file that calls itself a film may be a playlist, which would lead FFmpeg to any address and to
-any other file of this machine."""
+"""A file named as a video may be a playlist, with which FFmpeg would open any address and any other
+file of this machine."""
 
 
 class Video:
@@ -64,7 +64,7 @@ class Video:
             self.width, self.height = stream.width, stream.height
             ticks = container.duration
             self.duration_s: float | None = ticks / av.time_base if ticks else None
-        if not 0 < self.rate <= FASTEST_FPS:  # a damaged head, or the ticks of a clock (90,000)
+        if not 0 < self.rate <= FASTEST_FPS:  # a damaged header, or a clock's 90,000 ticks
             self.rate = _USUAL_FPS
             self.warnings = (f"{self.name} states no frame rate; {_USUAL_FPS:g} a second assumed",)
 
@@ -116,7 +116,7 @@ class Video:
                 yield Frame(self.name, pixels, index, round(time_s, 6))
 
     def _decoded(self, container: Any) -> Iterator[tuple[int, float, Any]]:
-        """Index, time and frame of all from shortly before the start."""
+        """Index, time and frame, from shortly before the start."""
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         began, first = self._seek(container, stream)
@@ -161,7 +161,7 @@ def open_video(
     private: bool = False,
     most_pixels: int = MAX_PIXELS,
 ) -> Video:
-    """The frames of the film behind a path or an address; PictureError or InputError.
+    """The video at a path or an address; PictureError or InputError.
 
     What an http(s) address holds is fetched first, with all its checks, since FFmpeg would follow
     it anywhere; it lies in a temporary file for as long as the video is in use.
@@ -181,7 +181,7 @@ def open_video(
 
 
 class _Chooser:
-    """Whether a frame is one of those that a cut asks for."""
+    """Whether a cut asks for a frame."""
 
     def __init__(self, cut: Cut) -> None:
         self._cut = cut
@@ -200,7 +200,7 @@ class _Chooser:
 
 
 def _upright(frame: Any, most_pixels: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """(H, W, 3) uint8 RGB, turned as the display matrix says (telephones film lying)."""
+    """(H, W, 3) uint8 RGB, turned as the display matrix says (phones store turned pictures)."""
     if frame.width * frame.height > most_pixels:
         raise ValueError(f"{frame.width}x{frame.height} pixels")
     pixels = frame.to_ndarray(format="rgb24")
