@@ -5,13 +5,14 @@
     python scripts/copies.py audit/findings.csv evaluated/*
 
 A row per evaluation: accuracy on images with the very pixels of a training image, on those whose
-photo is in training in another form (shifted, scaled, mirrored), and on all others; at last, on all
-if copies were answered with the label that most of their training images have, as the last row
-does, which asks no network.
+photo is in training in another form (shifted, scaled, mirrored), and on all others, plain and in
+the field (if it was evaluated with --jitter); at last, on all if copies were answered with the
+label that most of their training images have, as the last row does, which asks no network.
 """
 
 import argparse
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError
 from mien.evaluate.evaluation import load
+from mien.evaluate.field import DRAWS
 from mien.evaluate.intervals import mean_interval
 
 KINDS = {"MD301": "the same pixels", "MD302": "the same photo, altered"}
@@ -44,26 +46,27 @@ def main() -> None:
     columns = (*KINDS.values(), OTHERS)
     heads = [f"{kind} ({(kinds == kind).sum():,})" for kind in columns]
     print(f"n = {len(kinds):,}; accuracy, % [95 %]", end="\n\n")
-    _row("network", "views", f"all ({len(kinds):,})", *heads, "all, copies remembered")
-    _row(*["---"] * (len(heads) + 4))
-    answered = [(of.name, of.views, of.probabilities) for of in loaded]
+    last = ("the same in the field", "all, copies remembered")
+    _row("network", "views", f"all ({len(kinds):,})", *heads, *last)
+    _row(*["---"] * (len(heads) + 5))
     if given.mean:
-        answered.append(("their mean", "", np.mean([of.probabilities for of in loaded], axis=0)))
-    for name, views, probabilities in answered:
-        right = probabilities.argmax(1) == first.truth
+        mean = np.mean([of.probabilities for of in loaded], axis=0)
+        loaded.append(replace(first, name="their mean", probabilities=mean, field=None))
+    for of in loaded:
+        right = of.probabilities.argmax(1) == first.truth
         both = np.where(kinds == OTHERS, right, remembered)
-        parts = [right, *(right[kinds == kind] for kind in columns), both]
-        _row(name, views, *map(_percent, parts))
-    _row(
-        "copies", "", "", *(_percent(remembered[kinds == kind]) for kind in KINDS.values()), "", ""
-    )
+        parts = [right, *(right[kinds == kind] for kind in columns)]
+        field = "" if of.field is None else _percent(of.field[kinds == OTHERS] / DRAWS)
+        _row(of.name, of.views, *map(_percent, parts), field, _percent(both))
+    told = (_percent(remembered[kinds == kind]) for kind in KINDS.values())
+    _row("copies", "", "", *told, "", "", "")
 
 
 def _row(*cells: str) -> None:
     print("|", " | ".join(cells), "|")
 
 
-def _percent(right: NDArray[np.bool_]) -> str:
+def _percent(right: NDArray[np.generic]) -> str:
     return mean_interval(right.astype(float)).percent(1)
 
 

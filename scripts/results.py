@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from mien.evaluate.evaluation import Evaluation
 from mien.evaluate.evaluation import load as load_evaluation
 from mien.evaluate.evaluation import save as save_evaluation
+from mien.evaluate.field import DRAWS
 from mien.labels import FER2013
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -53,7 +54,7 @@ class Predictions:
     framed: NDArray[np.str_]
     """(F,) networks asked about faces framed as detectors frame them."""
     field: NDArray[np.uint8]
-    """(N, F) how many of the four stored draws of each image they answer rightly."""
+    """(N, F) how many of the `DRAWS` framings of each image they answer rightly."""
 
     def of(self, name: str, views: str = "plain") -> NDArray[np.float64]:
         """(N, 7) probabilities that sum to 1. Raises KeyError if there are none."""
@@ -63,11 +64,11 @@ class Predictions:
         found = np.ascontiguousarray(both).view("<f2")[..., 0].astype(np.float64)
         return found / found.sum(1, keepdims=True)
 
-    def field_of(self, name: str) -> NDArray[np.float64]:
-        """(N,) share of the four draws that `name` answers rightly. Raises KeyError."""
+    def field_of(self, name: str) -> NDArray[np.int64]:
+        """(N,) how many of the draws `name` answers rightly. Raises KeyError."""
         if name not in self.framed:
             raise KeyError(name)
-        return self.field[:, list(self.framed).index(name)] / 4
+        return self.field[:, list(self.framed).index(name)].astype(np.int64)
 
     def with_view(self, name: str, views: str, probabilities: NDArray[np.float64]) -> "Predictions":
         """The same with (N, 7) `probabilities`, in place of older ones of that name and view."""
@@ -146,6 +147,7 @@ def load(name: str, views: str = "plain") -> Evaluation:
         latency_ms=float(row["latency_ms"] or "nan"),
         copies=found.copies == 1,
         ferplus=found.ferplus.astype(np.int64),
+        field=found.field_of(name) if views == "plain" and name in found.framed else None,
     )
 
 
@@ -170,7 +172,7 @@ def figures(name: str) -> dict[str, str]:
         told["mirrored_accuracy_pct"] = percent(mirrored.argmax(1) == found.truth)
         told["mirrored_log_loss"] = f"{loss(mirrored, found.truth):.4f}"
     if name in found.framed:
-        field = found.field_of(name)
+        field = found.field_of(name) / DRAWS
         told["field_accuracy_pct"] = percent(field)
         told["fresh_field_accuracy_pct"] = percent(field[fresh])
     return told
@@ -203,8 +205,8 @@ def told_by_evaluations(name: str, evaluated: list[Evaluation]) -> dict[str, Any
     found, first = predictions(), evaluated[0]
     for one in evaluated:
         found = found.with_view(name, one.views, one.probabilities)
-        if (field := vars(one).get("field")) is not None:
-            found = found.with_field(name, field)
+        if one.field is not None:
+            found = found.with_field(name, one.field)
     save(found)
     temperatures = {one.views: one.temperature for one in evaluated}
     return {
