@@ -19,9 +19,9 @@ from mien.data import open_dataset
 from mien.models import build
 from mien.recipes import load_recipe
 from mien.train.batches import training_batches
+from mien.train.environment import configure_libraries
 from mien.train.module import Fit
 from mien.train.precision import in_bf16, keep_depthwise_in_fp32
-from mien.train.run import settle
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     given = parser.parse_args()
 
     recipe = load_recipe(given.recipe)
-    settle(recipe)
+    configure_libraries(save_memory=recipe.training.checkpoint_activations)
     data = open_dataset(given.data)
     preprocess = recipe.input.preprocess(data.split("train").images.shape[1])
     model = build(
