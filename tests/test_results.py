@@ -67,7 +67,7 @@ def test_16_bits_change_no_answer():
     rows[:, 3] = rows.max(1) * (1 + 1e-6)  # next to the largest of the others
     assert (rows.astype(np.float16).argmax(1) != rows.argmax(1)).any()
     assert (results.halves(rows).argmax(1) == rows.argmax(1)).all()
-    assert abs(results.halves(rows) - rows).max() < 1e-3
+    assert abs(results.halves(rows) - rows).max() < 4e-3
 
 
 def test_what_is_unpacked_is_an_evaluation(tmp_path: Path):
