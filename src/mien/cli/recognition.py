@@ -48,6 +48,14 @@ End = Annotated[float | None, typer.Option(help="Read a video up to this second,
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the --csv of a stopped run.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at a picture without a face.")]
 Private = Annotated[bool, typer.Option("--private", help="Allow addresses in private networks.")]
+KeyFile = Annotated[
+    Path | None, typer.Option(help="File with the API key that requests must send.")
+]
+HostNames = Annotated[list[str] | None, typer.Option(help="Host name that the service answers to.")]
+JobsFolder = Annotated[
+    Path | None,
+    typer.Option(help="Folder of uploaded videos, kept after a restart. Default: temporary."),
+]
 
 
 def recognize(
@@ -117,22 +125,15 @@ def serve(
     batch: Annotated[
         int, typer.Option(help="Faces in one run of the network, of several requests together.")
     ] = 16,
-    api_key_file: Annotated[
-        Path | None, typer.Option(help="File with the API key that requests must send.")
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None, typer.Option(help="Host name that the service answers to.")
-    ] = None,
+    api_key_file: KeyFile = None,
+    allow_host: HostNames = None,
     urls: Annotated[
         bool, typer.Option("--urls", help="Fetch pictures from public addresses.")
     ] = False,
     rate: Annotated[
         int, typer.Option(help="Requests a minute from one address; 0: no limit.")
     ] = 600,
-    jobs: Annotated[
-        Path | None,
-        typer.Option(help="Folder of uploaded videos, kept after a restart. Default: temporary."),
-    ] = None,
+    jobs: JobsFolder = None,
     keep: Annotated[
         float, typer.Option(help="Minutes to keep the files of a finished video.")
     ] = 60,
