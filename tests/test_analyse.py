@@ -402,7 +402,7 @@ def test_an_interrupted_film_leaves_a_valid_table_and_no_half_film(tmp_path, pla
     assert table.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
-def test_pictures_and_films_are_read_from_an_address(recognizer, clip, monkeypatch):
+def test_pictures_and_films_are_read_from_an_address(recognizer, clip, tmp_path, monkeypatch):
     monkeypatch.setenv("MIEN_OFFLINE", "0")
     handler = functools.partial(QuietHandler, directory="/")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -417,7 +417,11 @@ def test_pictures_and_films_are_read_from_an_address(recognizer, clip, monkeypat
         first = recognizer.recognize(f"{root}{clip}", private=True, cut=Cut(end_s=0.2))
         assert {r.path for r in first} == {f"{root}{clip}"}
         assert [r.face_id for r in first[:2]] == [0, 1]
+        fetched = open_source(f"{root}{clip}", private=True, cut=Cut(end_s=0.2))
+        analyse(recognizer, fetched, Outputs(video=tmp_path / "v.mp4"))
         server.shutdown()
+    with av.open(str(tmp_path / "v.mp4")) as drawn:
+        assert len(drawn.streams.audio) == 1
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

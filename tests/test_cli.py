@@ -464,6 +464,8 @@ def spoilt(drawn: Path, tmp_path_factory) -> dict[str, object]:
         ("recognize {F}/wall.png --strict --detector haar", "no face found"),
         ("recognize http://127.0.0.1:9/a.png", "MIEN_OFFLINE"),
         ("watch 99", "camera 99 cannot be opened"),
+        ("serve --api-key-file {F}/gone", "the key in"),
+        ("serve --api-key-file {F}/half.jpg", "the key in"),
         ("download", "MIEN_OFFLINE is set"),
         ("recognize {F}/zero.jpg", "is empty"),
         ("recognize {F}/half.jpg", "truncated"),

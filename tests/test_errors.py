@@ -1,3 +1,4 @@
+import errno
 import inspect
 
 import pytest
@@ -22,11 +23,23 @@ def test_every_error_is_a_mien_error_drawn_in_the_tree(kind):
         (errors.DataError, InputError),
         (ShapeError, ValueError),
         (MissingExtra, ImportError),
+        (errors.FileError, OSError),
     ],
 )
 def test_errors_can_be_caught_by_their_wider_kind(kind, parent):
     with pytest.raises(parent):
         raise kind("told")
+
+
+def test_a_file_that_cannot_be_written_is_named_with_what_to_do():
+    full = errors.FileError(errno.ENOSPC, "No space left on device", "t.csv")
+    assert str(full).startswith("cannot read or write t.csv: No space left on device; free some")
+    assert str(errors.FileError(errno.EACCES, "Permission denied", "t.csv")).endswith("denied")
+    assert str(errors.FileError(None, "odd", None)) == "cannot read or write a file: odd"
+
+
+def test_a_service_that_is_full_says_when_to_come_back():
+    assert [errors.Overloaded("full").wait_s, errors.Overloaded("full", 60).wait_s] == [1, 60]
 
 
 def test_a_missing_package_names_the_line_that_installs_it():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.errors import InputError
+from mien.errors import FileError, InputError
 from mien.output import done_in, open_table
 from mien.output.tables import check_suffix
 from mien.types import COLUMNS, Box, Face, Reading, Readings, Scores
@@ -222,6 +222,14 @@ def test_a_row_that_was_not_written_here_is_told_and_the_file_stays(tmp_path: Pa
     with pytest.raises(InputError, match=r"t\.csv has a row that cannot be read"):
         done_in(tmp_path / "t.csv", LABELS)
     assert (tmp_path / "t.csv").read_text() == f"{HEADER}{row}\n"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_table_that_cannot_be_written_is_told_by_its_name(suffix: str, tmp_path: Path):
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / f"t{suffix}"
+    with pytest.raises(FileError, match=r"cannot read or write .*file"):
+        open_table(path, LABELS)
 
 
 OTHERS = {
