@@ -495,5 +495,7 @@ def test_what_cannot_go_together_is_said(reader, play, album, tmp_path):
         analyse(reader, play, Outputs(plot=tmp_path / "x.txt"))
     with pytest.raises(InputError, match="cannot be continued"):
         analyse(reader, play, outputs(tmp_path, video=tmp_path / "v.mp4"), resume=True)
+    before = (tmp_path / "t.csv").read_bytes()
     with pytest.raises(InputError, match=r"use \.mp4"):
         analyse(reader, play, outputs(tmp_path, video=tmp_path / "v.xyz"))
+    assert (tmp_path / "t.csv").read_bytes() == before

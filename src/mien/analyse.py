@@ -245,14 +245,14 @@ def _writers(
     resume: bool,
 ) -> Iterator[Callable[[Result], None]]:
     """Functions that write the tables, the drawings and the video; the stack closes them."""
+    if outputs.video is not None:  # first: it may be refused, and then no table is begun
+        yield partial(_show, stack.enter_context(_clip(outputs.video, source)), outputs.blur)
     for path in outputs.tables:
         table = open_table(path, recognizer.labels, resume=resume)
         stack.callback(table.close)
         yield lambda result, table=table: table.write(result.readings)  # type: ignore[misc]
     if outputs.pictures is not None:
         yield partial(_draw, outputs.pictures)
-    if outputs.video is not None:
-        yield partial(_show, stack.enter_context(_clip(outputs.video, source)), outputs.blur)
 
 
 def _draw(folder: Path, result: Result) -> None:
