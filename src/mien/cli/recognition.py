@@ -1,7 +1,6 @@
 """Commands that read faces: pictures, videos, cameras, a service."""
 
 import sys
-from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -100,7 +99,7 @@ def recognize(
     if alone:
         _recognize_one(recognizer, source, json, out, strict)
     else:
-        _analyse(recognizer, source, outputs, _How(json, resume, strict))
+        _analyse(recognizer, source, outputs, json=json, resume=resume, strict=strict)
 
 
 def _check(source: "Source", outputs: "Outputs", alone: bool) -> None:
@@ -231,42 +230,39 @@ def _recognize_one(
         say(f"picture: {out}")
 
 
-@dataclass(frozen=True, slots=True)
-class _How:
-    """Switches of `mien recognize` for several pictures and videos."""
-
-    json: bool
-    resume: bool
-    strict: bool
-
-
-def _analyse(recognizer: "Recognizer", source: "Source", outputs: "Outputs", how: _How) -> None:
+def _analyse(
+    recognizer: "Recognizer",
+    source: "Source",
+    outputs: "Outputs",
+    *,
+    json: bool,
+    resume: bool,
+    strict: bool,
+) -> None:
     from mien.analyse import analyse
     from mien.recognizer import require_face
 
     saved = [path for _, path in outputs.named]
-    quiet = how.json or saved not in ([], [outputs.pictures])
+    quiet = json or saved not in ([], [outputs.pictures])
     found: list[dict[str, Any]] = []
 
     def show(result: "Result") -> None:
         advance(1)
-        if how.strict:
+        if strict:
             require_face(result.readings)
-        if how.json:
+        if json:
             found.extend(result.readings.to_dict())
         if not quiet:
             say("\n".join(map(_line, result.readings)))
 
     try:
         with unknown_bar("pictures") as (begin, advance):
-            summary = analyse(
-                recognizer, source, outputs, resume=how.resume, begin=begin, show=show
-            )
+            summary = analyse(recognizer, source, outputs, resume=resume, begin=begin, show=show)
     except KeyboardInterrupt:
         hint = f"; continue with --csv {outputs.csv} --resume"
         sys.stderr.write(f"mien: stopped{hint if outputs.csv else ''}\n")
         raise typer.Exit(130) from None
-    if how.json:
+    if json:
         typer.echo(dumps(found, indent=2))
         return
     say(summary.describe())
