@@ -10,7 +10,7 @@
     ├── RunError          a run folder that is missing, unfinished or in the way
     ├── BundleError       a bundle whose card or digest is wrong
     ├── WeightsError      weights that cannot be found, fetched or read
-    ├── FileError         a file that cannot be written: a full disk, no permission
+    ├── FileError         a file that cannot be read or written: a full disk, no permission
     ├── Overloaded        a service that has no room for more work now
     ├── JobNotFound       a job of a service that is not there, or no longer
     ├── MissingExtra      a package of an extra that is not installed
@@ -66,7 +66,7 @@ class WeightsError(MienError):
 
 
 class FileError(MienError, OSError):
-    """A file that cannot be written: a full disk, no permission.
+    """A file that cannot be read or written: a full disk, no permission.
 
     Made of the errno, the reason and the file's name, as every OSError.
     """

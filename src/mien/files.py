@@ -144,7 +144,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise InputError(
             f"{path} is the input {source}, which would be replaced; choose another folder"
         )
-    with writing(path):
+    with file_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -158,7 +158,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
+def file_errors(path: Path) -> Iterator[None]:
     """Turn an OSError into a FileError that names the file; a full disk does not say where."""
     try:
         yield

@@ -130,6 +130,12 @@ def test_a_function_s_faces_come_largest_first():
     ]
 
 
+@pytest.mark.parametrize("answer", [(0, 0, 9), (0, 0, 9, 9, 9), 7, "face"])
+def test_a_function_that_finds_no_boxes_is_told_what_is_expected(answer):
+    with pytest.raises(InputError, match=r"expected faces or boxes \(x, y, width, height\)"):
+        as_detector(lambda _: [answer]).detect(PICTURE)
+
+
 def test_a_function_is_never_called_by_two_threads_at_once():
     inside, most = [], []
 

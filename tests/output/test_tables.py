@@ -230,6 +230,10 @@ def test_a_table_that_cannot_be_written_is_told_by_its_name(suffix: str, tmp_pat
     path = tmp_path / "file" / f"t{suffix}"
     with pytest.raises(FileError, match=r"cannot read or write .*file"):
         open_table(path, LABELS)
+    (tmp_path / f"folder{suffix}").mkdir()
+    for resume in (False, True):
+        with pytest.raises(FileError, match=r"cannot read or write .*folder.*directory"):
+            open_table(tmp_path / f"folder{suffix}", LABELS, resume=resume)
 
 
 OTHERS = {

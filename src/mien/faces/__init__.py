@@ -104,7 +104,11 @@ class FromFunction:
         """What the function finds, the largest first."""
         with self._lock:
             answers = list(self._find(picture))
-        found = [f if isinstance(f, Face) else Face(Box(*map(round, f))) for f in answers]
+        try:
+            found = [f if isinstance(f, Face) else Face(Box(*map(round, f))) for f in answers]
+        except TypeError as error:
+            wanted = "expected faces or boxes (x, y, width, height) from the detector"
+            raise InputError(f"{wanted}, got {answers!r:.80}") from error
         return sorted(found, key=lambda f: -f.box.width * f.box.height)
 
 

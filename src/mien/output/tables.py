@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mien.errors import FileError, InputError
-from mien.files import csv_text, replacing, writing
+from mien.files import csv_text, file_errors, replacing
 from mien.types import COLUMNS, Box, Face, Reading, Readings, Scores
 
 _DECIMALS = 6
@@ -62,7 +62,8 @@ def done_in(path: Path, labels: Sequence[str]) -> Readings:
     """
     if not path.exists():
         return Readings()
-    data = path.read_bytes()
+    with file_errors(path):
+        data = path.read_bytes()
     header = csv_text([[*COLUMNS, *labels]]).encode()
     if not data.startswith(header) and not header.startswith(data):
         raise InputError(f"{path} has other columns than this model writes; choose another --csv")
@@ -117,7 +118,7 @@ class _Lines:
     def __init__(
         self, path: Path, resume: bool, line: Callable[[Reading], str], heading: str = ""
     ) -> None:
-        with writing(path):
+        with file_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab" if resume else "wb", buffering=0)
         self._path, self._line = path, line
@@ -133,7 +134,7 @@ class _Lines:
     def _add(self, text: str) -> None:
         start, data = self._file.tell(), memoryview(text.encode("utf-8", "backslashreplace"))
         try:
-            with writing(self._path):
+            with file_errors(self._path):
                 while data:
                     data = data[self._file.write(data) :]
         except FileError:  # a full disk: all or none
@@ -146,7 +147,8 @@ def _cut_lines(path: Path, labels: Sequence[str]) -> None:
     """Drop a last line that was cut off; InputError unless a model of `labels` wrote the others."""
     if not path.exists():
         return
-    data = path.read_bytes()
+    with file_errors(path):
+        data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     if data and not data.startswith(b"{"):
         raise InputError(f"{path} holds no JSON lines; choose another file")

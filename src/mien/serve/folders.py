@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from mien.errors import InputError
-from mien.files import writing
+from mien.files import file_errors
 
 try:
     import fcntl
@@ -32,7 +32,7 @@ class LockedFolder:
         if given is None:
             delete_abandoned()
             given = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        with writing(given):
+        with file_errors(given):
             given.mkdir(0o700, parents=True, exist_ok=True)
             lock = _locked(given)
         if lock is None:
