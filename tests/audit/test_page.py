@@ -125,9 +125,9 @@ def test_tables_beside_the_page(tmp_path: Path) -> None:
     assert rows[:3] == [
         ["code", "severity", "group", "split", "name", "label", "score", "detail", "fix"],
         ["MD101", "error", "", "", "stray", "", "", "no folder", UNREADABLE.fix],
-        ["MD301", "error", "1", "train", "train/0", "no", "0.9877", "like 0", LEAK.fix],
+        ["MD301", "error", "1", "train", "train/0", "no", "0.98765", "like 0", LEAK.fix],
     ]
-    assert rows[-1][:7] == ["MD401", "warning", "", "train", "train/4", "no", "-0.2500"]
+    assert rows[-1][:7] == ["MD401", "warning", "", "train", "train/4", "no", "-0.25"]
     with (tmp_path / "summary.csv").open() as file:
         head, *rows = csv.reader(file)
     assert head == ["code", "severity", "check", "pictures", "groups", "train", "public"]
@@ -137,10 +137,12 @@ def test_tables_beside_the_page(tmp_path: Path) -> None:
     assert counted["MD301"] == ["5", "2", "2", "3"]
     assert counted["MD401"] == ["1", "", "1", "0"]
     assert counted["MD202"] == ["0", "", "0", "0"]
-    assert [row[2] for row in summary(found)] == [check.title for check in CHECKS]
+    assert [row["check"] for row in summary(found).rows] == [check.title for check in CHECKS]
     joint = (tmp_path / "confident_joint.csv").read_text()
     assert joint == "label,no,yes\nno,69,1\nyes,0,70\n"
-    assert "Probabilities: a model." in page.read_text()
+    text = page.read_text()
+    assert "Probabilities: a model." in text
+    assert '<th scope="row">no</th><td>yes</td><td>1</td>' in text
 
 
 def test_without_a_model_there_is_no_joint(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_a_summary_is_a_table_of_the_groups():
         "images.",
         "",
         "| age\\|s | images | accuracy, % | macro-recall, % | labels |",
-        "|---|---|---|---|---|",
+        "| --- | --- | --- | --- | --- |",
         "| young | 1,200 | 75.0 [71.0, 79.0] | 70.0 [65.0, 74.0] | 7 |",
         "| old\\|er | 40 | 50.0 [35.0, 65.0] | 40.0 [30.0, 55.0] | 6 |",
         "| few | 3 | too few to say (under 30) | too few to say (under 30) | 2 |",

@@ -6,8 +6,11 @@ import pytest
 
 from mien.errors import MissingExtra
 from mien.report.page import data_uri, render
+from mien.report.tables import table_of
 
 jinja2 = pytest.importorskip("jinja2")
+
+TABLE = table_of([{"a": 1, "b": 2}])
 
 
 @pytest.fixture
@@ -15,10 +18,10 @@ def page(monkeypatch: pytest.MonkeyPatch) -> None:
     """A template `some.html.j2` beside the real base."""
     real = jinja2.PackageLoader
     source = (
-        '{% extends "base.html.j2" %}{% from "parts.html.j2" import figure, numbers %}'
+        '{% extends "base.html.j2" %}{% from "parts.html.j2" import figure, show %}'
         "{% block title %}{{ title }}{% endblock %}"
         "{% block lead %}<p>{{ lead }}</p>{% endblock %}"
-        '{% block content %}<section><h2>Part</h2>{{ numbers("Table", ["a", "b"], [[1, 2]]) }}'
+        '{% block content %}<section><h2>Part</h2>{{ show("Table", table) }}'
         '{{ figure(uri, "alt text", "caption") }}</section>{% endblock %}'
     )
 
@@ -29,7 +32,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_fills_the_base(page: None) -> None:
-    html = render("some.html.j2", title="A & B", lead="<script>", uri=data_uri(b"png"))
+    html = render("some.html.j2", title="A & B", lead="<script>", uri=data_uri(b"png"), table=TABLE)
     assert "<h1>A &amp; B</h1>" in html
     assert "&lt;script&gt;" in html
     assert "<script" not in html

@@ -1,6 +1,5 @@
 """An audit's page: contact sheets of what was found, and the tables beside it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -12,14 +11,21 @@ from mien.audit.exclude import write_exclude
 from mien.audit.pool import Pool
 from mien.audit.run import Audit
 from mien.errors import InputError
-from mien.files import csv_text, write_text
+from mien.files import write_csv, write_text
 from mien.report.page import data_uri, render
+from mien.report.tables import Column, Row, Table, count, table_of
 
 SHOWN_GROUPS = 24
 SHOWN_OF_GROUP = 6
 SHOWN_PICTURES = 60
 
-_COLUMNS = ("code", "severity", "group", "split", "name", "label", "score", "detail", "fix")
+SHOWN_COLUMNS = ("code", "severity", "check", "pictures", "groups")
+_FINDINGS = tuple(
+    Column(name, name)
+    for name in ("code", "severity", "group", "split", "name", "label", "score", "detail", "fix")
+)
+_PAIRS = 15
+"""Pairs of classes that are shown of a confident joint."""
 _LARGEST_PX = 96
 
 
@@ -55,51 +61,68 @@ def write_audit(audit: Audit, out: Path) -> tuple[Path, int]:
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; choose a folder for the audit")
+    checks = summary(audit)
     page = render(
         "audit.html.j2",
         name=audit.pool.data.name,
         labels=audit.pool.data.labels,
         splits={name: len(split) for name, split in audit.pool.data.splits.items()},
         sheets=[_sheet(audit, check) for check in audit.checks],
-        summary=summary(audit),
-        joint=_joint_rows(audit),
+        summary=checks.only(*SHOWN_COLUMNS),
+        doubted=_doubted(audit),
         doubts=audit.doubts,
     )
     excluded = write_exclude(out / "exclude.csv", audit.findings)
-    write_text(out / "findings.csv", csv_text([_COLUMNS, *map(_row, audit.findings)]))
-    header = ("code", "severity", "check", "pictures", "groups", *audit.pool.data.splits)
-    write_text(out / "summary.csv", csv_text([header, *summary(audit)]))
-    if audit.joint is not None:
-        header = ("label", *audit.pool.data.labels)
-        write_text(out / "confident_joint.csv", csv_text([header, *_joint_rows(audit)]))
+    rows = [_row(finding) for finding in audit.findings]
+    write_csv(out / "findings.csv", Table(_FINDINGS, rows).as_columns())
+    checks.write_csv(out / "summary.csv")
+    _joint(audit).write_csv(out / "confident_joint.csv")
     write_text(out / "index.html", page)
     return out / "index.html", excluded
 
 
-def summary(audit: Audit) -> list[list[object]]:
+def summary(audit: Audit) -> Table:
     """A row per check: code, severity, title, pictures, groups, pictures of each split."""
-    rows: list[list[object]] = []
+    splits = audit.pool.data.splits
+    rows = []
     for check in audit.checks:
         found = [finding for finding in audit.findings if finding.check == check]
         groups = max((finding.group or 0 for finding in found), default=0)
-        splits = [sum(f.split == name for f in found) for name in audit.pool.data.splits]
-        rows.append([check.code, check.severity, check.title, len(found), groups or "", *splits])
-    return rows
+        by_split = {name: sum(f.split == name for f in found) for name in splits}
+        row: Row = {"code": check.code, "severity": check.severity, "check": check.title}
+        rows.append(row | {"pictures": len(found), "groups": groups or None, **by_split})
+    columns = (Column(name, name) for name in ("code", "severity", "check"))
+    counted = (Column(name, name, count) for name in ("pictures", "groups", *splits))
+    return Table((*columns, *counted), rows)
 
 
-def _joint_rows(audit: Audit) -> list[list[object]]:
-    if audit.joint is None:
-        return []
-    numbers = audit.joint.round().astype(int).tolist()
-    return [[label, *row] for label, row in zip(audit.pool.data.labels, numbers, strict=True)]
+def _joint(audit: Audit) -> Table:
+    """Pictures by label (row) and class they belong to (column); no rows without a model."""
+    labels = audit.pool.data.labels
+    numbers = [] if audit.joint is None else audit.joint.round().astype(int).tolist()
+    return table_of(
+        {"label": label, **dict(zip(labels, row, strict=True))}
+        for label, row in zip(labels, numbers, strict=False)
+    )
 
 
-def _row(finding: Finding) -> Sequence[object]:
-    check = finding.check
-    score = "" if finding.score is None else f"{finding.score:.4f}"
-    place = (finding.split, finding.name, finding.label)
-    group = "" if finding.group is None else finding.group
-    return (check.code, check.severity, group, *place, score, finding.detail, check.fix)
+def _doubted(audit: Audit) -> Table:
+    """The pairs of label and other class that most pictures are suspected of."""
+    columns = Column("label", "label"), Column("class", "likely class")
+    rows = [
+        {"label": row["label"], "class": name, "pictures": pictures}
+        for row in _joint(audit).rows
+        for name, pictures in row.items()
+        if name not in ("label", row["label"]) and pictures
+    ]
+    rows.sort(key=lambda row: -row["pictures"])
+    return Table((*columns, Column("pictures", "pictures", count)), rows[:_PAIRS])
+
+
+def _row(finding: Finding) -> Row:
+    told = {name: getattr(finding, name) for name in ("group", "split", "name", "label", "detail")}
+    check = {name: getattr(finding.check, name) for name in ("code", "severity", "fix")}
+    return told | check | {"score": finding.score}
 
 
 # Contact sheets

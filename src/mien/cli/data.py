@@ -46,7 +46,7 @@ def data_audit(
     need_report()
     from rich.table import Table
 
-    from mien.audit.page import summary, write_audit
+    from mien.audit.page import SHOWN_COLUMNS, summary, write_audit
     from mien.audit.run import Evidence, audit
     from mien.data import check_outside
     from mien.files import check_folder, untouched
@@ -62,11 +62,12 @@ def data_audit(
     audited = audit(data, Evidence(votes, model, folds, predictions), track)
     with untouched(data, votes):
         page, excluded = write_audit(audited, out)
+    found = summary(audited).only(*SHOWN_COLUMNS)
     table = Table(box=None, header_style="bold")
-    for heading in ("code", "severity", "check", "pictures", "groups"):
+    for heading in found.header:
         table.add_column(heading, justify="right" if heading in ("pictures", "groups") else "left")
-    for row in summary(audited):
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row[:5]))
+    for row in found.cells:
+        table.add_row(*row)
     console().print(table)
     say(f"page:    {page}\nexclude: {out / 'exclude.csv'} ({excluded:,} training pictures)")
 

@@ -1,6 +1,6 @@
 """A data set's page: its statistics as tables, figures and one HTML file."""
 
-from collections.abc import Sequence
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +9,32 @@ from numpy.typing import NDArray
 from mien.data.dataset import Dataset, Split
 from mien.data.statistics import Statistics, describe
 from mien.errors import InputError
-from mien.files import csv_text, replacing, write_json, write_text
+from mien.files import replacing, write_json, write_text
 from mien.report import figures
 from mien.report.page import data_uri, render
+from mien.report.tables import Column, Row, Table, count, percent, plain, table_of
 
+_MOMENTS = (
+    Column("split", "split"),
+    Column("mean", "mean", plain()),
+    Column("std", "standard deviation", plain()),
+    Column("blank", "blank images", count),
+)
+_TWINS = (
+    Column("split", "split"),
+    Column("images", "images", count),
+    Column("share", "share, %", percent()),
+    Column("groups", "sets of twins", count),
+    Column("conflicting", "with more than one label", count),
+)
+_OVERLAPS = (
+    Column("split", "images of"),
+    Column("other", "also in"),
+    Column("images", "images", count),
+    Column("share", "share, %", percent()),
+)
 SAMPLES = 10
 """Pictures of each class in the sample grid."""
-
-Row = Sequence[object]
 
 
 def write_statistics(data: Dataset, out: Path) -> Path:
@@ -29,19 +47,21 @@ def write_statistics(data: Dataset, out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; choose a folder for the statistics")
     statistics = describe(data)
+    tables = _tables(statistics)
     pictures = _pictures(statistics, data.splits[statistics.reference])
     page = render(
         "data.html.j2",
         s=statistics,
         baseline=_baseline(statistics),
-        tables=_page_tables(statistics),
+        tables=tables,
         uri={name: data_uri(picture) for name, picture in pictures.items()},
     )
     for name, picture in pictures.items():
         with replacing(out / f"{name}.png") as file:
             file.write(picture)
-    for name, rows in _csv_tables(statistics).items():
-        write_text(out / f"{name}.csv", csv_text(rows))
+    for name in ("counts", "class_weights"):
+        tables[name].write_csv(out / f"{name}.csv")
+    _histogram(statistics).write_csv(out / "histogram.csv")
     write_json(out / "statistics.json", statistics.to_json())
     write_text(out / "index.html", page)
     return out / "index.html"
@@ -114,49 +134,56 @@ def _samples(split: Split, label: int) -> NDArray[np.uint8]:
 # Tables
 
 
-def _count_rows(s: Statistics) -> list[list[object]]:
-    table = np.stack(list(s.counts.values()), 1)
-    rows = [[name, *row, sum(row)] for name, row in zip(s.labels, table.tolist(), strict=True)]
-    return [*rows, ["total", *table.sum(0).tolist(), int(table.sum())]]
-
-
-def _csv_tables(s: Statistics) -> dict[str, list[Row]]:
-    """Rows by file name, each table with its header; the histogram in long form."""
-    counts = s.counts[s.reference].tolist()
-    weights = zip(s.labels, counts, s.weights.tolist(), strict=True)
+def _tables(s: Statistics) -> dict[str, Table]:
+    """Of the page and the files, by name."""
+    moments = [
+        {"split": name, "mean": s.mean[name], "std": s.std[name], "blank": s.blank[name]}
+        for name in s.counts
+    ]
+    duplicates = {**s.duplicates_within, "all together": s.duplicates}
+    twins: list[Row] = [{"split": k, **dataclasses.asdict(v)} for k, v in duplicates.items()]
     return {
-        "counts": [["label", *s.counts, "total"], *_count_rows(s)],
-        "class_weights": [["label", f"{s.reference}_images", "weight"], *weights],
-        "histogram": [
-            ["split", "label", "intensity", "pixels"],
-            *(
-                [split, label, intensity, pixels]
-                for split, histogram in s.histograms.items()
-                for label, row in zip(s.labels, histogram.tolist(), strict=True)
-                for intensity, pixels in enumerate(row)
-            ),
-        ],
+        "counts": _counts(s),
+        "class_weights": _weights(s),
+        "intensity": Table(_MOMENTS, moments),
+        "duplicates": Table(_TWINS, twins),
+        "overlaps": Table(_OVERLAPS, [dataclasses.asdict(overlap) for overlap in s.overlaps]),
     }
 
 
-def _page_tables(s: Statistics) -> dict[str, list[Row]]:
-    """Rows of formatted cells by table of the page, without headers."""
-    counts = s.counts[s.reference]
-    return {
-        "counts": [
-            [name, *(f"{number:,}" for number in numbers)] for name, *numbers in _count_rows(s)
-        ],
-        "weights": [
-            [label, f"{count:,}", f"{count / counts.sum():.1%}", f"{weight:.4f}"]
-            for label, count, weight in zip(s.labels, counts, s.weights, strict=True)
-        ],
-        "intensity": [
-            [name, f"{s.mean[name]:.4f}", f"{s.std[name]:.4f}", f"{s.blank[name]:,}"]
-            for name in s.counts
-        ],
-        "duplicates": [
-            [name, f"{d.images:,}", f"{d.share:.2%}", f"{d.groups:,}", f"{d.conflicting:,}"]
-            for name, d in {**s.duplicates_within, "all together": s.duplicates}.items()
-        ],
-        "overlaps": [[o.split, o.other, f"{o.images:,}", f"{o.share:.2%}"] for o in s.overlaps],
-    }
+def _counts(s: Statistics) -> Table:
+    by_split = np.stack([*s.counts.values(), sum(s.counts.values())], 1)
+    names = (*s.counts, "total")
+    rows: list[Row] = [
+        {"label": label, **dict(zip(names, numbers, strict=True))}
+        for label, numbers in zip(
+            [*s.labels, "total"], [*by_split.tolist(), by_split.sum(0).tolist()], strict=True
+        )
+    ]
+    columns = (Column(name, name, count) for name in names)
+    return Table((Column("label", "class"), *columns), rows)
+
+
+def _weights(s: Statistics) -> Table:
+    counts, images = s.counts[s.reference], f"{s.reference}_images"
+    columns = (
+        Column("label", "class"),
+        Column(images, "images", count),
+        Column("share", "share, %", percent(1)),
+        Column("weight", "weight", plain()),
+    )
+    rows: list[Row] = [
+        {"label": label, images: int(n), "share": n / counts.sum(), "weight": weight}
+        for label, n, weight in zip(s.labels, counts, s.weights, strict=True)
+    ]
+    return Table(columns, rows)
+
+
+def _histogram(s: Statistics) -> Table:
+    """A row per split, class and intensity."""
+    return table_of(
+        {"split": split, "label": label, "intensity": intensity, "pixels": pixels}
+        for split, histogram in s.histograms.items()
+        for label, row in zip(s.labels, histogram.tolist(), strict=True)
+        for intensity, pixels in enumerate(row)
+    )

@@ -8,10 +8,10 @@ import numpy as np
 from mien.evaluate import Evaluation
 from mien.evaluate.groups import Gap, Group, Grouping, Groups
 from mien.evaluate.intervals import Estimate
-from mien.files import replacing, write_csv, write_json, write_text
+from mien.files import replacing, write_json, write_text
 from mien.report.figures import colour, new_figure, png, styled
+from mien.report.tables import Column, Row, Table, count
 
-_NOTHING = Estimate(np.nan, np.nan, np.nan)
 _FIGURES = {"accuracy": "accuracy", "macro_recall": "macro-recall"}
 
 
@@ -19,7 +19,7 @@ def write_groups(groups: Groups, evaluation: Evaluation, folder: Path) -> None:
     """Write groups.json, groups.csv, groups.md and groups.png."""
     whose = {name: getattr(evaluation, name) for name in ("name", "data", "split", "digest")}
     write_json(folder / "groups.json", whose | to_json(groups))
-    write_csv(folder / "groups.csv", _columns(groups))
+    _csv(groups).write_csv(folder / "groups.csv")
     with replacing(folder / "groups.png") as file:
         file.write(_picture(groups))
     lines = [
@@ -34,33 +34,38 @@ def write_groups(groups: Groups, evaluation: Evaluation, folder: Path) -> None:
 
 def summary(groups: Groups) -> str:
     """Markdown: what was joined, and per column a table and its widest gap."""
-    told = f"{groups.images:,} images"
+    joined = f"{groups.images:,} images"
     if groups.missing:
-        told += f"; {groups.missing:,} more are not in the table of groups"
-    lines = [f"{told}. 95 % bootstrap intervals over images."]
+        joined += f"; {groups.missing:,} more are not in the table of groups"
+    lines = [f"{joined}. 95 % bootstrap intervals over images."]
     for grouping in groups.groupings:
         lines += ["", *_table(grouping, groups.minimum), "", _widest(grouping, groups.minimum)]
     return "\n".join(lines)
 
 
 def _table(grouping: Grouping, minimum: int) -> list[str]:
+    """Markdown: a row per group."""
+
+    def show(found: Estimate | str) -> str:
+        return found if isinstance(found, str) else found.percent(1)
+
     few = f"too few to say (under {minimum})"
-    lines = [
-        f"| {_cell(grouping.column)} | images | accuracy, % | macro-recall, % | labels |",
-        "|---|---|---|---|---|",
-    ]
-    for group in grouping.groups:
-        figures = [f.percent(1) if f else few for f in (group.accuracy, group.macro_recall)]
-        lines.append(
-            f"| {_cell(group.name)} | {group.images:,} | {' | '.join(figures)} | {group.classes} |"
-        )
+    columns = (
+        Column("group", grouping.column),
+        Column("images", "images", count),
+        *(Column(name, f"{title}, %", show) for name, title in _FIGURES.items()),
+        Column("labels", "labels"),
+    )
+    rows: list[Row] = [dict.fromkeys(_FIGURES, few) | _row(group) for group in grouping.groups]
     if grouping.empty:
-        lines.append(f"| *(no value)* | {grouping.empty:,} | – | – | – |")
-    return lines
+        rows.append({"group": "*(no value)*", "images": grouping.empty})
+    return Table(columns, rows).markdown()
 
 
-def _cell(words: str) -> str:
-    return words.replace("|", "\\|")
+def _row(group: Group) -> Row:
+    found = {name: getattr(group, name) for name in _FIGURES}
+    shares = {name: estimate for name, estimate in found.items() if estimate is not None}
+    return {"group": group.name, "images": group.images, "labels": group.classes, **shares}
 
 
 def _widest(grouping: Grouping, minimum: int) -> str:
@@ -77,22 +82,15 @@ def _widest(grouping: Grouping, minimum: int) -> str:
     return f"{told}(Fisher's exact test, {count}{chance}{verdict})."
 
 
-def _columns(groups: Groups) -> dict[str, list[Any]]:
-    rows = [(grouping.column, group) for grouping in groups.groupings for group in grouping.groups]
-    columns: dict[str, list[Any]] = {
-        "column": [column for column, _ in rows],
-        "group": [group.name for _, group in rows],
-        "images": [group.images for _, group in rows],
-        "labels": [group.classes for _, group in rows],
-    }
-    for name in _FIGURES:
-        found = [getattr(group, name) or _NOTHING for _, group in rows]
-        columns |= {
-            name: [f.value for f in found],
-            f"{name}_low": [f.low for f in found],
-            f"{name}_high": [f.high for f in found],
-        }
-    return columns
+def _csv(groups: Groups) -> Table:
+    """A row per group, of all columns."""
+    keys = ("column", "group", "images", "labels", *_FIGURES)
+    rows = [
+        {"column": grouping.column, **_row(group)}
+        for grouping in groups.groupings
+        for group in grouping.groups
+    ]
+    return Table(tuple(Column(key, key) for key in keys), rows)
 
 
 def to_json(groups: Groups) -> dict[str, Any]:

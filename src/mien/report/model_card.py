@@ -3,6 +3,8 @@
 from pathlib import Path
 from textwrap import indent
 
+import numpy as np
+
 from mien.bundle import Bundle
 from mien.card import Card
 from mien.evaluate import Evaluation, Metrics
@@ -10,8 +12,17 @@ from mien.evaluate.evaluation import TESTS
 from mien.files import write_text
 from mien.provenance import Ensemble, Images, Member, Provenance, Quantised, Trained
 from mien.report.facts import as_markdown, facts
+from mien.report.tables import Column, Table, count, percent
 
 MODEL_CARD = "README.md"
+
+_CLASSES = (
+    Column("label", "expression"),
+    Column("images", "images", count),
+    Column("recall", "recall, % [95 %]", percent(0)),
+    Column("precision", "precision, % [95 %]", percent(0)),
+    Column("taken", "most often taken for (images)"),
+)
 
 _LIMITS = """\
 It reads what a face shows, not what the person feels. Do not judge people by it: hiring, grading,
@@ -48,7 +59,7 @@ def write_model_card(bundle: Bundle, evaluation: Evaluation) -> Path:
         _protocol(card, evaluation),
         "\n".join(as_markdown(facts(evaluation, metrics))),
         "### Per class",
-        _per_class(evaluation, metrics),
+        "\n".join(_per_class(evaluation, metrics)),
         "## Limits",
         _LIMITS,
     ]
@@ -119,15 +130,19 @@ def _protocol(card: Card, evaluation: Evaluation) -> str:
     return told + f", and {chosen} chosen on them."
 
 
-def _per_class(evaluation: Evaluation, metrics: Metrics) -> str:
-    labels = evaluation.labels
-    lines = [
-        f"Recall [95 %], and what {len(evaluation.truth):,} faces were taken for (rows: labels).",
-        "",
-        "| | recall, % | " + " | ".join(labels) + " |",
-        "|---" * (len(labels) + 2) + "|",
+def _per_class(evaluation: Evaluation, metrics: Metrics) -> list[str]:
+    """A row per class: how many of its images are found, and what the others are taken for."""
+    labels = np.array(evaluation.labels)
+    wrong = metrics.confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    rows = [
+        {
+            "label": label,
+            "images": found.images,
+            "recall": found.recall,
+            "precision": found.precision,
+            "taken": f"{labels[errors.argmax()]} ({errors.max()})" if errors.any() else None,
+        }
+        for label, found, errors in zip(labels, metrics.classes, wrong, strict=True)
     ]
-    for label, found, row in zip(labels, metrics.classes, metrics.confusion, strict=True):
-        recall = found.recall.percent(0) if found.images else "–"
-        lines.append(f"| {label} | {recall} | " + " | ".join(str(n) for n in row) + " |")
-    return "\n".join(lines)
+    return Table(_CLASSES, rows).markdown()
