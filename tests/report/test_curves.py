@@ -16,11 +16,9 @@ from mien.report.curves import (
     accuracy_by_cost,
     all_curves,
     confusion_matrix,
-    coverage_curve,
     coverage_curves,
     learning_curves,
     recalls,
-    reliability_diagram,
     reliability_diagrams,
 )
 from mien.report.figures import COLOURS, colour, look
@@ -123,18 +121,6 @@ def bins(**of: tuple[float, float, int]) -> Reliability:
     return Reliability(confidence, accuracy, images)
 
 
-def test_a_reliability_diagram_leaves_empty_bins_out(unpainted):
-    axes = reliability_diagram(bins(b3=(0.25, 0.5, 10), b12=(0.85, 0.75, 40)), "net").axes[0]
-    diagonal, line = axes.lines
-    assert (list(diagonal.get_xdata()), list(diagonal.get_ydata())) == ([0, 1], [0, 1])
-    assert (list(line.get_xdata()), list(line.get_ydata())) == ([0.25, 0.85], [0.5, 0.75])
-    (dots,) = axes.collections
-    assert dots.get_offsets().tolist() == [[0.25, 0.5], [0.85, 0.75]]
-    assert dots.get_sizes().tolist() == [12 + 75, 12 + 300], "by their images"
-    assert (axes.get_xlim(), axes.get_ylim()) == ((0, 1), (0, 1))
-    assert (*titles(axes), axes.get_title("left")) == ("confidence", "accuracy", "net")
-
-
 def test_reliability_of_all_models_before_and_after(unpainted):
     before, after = bins(b3=(0.25, 0.5, 10)), bins(b12=(0.85, 0.75, 40))
     left, right = reliability_diagrams({"a": before}, {"a": after}).axes
@@ -143,6 +129,9 @@ def test_reliability_of_all_models_before_and_after(unpainted):
     assert points(left) == {"a": ([0.25], [0.5])}
     assert points(right) == {"a": ([0.85], [0.75])}
     assert titles(left) == ("confidence", "accuracy")
+    assert (left.get_xlim(), left.get_ylim()) == ((0, 1), (0, 1))
+    diagonal = left.lines[0]
+    assert (list(diagonal.get_xdata()), list(diagonal.get_ydata())) == ([0, 1], [0, 1])
 
 
 KEPT = Coverage(np.array([0.9, 0.6, 0.3]), np.array([0.2, 0.5, 1]), np.array([1, 0.75, 0.5]))
@@ -153,7 +142,7 @@ KEPT = Coverage(np.array([0.9, 0.6, 0.3]), np.array([0.2, 0.5, 1]), np.array([1,
     [(0.95, None), (0.9, [20, 100]), (0.6, [50, 75]), (0.61, [20, 100]), (0, [100, 50])],
 )
 def test_a_coverage_curve_marks_the_threshold(unpainted, threshold: float, dot):
-    axes = coverage_curve(KEPT, threshold, "net").axes[0]
+    axes = coverage_curves({"net": KEPT}, {"net": threshold}).axes[0]
     (line,) = axes.lines
     assert (list(line.get_xdata()), list(line.get_ydata())) == ([20, 50, 100], [100, 75, 50])
     assert [c.get_offsets().tolist() for c in axes.collections] == ([[dot]] if dot else [])

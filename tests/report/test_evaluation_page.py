@@ -28,7 +28,7 @@ def evaluation(**more: object) -> Evaluation:
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Written without painting; which figure each file would hold stands in it."""
-    for name in ("confusion_matrix", "reliability_diagram", "coverage_curve", "learning_curves"):
+    for name in ("confusion_matrix", "reliability_diagrams", "coverage_curves", "learning_curves"):
         monkeypatch.setattr(
             evaluation_page, name, lambda *a, _name=name, **k: f"{_name} {a[-1]} {k}".encode()
         )

@@ -1,6 +1,6 @@
 """Figures of training and evaluation: learning curves, confusion matrices, recalls, costs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,17 @@ from numpy.typing import NDArray
 from mien.evaluate.calibration import Coverage, Reliability
 from mien.evaluate.intervals import Estimate
 from mien.evaluate.metrics import ClassMetrics
-from mien.report.figures import COLOURS, colour, look, name_below, new_figure, png, styled
+from mien.report.figures import (
+    COLOURS,
+    colour,
+    heat,
+    in_percent,
+    look,
+    name_below,
+    new_figure,
+    png,
+    styled,
+)
 from mien.runs import History
 
 
@@ -48,36 +58,6 @@ def all_curves(histories: dict[str, History]) -> bytes:
 
 
 @styled
-def reliability_diagram(found: Reliability, title: str) -> bytes:
-    """PNG: accuracy of the images of each bin of confidence, the dot's area their number."""
-    figure, panels = new_figure(4.2, 4)
-    axes = panels.flat[0]
-    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle=":", zorder=0)
-    full = found.images > 0
-    sizes = 12 + 300 * found.images[full] / found.images.max()
-    axes.plot(found.confidence[full], found.accuracy[full], color=colour(0), linewidth=1)
-    axes.scatter(found.confidence[full], found.accuracy[full], sizes, color=colour(0), alpha=0.7)
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy", title=title)
-    return png(figure)
-
-
-@styled
-def coverage_curve(found: Coverage, threshold: float, title: str) -> bytes:
-    """PNG: accuracy of the surest images by their share; the dot is the `threshold` of `unsure`."""
-    figure, panels = new_figure(5, 3.4)
-    axes = panels.flat[0]
-    axes.plot(100 * found.coverage, 100 * found.accuracy, color=colour(0))
-    if (kept := np.flatnonzero(found.threshold >= threshold)).size:
-        at = kept[-1]
-        place = (100 * found.coverage[at], 100 * found.accuracy[at])
-        axes.scatter(*place, 40, color=colour(1), zorder=3)
-        axes.annotate(f"{place[1]:.1f} %", place, (6, 6), textcoords="offset points")
-    axes.set(xlabel="images kept, the surest first, %", ylabel="accuracy, %", title=title)
-    axes.set_ylim(top=101)
-    return png(figure)
-
-
-@styled
 def confusion_matrix(
     confusion: NDArray[np.int64], labels: Sequence[str], title: str, *, normalised: bool = True
 ) -> bytes:
@@ -89,17 +69,11 @@ def confusion_matrix(
     side = 1.2 + 0.62 * len(labels)
     figure, panels = new_figure(side + 0.4, side)
     axes = panels.flat[0]
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), share in np.ndenumerate(shares):
-        words = f"{100 * share:.0f}" if normalised else f"{confusion[row, column]:,}"
-        axes.text(
-            column, row, words, ha="center", va="center", color="white" if share > 0.5 else "0.2"
-        )
+    cells = [[f"{100 * share:.0f}" for share in row] for row in shares]
+    heat(axes, shares, cells if normalised else [[f"{n:,}" for n in row] for row in confusion])
     axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right")
     axes.set_yticks(range(len(labels)), labels)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    axes.grid(visible=False)
+    axes.set(xlabel="predicted", ylabel="true")
     unit = "% of each true class" if normalised else "images"
     axes.set_title(f"{title}\n{unit}")
     return png(figure)
@@ -114,13 +88,12 @@ def recalls(by_model: dict[str, Sequence[ClassMetrics]], labels: Sequence[str]) 
     places = np.arange(len(labels))
     for number, (name, classes) in enumerate(by_model.items()):
         shift = (number - (len(by_model) - 1) / 2) * width
-        found = np.array([[c.recall.value, c.recall.low, c.recall.high] for c in classes])
-        value, low, high = 100 * np.nan_to_num(found).T
+        value, ends = in_percent([c.recall for c in classes])
         axes.bar(
             places + shift,
             value,
             width * 0.92,
-            yerr=np.maximum([value - low, high - value], 0),
+            yerr=ends,
             error_kw={"elinewidth": 0.8, "ecolor": "0.35"},
             color=colour(number),
             hatch=("", "////", "....")[number // len(COLOURS) % 3],
@@ -157,12 +130,20 @@ def reliability_diagrams(before: dict[str, Reliability], after: dict[str, Reliab
 
 
 @styled
-def coverage_curves(by_model: dict[str, Coverage]) -> bytes:
-    """PNG: accuracy of the surest images by their share, all models."""
+def coverage_curves(
+    by_model: dict[str, Coverage], thresholds: Mapping[str, float] | None = None
+) -> bytes:
+    """PNG: accuracy of the surest images by their share, all models; dots are the `thresholds` of
+    `unsure`."""
     figure, panels = new_figure(6.4, 3.8)
     axes = panels.flat[0]
     for number, (name, found) in enumerate(by_model.items()):
         axes.plot(100 * found.coverage, 100 * found.accuracy, **look(number), label=name)
+        kept = np.flatnonzero(found.threshold >= (thresholds or {}).get(name, np.inf))
+        if kept.size:
+            place = (100 * found.coverage[kept[-1]], 100 * found.accuracy[kept[-1]])
+            axes.scatter(*place, 40, color=colour(number + 1), zorder=3)
+            axes.annotate(f"{place[1]:.1f} %", place, (6, 6), textcoords="offset points")
     axes.set(xlabel="images kept, the surest first, %", ylabel="accuracy, %")
     axes.set_ylim(top=101)
     name_below(figure, axes)
@@ -177,11 +158,11 @@ def accuracy_by_cost(by_model: dict[str, tuple[int, Estimate]]) -> bytes:
     figure, panels = new_figure(6.8, 3.8)
     axes = panels.flat[0]
     for number, (name, (macs, accuracy)) in enumerate(by_model.items()):
-        value, low, high = 100 * accuracy.value, 100 * accuracy.low, 100 * accuracy.high
+        value, ends = in_percent([accuracy])
         axes.errorbar(
-            macs / 1e6,
+            [macs / 1e6],
             value,
-            [[value - low], [high - value]],
+            ends,
             fmt="os^"[number // len(COLOURS) % 3],
             color=colour(number),
             elinewidth=1,

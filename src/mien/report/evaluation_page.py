@@ -7,9 +7,9 @@ from mien.evaluate.calibration import coverage, reliability
 from mien.files import replacing, write_csv, write_text
 from mien.report.curves import (
     confusion_matrix,
-    coverage_curve,
+    coverage_curves,
     learning_curves,
-    reliability_diagram,
+    reliability_diagrams,
 )
 from mien.report.facts import as_markdown, as_text, facts
 from mien.report.robustness import sections
@@ -24,14 +24,15 @@ def write_evaluation(
     name = evaluation.name
     probabilities, truth = evaluation.probabilities, evaluation.truth
     reliable = reliability(probabilities, truth)
+    before = reliability(evaluation.untempered, truth)
     kept = coverage(probabilities, truth)
     pictures = {
         "confusion.png": confusion_matrix(metrics.confusion, evaluation.labels, name),
         "confusion_counts.png": confusion_matrix(
             metrics.confusion, evaluation.labels, name, normalised=False
         ),
-        "reliability.png": reliability_diagram(reliable, name),
-        "coverage.png": coverage_curve(kept, evaluation.unsure_below, name),
+        "reliability.png": reliability_diagrams({name: before}, {name: reliable}),
+        "coverage.png": coverage_curves({name: kept}, {name: evaluation.unsure_below}),
     }
     if run is not None and run.has_history:
         pictures["learning_curves.png"] = learning_curves(run.history, name)
@@ -40,13 +41,8 @@ def write_evaluation(
             file.write(data)
     for stem, numbers in (("reliability", reliable), ("coverage", kept)):
         write_csv(folder / f"{stem}.csv", numbers.to_columns())
-    write_csv(
-        folder / "confusion.csv",
-        {
-            "label": evaluation.labels,
-            **dict(zip(evaluation.labels, metrics.confusion.T, strict=True)),
-        },
-    )
+    counts = dict(zip(evaluation.labels, metrics.confusion.T, strict=True))
+    write_csv(folder / "confusion.csv", {"label": evaluation.labels, **counts})
     lines = [_markdown(evaluation, metrics, list(pictures)), *sections(evaluation, folder)]
     write_text(folder / "evaluation.md", "\n".join(lines))
 

@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.evaluate.intervals import Estimate
 from mien.extras import need
 
 COLOURS = (
@@ -102,6 +103,24 @@ def png(figure: Any) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=160, bbox_inches="tight", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def in_percent(
+    estimates: Sequence[Estimate],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(N,) values and (2, N) lengths down and up to the ends of their intervals, in per cent."""
+    ends = np.array([[e.value, e.low, e.high] for e in estimates]).reshape(-1, 3)
+    value, low, high = 100 * np.nan_to_num(ends).T
+    return value, np.maximum([value - low, high - value], 0)
+
+
+def heat(axes: Any, shares: NDArray[np.float64], cells: Sequence[Sequence[str]]) -> None:
+    """A matrix of `shares`, 0-1, in blue, with the text of each cell."""
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        tone = "white" if share > 0.55 else "0.2"
+        axes.text(column, row, cells[row][column], ha="center", va="center", color=tone)
+    axes.grid(visible=False)
 
 
 @styled

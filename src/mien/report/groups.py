@@ -9,7 +9,7 @@ from mien.evaluate import Evaluation
 from mien.evaluate.groups import Gap, Group, Grouping, Groups
 from mien.evaluate.intervals import Estimate
 from mien.files import replacing, write_json, write_text
-from mien.report.figures import colour, new_figure, png, styled
+from mien.report.figures import colour, in_percent, new_figure, png, styled
 from mien.report.tables import Column, Row, Table, count
 
 _FIGURES = {"accuracy": "accuracy", "macro_recall": "macro-recall"}
@@ -139,12 +139,11 @@ def _picture(groups: Groups) -> bytes:
     panels[0, 0].get_gridspec().set_height_ratios(heights)
     for ax, grouping, found in zip(panels[:, 0], groups.groupings, shown, strict=True):
         for number, (name, words) in enumerate(_FIGURES.items()):
-            figures = [getattr(group, name) for group in found]
-            values = 100 * np.array([[f.value, f.low, f.high] for f in figures]).reshape(-1, 3).T
+            values, ends = in_percent([getattr(group, name) for group in found])
             ax.errorbar(
-                values[0],
+                values,
                 np.arange(len(found)) + 0.24 * (number - 0.5),
-                xerr=np.abs(values[1:] - values[0]),
+                xerr=ends,
                 fmt="o",
                 markersize=4,
                 linewidth=1.4,

@@ -18,7 +18,7 @@ from mien.evaluate.robustness import (
 )
 from mien.files import replacing
 from mien.report.entries import Entry
-from mien.report.figures import colour, name_below, new_figure, png, styled
+from mien.report.figures import colour, heat, in_percent, name_below, new_figure, png, styled
 from mien.report.tables import Column, Row, Table, percent, table_of
 
 _SHOWN_SEVERITIES = (1, 3, 5)
@@ -158,16 +158,10 @@ def heat_map(found: Robustness) -> bytes:
     )
     figure, panels = new_figure(5.4, 1 + 0.25 * len(names))
     axes = panels.flat[0]
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for (row, column), share in np.ndenumerate(shares):
-        tone = "white" if share > 0.6 else "0.2"
-        axes.text(
-            column, row, f"{100 * share:.0f}", ha="center", va="center", color=tone, fontsize=9
-        )
+    heat(axes, shares, [[f"{100 * share:.0f}" for share in row] for row in shares])
     axes.set_xticks(range(SEVERITIES + 2), ["clean", *range(1, SEVERITIES + 1), "mean"])
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("severity")
-    axes.grid(visible=False)
     axes.set_title(f"{found.name}: accuracy, %, {found.images:,} images")
     return png(figure)
 
@@ -178,12 +172,9 @@ def attack_curves(found: Adversarial) -> bytes:
     figure, panels = new_figure(5, 3.4)
     axes = panels.flat[0]
     for number, (attack, scores) in enumerate(found.scores.items()):
-        shares = [score.accuracy for score in (found.clean, *scores)]
-        value, low, high = 100 * np.array([[f.value, f.low, f.high] for f in shares]).T
         axes.errorbar(
             (0, *EPSILONS),
-            value,
-            np.maximum([value - low, high - value], 0),
+            *in_percent([score.accuracy for score in (found.clean, *scores)]),
             color=colour(number),
             marker=".",
             label=attack,
@@ -233,12 +224,11 @@ def comparison_figure(found: dict[str, Robustness]) -> bytes:
     figure, panels = new_figure(6.8, 1 + 0.26 * len(names))
     axes = panels.flat[0]
     for number, (model, one) in enumerate(found.items()):
-        shares = [one.clean.accuracy, *one.means.values()]
-        value, low, high = 100 * np.array([[f.value, f.low, f.high] for f in shares]).T
+        value, ends = in_percent([one.clean.accuracy, *one.means.values()])
         axes.errorbar(
             value,
             np.arange(len(names)) + 0.12 * (number - (len(found) - 1) / 2),
-            xerr=np.maximum([value - low, high - value], 0),
+            xerr=ends,
             linestyle="",
             marker=".",
             color=colour(number),
