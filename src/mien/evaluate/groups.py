@@ -1,6 +1,5 @@
 """Does a model serve some groups worse? Figures by the columns of a table, and the gaps between."""
 
-import csv
 import itertools
 from collections import Counter
 from collections.abc import Sequence
@@ -115,36 +114,30 @@ def by_groups(
 
 def _read(path: Path, columns: Sequence[str] | None) -> tuple[list[str], dict[str, Values]]:
     """The columns to look at, and the values of each image by its place."""
+    pandas = need("pandas", extra="report")
     try:
-        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            table = csv.DictReader(file, restval="")
-            there = list(table.fieldnames or [])
-            key = next((k for k in _KEYS if k in there), None)
-            others = [c for c in there if c and c != key]
-            if key is None or not others:
-                raise DataError(
-                    f"{path} has the columns {', '.join(there) or '(none)'}; expected name or "
-                    "path, as in predictions.parquet, and one or more of groups"
-                )
-            if unknown := [c for c in columns or () if c not in others]:
-                raise InputError(f"{path} has no column {unknown[0]!r}; has: {', '.join(others)}")
-            chosen = list(columns or others)
-            return chosen, _by_place(table, key, chosen, path)
-    except (csv.Error, IsADirectoryError) as error:
+        how = {"dtype": str, "keep_default_na": False, "index_col": False}
+        table = pandas.read_csv(path, encoding="utf-8-sig", encoding_errors="replace", **how)
+    except (ValueError, IsADirectoryError) as error:
         raise DataError(f"{path} is not a readable table ({error})") from error
-
-
-def _by_place(
-    table: "csv.DictReader[str]", key: str, columns: list[str], path: Path
-) -> dict[str, Values]:
+    there = [c for c in table if not c.startswith("Unnamed: ")]
+    key = next((k for k in _KEYS if k in there), None)
+    others = [c for c in there if c != key]
+    if key is None or not others:
+        raise DataError(
+            f"{path} has the columns {', '.join(there) or '(none)'}; expected name or path, as in "
+            "predictions.parquet, and one or more of groups"
+        )
+    if unknown := [c for c in columns or () if c not in others]:
+        raise InputError(f"{path} has no column {unknown[0]!r}; has: {', '.join(others)}")
+    chosen = list(columns or others)
     rows: dict[str, Values] = {}
-    for row in table:
-        values = {column: row[column].strip() for column in columns}
-        if rows.setdefault(_place(row[key]), values) != values:
-            raise DataError(
-                f"{path}, line {table.line_num}: {row[key]} has other values above; keep one row"
-            )
-    return rows
+    table = table.fillna("")
+    for number, (name, *cells) in enumerate(table[[key, *chosen]].itertuples(index=False), 2):
+        values = {column: cell.strip() for column, cell in zip(chosen, cells, strict=True)}
+        if rows.setdefault(_place(name), values) != values:
+            raise DataError(f"{path}, line {number}: {name} has other values above; keep one row")
+    return chosen, rows
 
 
 def _place(path: str) -> str:
