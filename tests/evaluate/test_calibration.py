@@ -14,6 +14,7 @@ from mien.evaluate.calibration import (
     reliability,
 )
 from mien.evaluate.fitting import fit_temperature
+from mien.evaluate.intervals import as_json
 
 law = settings(max_examples=50, deadline=None, derandomize=True)
 
@@ -206,6 +207,6 @@ def test_the_table_of_the_reliability_diagram_says_from_where_to_where():
 
 
 def test_figures_in_json_by_their_names():
-    told = calibration(*some(50)).to_json()
+    told = as_json(calibration(*some(50)))
     assert list(told) == ["ece", "loss", "brier"]
     assert told["brier"]["low"] < told["brier"]["value"] < told["brier"]["high"]

@@ -15,7 +15,7 @@ from mien.errors import DataError, InputError, NotComparable
 from mien.evaluate import evaluate, load, note, save
 from mien.evaluate import evaluation as evaluating
 from mien.evaluate.evaluation import METRICS, PREDICTIONS, Evaluation, Subset
-from mien.evaluate.intervals import mean_interval
+from mien.evaluate.intervals import as_json, mean_interval
 from mien.labels import FER2013
 from tests.fakes import an_evaluation, brightness_bundle
 
@@ -151,15 +151,15 @@ def test_saved_predictions_give_the_same_figures_again(evaluation: Evaluation, t
         *("parameters", "macs", "size_mb", "latency_ms"),
     )
     assert {name: told.pop(name) for name in names} == {n: getattr(evaluation, n) for n in names}
-    assert told.pop("metrics")["accuracy"] == saved.accuracy.to_json()
+    assert told.pop("metrics")["accuracy"] == as_json(saved.accuracy)
     assert told == {
         "labels": list(FER2013),
         "images": 40,
-        "uncalibrated": evaluation.uncalibrated().to_json(),
+        "uncalibrated": as_json(evaluation.uncalibrated()),
         "sure": {
             "from": evaluation.unsure_below,
             "images": sure.images,
-            "accuracy": sure.accuracy.to_json(),
+            "accuracy": as_json(sure.accuracy),
         },
         "subsets": {},
         "field": None,
@@ -375,7 +375,7 @@ def test_field_accuracy_is_saved_with_the_predictions(tmp_path: Path):
     again = load(tmp_path / "e")
     assert (again.field == half.field).all()
     told = json.loads((tmp_path / "e" / METRICS).read_text())["field"]
-    assert told == {"draws": 4, "accuracy": mean_interval(half.field / 4).to_json()}
+    assert told == {"draws": 4, "accuracy": as_json(mean_interval(half.field / 4))}
     save(dataclasses.replace(found, field=None), tmp_path / "e")
     assert load(tmp_path / "e").field_accuracy is None
     assert json.loads((tmp_path / "e" / METRICS).read_text())["field"] is None

@@ -10,6 +10,7 @@ from scipy import stats
 from mien.evaluate import intervals
 from mien.evaluate.intervals import (
     Estimate,
+    as_json,
     bootstrap,
     confusion_interval,
     confusion_intervals,
@@ -178,5 +179,5 @@ def test_a_figure_in_words(told: Callable[[Estimate], str], expected: str):
 
 
 def test_what_cannot_be_said_is_null():
-    assert Estimate(0.5, 0.25, 0.75).to_json() == {"value": 0.5, "low": 0.25, "high": 0.75}
-    assert Estimate(0.5, np.nan, np.nan).to_json() == {"value": 0.5, "low": None, "high": None}
+    assert as_json(Estimate(0.5, 0.25, 0.75)) == {"value": 0.5, "low": 0.25, "high": 0.75}
+    assert as_json(Estimate(0.5, np.nan, np.nan)) == {"value": 0.5, "low": None, "high": None}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
 from mien.errors import DataError, ShapeError
+from mien.evaluate.intervals import as_json
 from mien.evaluate.metrics import macro_f1, macro_recall, measure, to_json
 
 NAMES = ("a", "b", "c")
@@ -139,10 +140,10 @@ def test_in_json_what_cannot_be_said_is_null():
     assert told["confusion"] == [
         *([2, 0, 0, 1, 0], [1, 2, 0, 0, 0], [0, 1, 0, 0, 0], [0] * 5, [0] * 5)
     ]
-    assert told["accuracy"] == metrics.accuracy.to_json()
-    assert told["macro_f1"] == metrics.macro_f1.to_json()
-    assert told["macro_recall"] == metrics.macro_recall.to_json()
-    assert told["loss"] == metrics.loss.to_json()
+    assert told["accuracy"] == as_json(metrics.accuracy)
+    assert told["macro_f1"] == as_json(metrics.macro_f1)
+    assert told["macro_recall"] == as_json(metrics.macro_recall)
+    assert told["loss"] == as_json(metrics.loss)
 
 
 def test_the_report_names_every_class_and_warns_of_none():

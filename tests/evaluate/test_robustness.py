@@ -16,7 +16,7 @@ from mien.errors import InputError, NotComparable
 from mien.evaluate import evaluate, robustness, save
 from mien.evaluate.corruptions import CORRUPTIONS
 from mien.evaluate.evaluation import Evaluation
-from mien.evaluate.intervals import Estimate, mean_interval
+from mien.evaluate.intervals import Estimate, as_json, mean_interval
 from mien.evaluate.robustness import (
     Robustness,
     Score,
@@ -140,7 +140,7 @@ def test_what_is_wrong_without_corruption_is_wrong_in_the_clean_score(scored):
 def test_a_score_is_a_count_and_a_share():
     right = np.array([True, True, False, True])
     assert tally(right) == Score(3, mean_interval(np.array([1.0, 1, 0, 1])))
-    assert tally(right).to_json() == {"right": 3, **tally(right).accuracy.to_json()}
+    assert tally(right).to_json() == {"right": 3, **as_json(tally(right).accuracy)}
     assert Score.from_json(tally(right).to_json()) == tally(right)
 
 
@@ -300,7 +300,7 @@ def test_what_is_saved_comes_back(scored, found: Robustness, tmp_path: Path):
     ]
     assert raw["corruptions"]["darkness"] == {
         "strengths": [0.7, 0.5, 0.4, 0.3, 0.2],
-        "mean": found.means["darkness"].to_json(),
+        "mean": as_json(found.means["darkness"]),
         "severities": [score.to_json() for score in found.scores["darkness"]],
     }
     assert raw["relative"] == {
@@ -322,7 +322,7 @@ def test_what_is_saved_is_noted_with_the_evaluation(scored, found: Robustness, t
     save_robustness(found, tmp_path)
     told = json.loads((tmp_path / "metrics.json").read_text())["robustness"]
     assert list(told) == ["images", "clean", "mean", "corruptions", "relative"]
-    assert told["mean"] == found.mean.to_json()
+    assert told["mean"] == as_json(found.mean)
 
 
 def test_a_result_of_another_network_or_of_none_is_passed_over(

@@ -27,10 +27,6 @@ class Calibration:
     loss: Estimate
     brier: Estimate
 
-    def to_json(self) -> dict[str, dict[str, float | None]]:
-        """Name of each figure → its value and interval."""
-        return {name: getattr(self, name).to_json() for name in ("ece", "loss", "brier")}
-
 
 def calibration(probabilities: Probabilities, labels: Labels) -> Calibration:
     """The calibration of `probabilities` (N, C) against `labels` (N,)."""

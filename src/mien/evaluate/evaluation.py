@@ -17,7 +17,7 @@ from mien.data.ferplus import join_votes, majority
 from mien.errors import DataError, InputError, NotComparable, RunError
 from mien.evaluate.calibration import Calibration, calibration, kept_accuracy
 from mien.evaluate.field import DRAWS, count_right
-from mien.evaluate.intervals import Estimate, mean_interval
+from mien.evaluate.intervals import Estimate, as_json, mean_interval
 from mien.evaluate.metrics import Metrics, measure, to_json
 from mien.extras import need
 from mien.files import read_json, replacing, write_json, write_text
@@ -238,17 +238,13 @@ def save(evaluation: Evaluation, folder: Path) -> Metrics:
             **facts,
             "images": len(evaluation.truth),
             "metrics": to_json(metrics, evaluation.labels),
-            "uncalibrated": evaluation.uncalibrated().to_json(),
-            "sure": {"from": evaluation.unsure_below, **_to_json(evaluation.sure())},
-            "subsets": {name: _to_json(s) for name, s in evaluation.subsets().items()},
-            "field": field and {"draws": DRAWS, "accuracy": field.to_json()},
+            "uncalibrated": as_json(evaluation.uncalibrated()),
+            "sure": {"from": evaluation.unsure_below, **as_json(evaluation.sure())},
+            "subsets": as_json(evaluation.subsets()),
+            "field": field and {"draws": DRAWS, "accuracy": as_json(field)},
         },
     )
     return metrics
-
-
-def _to_json(subset: Subset) -> dict[str, Any]:
-    return {"images": subset.images, "accuracy": subset.accuracy.to_json()}
 
 
 def note(folder: Path, name: str, told: dict[str, Any]) -> None:

@@ -1,8 +1,10 @@
 """Bootstrap intervals: how far a figure could have come out otherwise on as many images."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +25,21 @@ class Estimate:
         """`0.9251 [0.8954, 0.9533]`: value and interval as they are."""
         return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
-    def to_json(self) -> dict[str, float | None]:
-        """Value and ends; null for what cannot be said."""
-        ends = {"value": self.value, "low": self.low, "high": self.high}
-        return {name: None if np.isnan(v) else v for name, v in ends.items()}
-
     def percent(self, digits: int = 2) -> str:
         """`67.21 [65.66, 68.73]`: value and interval in per cent."""
         value, low, high = (f"{100 * v:.{digits}f}" for v in (self.value, self.low, self.high))
         return f"{value} [{low}, {high}]"
+
+
+def as_json(value: Any) -> Any:
+    """A result in values of JSON: a dataclass by its fields, null for what cannot be said (NaN)."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: as_json(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(inner) for inner in value]
+    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError, ShapeError
 from mien.evaluate.calibration import Calibration, calibration
-from mien.evaluate.intervals import Estimate, confusion_interval, confusion_intervals
+from mien.evaluate.intervals import Estimate, as_json, confusion_interval, confusion_intervals
 from mien.extras import need
 
 
@@ -21,11 +21,6 @@ class ClassMetrics:
     recall: Estimate
     precision: Estimate
     f1: Estimate
-
-    def to_json(self) -> dict[str, Any]:
-        """Name → value."""
-        shares = {name: getattr(self, name).to_json() for name in ("recall", "precision", "f1")}
-        return {"images": self.images, **shares}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +130,10 @@ def _check(
 
 def to_json(metrics: Metrics, names: tuple[str, ...]) -> dict[str, Any]:
     """JSON-safe form, with labels as keys; what cannot be said is null."""
-    figures = {
-        "accuracy": metrics.accuracy.to_json(),
-        "macro_recall": metrics.macro_recall.to_json(),
-        "macro_f1": metrics.macro_f1.to_json(),
-        **metrics.calibration.to_json(),
-    }
-    classes = {n: c.to_json() for n, c in zip(names, metrics.classes, strict=True)}
+    figures = {name: getattr(metrics, name) for name in ("accuracy", "macro_recall", "macro_f1")}
     return {
-        **figures,
-        "classes": classes,
+        **as_json(figures),
+        **as_json(metrics.calibration),
+        "classes": as_json(dict(zip(names, metrics.classes, strict=True))),
         "confusion": metrics.confusion.tolist(),
     }

@@ -13,7 +13,7 @@ from mien.bundle import Bundle, Classifier
 from mien.errors import InputError, NotComparable
 from mien.evaluate.corruptions import CORRUPTIONS, SEVERITIES
 from mien.evaluate.evaluation import Evaluation, note
-from mien.evaluate.intervals import Estimate, mean_interval
+from mien.evaluate.intervals import Estimate, as_json, mean_interval
 from mien.files import write_json
 
 ROBUSTNESS = "robustness.json"
@@ -30,7 +30,7 @@ class Score:
 
     def to_json(self) -> dict[str, Any]:
         """JSON-safe form."""
-        return {"right": self.right, **self.accuracy.to_json()}
+        return {"right": self.right, **as_json(self.accuracy)}
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> "Score":
@@ -169,11 +169,11 @@ def save_robustness(found: Robustness, folder: Path) -> None:
     """Write robustness.json, and its figures into metrics.json."""
     told = {
         "clean": found.clean.to_json(),
-        "mean": found.mean.to_json(),
+        "mean": as_json(found.mean),
         "corruptions": {
             name: {
                 "strengths": found.strengths[name],
-                "mean": found.means[name].to_json(),
+                "mean": as_json(found.means[name]),
                 "severities": [score.to_json() for score in scores],
             }
             for name, scores in found.scores.items()
@@ -290,13 +290,7 @@ def _over(wrong: NDArray[Any], baseline: NDArray[np.float64]) -> NDArray[np.floa
 def _relative_json(found: Relative | None) -> dict[str, Any]:
     if found is None:
         return {"baseline": None, "reason": "no baseline was named: --baseline FOLDER"}
-    return {
-        "baseline": found.baseline,
-        "network": found.network,
-        "mce": found.mce.to_json(),
-        "relative_mce": found.relative_mce.to_json(),
-        "errors": {k: None if np.isnan(v) else v for k, v in found.errors.items()},
-    }
+    return dict(as_json(found))
 
 
 def _relative_from(raw: dict[str, Any]) -> Relative | None:

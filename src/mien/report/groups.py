@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from mien.evaluate import Evaluation
-from mien.evaluate.groups import Gap, Group, Grouping, Groups
-from mien.evaluate.intervals import Estimate
+from mien.evaluate.groups import Group, Grouping, Groups
+from mien.evaluate.intervals import Estimate, as_json
 from mien.files import replacing, write_json, write_text
 from mien.report.figures import colour, in_percent, new_figure, png, styled
 from mien.report.tables import Column, Row, Table, count
@@ -103,7 +103,7 @@ def to_json(groups: Groups) -> dict[str, Any]:
             grouping.column: {
                 "no_value": grouping.empty,
                 "groups": {group.name: _group_json(group) for group in grouping.groups},
-                "gaps": [_gap_json(gap) for gap in grouping.gaps],
+                "gaps": [as_json(gap) | {"real": gap.real} for gap in grouping.gaps],
             }
             for grouping in groups.groupings
         },
@@ -115,18 +115,7 @@ def _group_json(group: Group) -> dict[str, Any]:
     return {
         "images": group.images,
         "labels": group.classes,
-        **{name: figure and figure.to_json() for name, figure in figures.items()},
-    }
-
-
-def _gap_json(gap: Gap) -> dict[str, Any]:
-    return {
-        "better": gap.better,
-        "worse": gap.worse,
-        "accuracy": gap.accuracy.to_json(),
-        "p": gap.p,
-        "adjusted": gap.adjusted,
-        "real": gap.real,
+        **as_json(figures),
     }
 
 
