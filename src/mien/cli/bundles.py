@@ -129,7 +129,11 @@ def export_run(run: Path, data: Path | None, out: Path, *, half: bool = False) -
 
 
 def calibrate_bundle(
-    bundle: Any, data: Path, split: Any = "public", views: str | None = None
+    bundle: Any,
+    data: Path,
+    split: Any = "public",
+    views: str | None = None,
+    votes: Path | None = None,
 ) -> None:
     """Calibrate `bundle` on `split` of `data`, write its model card, and say what it is like.
 
@@ -148,6 +152,6 @@ def calibrate_bundle(
         if not isinstance(split, str):
             dataset, split = split.with_validation(dataset)
     with bar(len(dataset.split(split)) * (1 + DRAWS), "images") as advance:
-        evaluation, bundle = calibrate(bundle, dataset, split, advance, views=views)
+        evaluation, bundle = calibrate(bundle, dataset, split, advance, views=views, votes=votes)
     write_model_card(bundle, evaluation)
     say(f"{summary(evaluation, evaluation.metrics())}\ncard:    {bundle.folder / 'card.json'}")

@@ -81,6 +81,7 @@ def calibrate(
         typer.Option(help="public or val. Default: a run's validation images; else public."),
     ] = None,
     views: Views = None,
+    votes: Votes = None,
 ) -> None:
     """Fit the temperature of a bundle on images it was not trained on; write it into its card.
 
@@ -88,7 +89,7 @@ def calibrate(
     """
     need_report()
     run, bundle = _open(model)
-    calibrate_bundle(bundle, data, split or run or "public", views)
+    calibrate_bundle(bundle, data, split or run or "public", views, votes)
 
 
 def compare(

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ def calibrate(
     progress: Callable[[int], None] | None = None,
     *,
     views: str | None = None,
+    votes: Path | None = None,
 ) -> tuple[Evaluation, Bundle]:
     """Measure `bundle` on `split` of `data` and write what was found into its card.
 
@@ -33,10 +35,10 @@ def calibrate(
     `CALIBRATED_FROM` images on), the threshold of `unsure`, and accuracy and field accuracy, which
     replace those measured before on the same images. Returns the evaluation with the new
     temperature, and the bundle as it is now. `progress` is told the pictures done: each image and
-    its framings. Raises InputError as `check_calibration`.
+    its framings; `votes` is as in `evaluate`. Raises InputError as `check_calibration`.
     """
     check_calibration(bundle, split)
-    evaluation = evaluate(bundle, data, split, progress, views=views, jitter=True)
+    evaluation = evaluate(bundle, data, split, progress, views=views, votes=votes, jitter=True)
     if len(evaluation.truth) >= CALIBRATED_FROM:
         evaluation = tempered(evaluation)
     measured = measured_of(evaluation)
