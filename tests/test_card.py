@@ -83,7 +83,7 @@ MEMBER = {"name": "one", "digest": "c" * 64, "weight": 0.5, "training": OF_0_1}
     ("training", "provenance"),
     [
         (OF_0_1, TAUGHT),
-        (OF_0_1 | {"fold": [1, 3]}, dataclasses.replace(TAUGHT, fold=(1, 3))),
+        (OF_0_1 | {"fold": [1, 3]}, TAUGHT),
         (OF_0_1 | {"quantized_from": "f" * 64}, Quantised("f" * 64, TAUGHT)),
         ({"by": "mean", "members": [MEMBER]}, CARD.provenance),
         (
