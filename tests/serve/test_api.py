@@ -225,24 +225,20 @@ def test_counts_do_not_grow_with_what_is_asked(client):
 
 
 def test_a_full_service_says_so_and_when_to_come_back(monkeypatch):
-    gate, find = threading.Event(), mien.Recognizer.find
+    inside, gate, find = threading.Event(), threading.Event(), mien.Recognizer.find
 
-    def slow(self, frame):
-        assert gate.wait(60)
-        return find(self, frame)
-
-    def until_taken(client):
-        """The others, asked meanwhile, may fill the queue first."""
-        answer = client.post(PATH, files=files(*[PHOTO] * 3))
-        return until_taken(client) if answer.status_code == 503 else answer
+    def slow(self, item):
+        inside.set()
+        assert gate.wait(10)
+        return find(self, item)
 
     monkeypatch.setattr(mien.Recognizer, "find", slow)
     few = {"queue": 4, "files": 4}
     with asking(limits=few) as client, ThreadPoolExecutor(1) as pool:
-        first = pool.submit(until_taken, client)
+        first = pool.submit(client.post, PATH, files=files(*[PHOTO] * 3))
+        assert inside.wait(10)
         answer = client.post(PATH, files=files(b"x", b"y"))
-        while answer.status_code != 503:  # until the first has come in
-            answer = client.post(PATH, files=files(b"x", b"y"))
+        assert answer.status_code == 503
         assert client.get("/healthz").status_code == 200
         gate.set()
         assert first.result().status_code == 200
