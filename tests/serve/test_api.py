@@ -229,14 +229,14 @@ def test_a_full_service_says_so_and_when_to_come_back(monkeypatch):
 
     def slow(self, item):
         inside.set()
-        assert gate.wait(10)
+        assert gate.wait(60)
         return find(self, item)
 
     monkeypatch.setattr(mien.Recognizer, "find", slow)
     few = {"queue": 4, "files": 4}
     with asking(limits=few) as client, ThreadPoolExecutor(1) as pool:
         first = pool.submit(client.post, PATH, files=files(*[PHOTO] * 3))
-        assert inside.wait(10)
+        assert inside.wait(60)
         answer = client.post(PATH, files=files(b"x", b"y"))
         assert answer.status_code == 503
         assert client.get("/healthz").status_code == 200
