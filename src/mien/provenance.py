@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from mien.errors import BundleError
+
 
 @dataclass(frozen=True, slots=True)
 class Images:
@@ -90,7 +92,7 @@ Provenance: TypeAlias = Trained | Ensemble | Quantised
 
 
 def from_json(raw: dict[str, Any] | None) -> Provenance | None:
-    """Back from `dataclasses.asdict`; KeyError, TypeError or ValueError for anything else."""
+    """Back from `dataclasses.asdict`; KeyError, TypeError or BundleError for anything else."""
     if raw is None:
         return None
     match raw["kind"]:
@@ -101,7 +103,7 @@ def from_json(raw: dict[str, Any] | None) -> Provenance | None:
             return Ensemble(**raw | {"members": tuple(Member(**m) for m in members)})
         case "quantised":
             return Quantised(**raw | {"provenance": from_json(raw["provenance"])})
-    raise ValueError(f"unknown provenance {raw['kind']!r}")
+    raise BundleError(f"unknown provenance {raw['kind']!r}")
 
 
 def from_format_1(raw: dict[str, Any]) -> Provenance | None:

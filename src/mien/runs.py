@@ -360,10 +360,10 @@ def _rows(history: Path) -> list[dict[str, float]]:
     try:
         with history.open(newline="") as file:
             rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-        if not rows:
-            raise ValueError("no epoch")
     except (ValueError, TypeError) as error:
         raise RunError(f"{history} is not a whole history ({error}); train again") from error
+    if not rows:
+        raise RunError(f"{history} is not a whole history (no epoch); train again")
     return rows
 
 

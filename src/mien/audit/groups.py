@@ -43,8 +43,8 @@ def check_copies(pool: Pool, copies: Copies) -> Iterator[Finding]:
         chosen = (rows for group in groups if len(rows := choose(pool, group)))
         for number, rows in enumerate(chosen, 1):
             for row in rows:
-                told = _told(pool, copies, row)
-                yield pool.finding(check, row, told, copies.score[row], number)
+                detail = _detail(pool, copies, row)
+                yield pool.finding(check, row, detail, copies.score[row], number)
 
 
 def grouped(numbers: NDArray[np.int64]) -> Iterator[Rows]:
@@ -75,7 +75,7 @@ def _shared(pool: Pool, rows: Rows) -> Rows:
     return tests if len(np.unique(pool.splits[tests])) > 1 else rows[:0]
 
 
-def _told(pool: Pool, copies: Copies, row: int) -> str:
+def _detail(pool: Pool, copies: Copies, row: int) -> str:
     other = copies.partner[row]
     if copies.exact[row] == copies.exact[other]:
         return f"same pixels as {pool.names[other]}"

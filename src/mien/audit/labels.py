@@ -152,5 +152,5 @@ def evaluated(pool: Pool, folder: Path) -> tuple[NDArray[np.int64], Probabilitie
 def check_labels(pool: Pool, rows: NDArray[np.int64], suspects: Suspects) -> Iterator[Finding]:
     """One finding per suspect; `rows` are the places in the pool of what was judged."""
     for place, likely, margin in zip(suspects.rows, suspects.likely, suspects.margin, strict=True):
-        told = f"the model says {pool.data.labels[likely]}"
-        yield pool.finding(SUSPECT, int(rows[place]), told, float(margin))
+        detail = f"the model says {pool.data.labels[likely]}"
+        yield pool.finding(SUSPECT, int(rows[place]), detail, float(margin))

@@ -34,7 +34,7 @@ class Shown:
     """One picture of a contact sheet."""
 
     uri: str
-    words: str
+    caption: str
     name: str
     detail: str
 
@@ -120,9 +120,9 @@ def _doubted(audit: Audit) -> Table:
 
 
 def _row(finding: Finding) -> Row:
-    told = {name: getattr(finding, name) for name in ("group", "split", "name", "label", "detail")}
+    place = {name: getattr(finding, name) for name in ("group", "split", "name", "label", "detail")}
     check = {name: getattr(finding.check, name) for name in ("code", "severity", "fix")}
-    return told | check | {"score": finding.score}
+    return place | check | {"score": finding.score}
 
 
 # Contact sheets

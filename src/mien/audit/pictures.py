@@ -27,8 +27,8 @@ def check_pictures(pool: Pool) -> Iterator[Finding]:
     shares = flatness(pool.small)
     for row in np.flatnonzero((deviations < BLANK_BELOW) | (shares >= FLAT_FROM)).tolist():
         if deviations[row] < BLANK_BELOW:
-            told = f"standard deviation {deviations[row]:.1f} of 255"
-            yield pool.finding(BLANK, row, told, deviations[row])
+            detail = f"standard deviation {deviations[row]:.1f} of 255"
+            yield pool.finding(BLANK, row, detail, deviations[row])
         else:
             yield pool.finding(FLAT, row, f"{shares[row]:.0%} of one grey", shares[row])
 

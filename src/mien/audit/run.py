@@ -97,5 +97,5 @@ def _doubted(
     features = log_probabilities(seen, asked.model, track)
     classes = len(seen.data.labels)
     probabilities = out_of_fold(features, seen.labels, groups, asked.folds, classes)
-    told = f"{asked.folds} folds of a logistic regression on what {asked.model} says"
-    return np.arange(len(seen)), probabilities, told
+    origin = f"{asked.folds} folds of a logistic regression on what {asked.model} says"
+    return np.arange(len(seen)), probabilities, origin

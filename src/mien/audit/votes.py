@@ -45,17 +45,17 @@ def check_votes(
     faceless = shares[:, FERPLUS.index("no_face")]
     names = np.array(FERPLUS)
     labels = np.array(pool.data.labels)[pool.labels]
-    told = [f"{int(row.max())} of {int(row.sum())} say {names[row.argmax()]}" for row in votes]
+    details = [f"{int(row.max())} of {int(row.sum())} say {names[row.argmax()]}" for row in votes]
     unknown = np.isin(names[winner], ("unknown", "no_face"))
     tied = (shares == share[:, None]).sum(1) > 1
     for row in np.flatnonzero(covered & ~voted).tolist():
         yield pool.finding(NO_FACE, row, "dropped by FER+", 1.0)
     for row in np.flatnonzero(voted & (faceless >= _HALF)).tolist():
-        yield pool.finding(NO_FACE, row, told[row], faceless[row])
+        yield pool.finding(NO_FACE, row, details[row], faceless[row])
     against = voted & (share >= CLEAR) & (names[winner] != labels) & ~unknown
     clearest = np.argsort(-share[against], kind="stable")
     for row in np.flatnonzero(against)[clearest].tolist():
-        yield pool.finding(OUTVOTED, row, told[row], share[row])
+        yield pool.finding(OUTVOTED, row, details[row], share[row])
     unclear = voted & (tied | (names[winner] == "unknown"))
     for row in np.flatnonzero(unclear).tolist():
-        yield pool.finding(UNCLEAR, row, told[row], share[row])
+        yield pool.finding(UNCLEAR, row, details[row], share[row])

@@ -48,6 +48,7 @@ def ensemble(
     from mien.bundle import check_place, open_bundle
     from mien.data import open_dataset
     from mien.ensemble import combine, weigh
+    from mien.errors import InputError
     from mien.provenance import Ensemble
 
     opened = [open_bundle(name) for name in members]
@@ -55,7 +56,7 @@ def ensemble(
     weights = None
     if by == "weighted":
         if data is None:
-            raise typer.BadParameter("weighted needs --data, to fit the weights on")
+            raise InputError("--by weighted needs --data, to fit the weights on")
         dataset = open_dataset(data)
         with bar(len(opened) * len(dataset.split(split)), "images") as advance:
             weights = weigh(opened, dataset, split, advance)

@@ -36,11 +36,11 @@ def say(text: str) -> None:
     typer.echo(text)
 
 
-def busy(words: str) -> Any:
+def busy(message: str) -> Any:
     """A spinner on standard error while something takes a while."""
     from rich.console import Console
 
-    return Console(stderr=True).status(words)
+    return Console(stderr=True).status(message)
 
 
 @contextlib.contextmanager

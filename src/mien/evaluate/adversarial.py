@@ -122,16 +122,16 @@ def score_attacks(
 
 def save_adversarial(found: Adversarial, folder: Path) -> None:
     """Write adversarial.json, and its figures into metrics.json."""
-    told = {
+    scores = {
         "epsilons": [f"{epsilon}/255" for epsilon in EPSILONS],
         "clean": found.clean.to_json(),
         "attacks": {k: [s.to_json() for s in scores] for k, scores in found.scores.items()},
     }
     write_json(
         folder / ADVERSARIAL,
-        {name: getattr(found, name) for name in (*_WHO, "images")} | told,
+        {name: getattr(found, name) for name in (*_WHO, "images")} | scores,
     )
-    note(folder, "adversarial", {"images": found.images} | told)
+    note(folder, "adversarial", {"images": found.images} | scores)
 
 
 def adversarial_of(evaluation: Evaluation, folder: Path) -> Adversarial | None:
@@ -171,8 +171,8 @@ def _answers(
             enumerate(ATTACKS, 1), enumerate(EPSILONS)
         ):
             if kept.any():
-                spoilt = attack(network, images[kept], truth[kept], level / 255, seed=start)
-                right[number, place, here][kept] = _right(network, spoilt, truth[kept])
+                attacked = attack(network, images[kept], truth[kept], level / 255, seed=start)
+                right[number, place, here][kept] = _right(network, attacked, truth[kept])
             if progress:
                 progress(len(images))
     return right

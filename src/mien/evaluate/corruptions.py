@@ -1,9 +1,9 @@
-"""FER-2013-C: faces spoilt in named ways, at five severities, the same for every network.
+"""FER-2013-C: 19 corruptions of faces at five severities, the same images for every network.
 
 After ImageNet-C (Hendrycks & Dietterich 2019, arXiv:1903.12261): its noise, blur, light and file,
 without weather, and with what happens to faces: covered eyes, mouths and halves, and frames that
-are turned, shifted, tight or loose. The strengths were chosen by eye on training faces, so that
-most can still be read at severity 5.
+are turned, shifted, tight or loose. The strengths were chosen by looking at training faces, so
+that most can still be read at severity 5.
 """
 
 import math
@@ -29,15 +29,15 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """One way to spoil a face, and how strongly at each severity from 1 on.
+    """One corruption, and its strength at each severity from 1 on.
 
-    `spoil` maps an (S, S) float32 face in 0-1, a strength and a generator to such a face; what
+    `apply` maps an (S, S) float32 face in 0-1, a strength and a generator to such a face; what
     leaves 0-1 is cut off afterwards.
     """
 
     name: str
     kind: str
-    spoil: Callable[[Face, float, Rng], Face]
+    apply: Callable[[Face, float, Rng], Face]
     strengths: tuple[float, ...]
 
     def __call__(self, images: Images, severity: int, rows: NDArray[np.int64]) -> Images:
@@ -51,12 +51,12 @@ class Corruption:
         if not 1 <= severity <= SEVERITIES:
             raise ShapeError(f"expected a severity from 1 to {SEVERITIES}, got {severity}")
         strength, code = self.strengths[severity - 1], zlib.crc32(self.name.encode())
-        spoilt = np.empty_like(images)
-        for out, image, row in zip(spoilt, images, rows, strict=True):
+        corrupted = np.empty_like(images)
+        for out, image, row in zip(corrupted, images, rows, strict=True):
             rng = np.random.default_rng([code, severity, int(row)])
-            found = self.spoil(image.astype(np.float32) / 255, strength, rng)
+            found = self.apply(image.astype(np.float32) / 255, strength, rng)
             out[...] = np.rint(255 * np.clip(found, 0, 1))
-        return spoilt
+        return corrupted
 
 
 def gaussian_noise(face: Face, deviation: float, rng: Rng) -> Face:

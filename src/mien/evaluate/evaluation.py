@@ -247,10 +247,10 @@ def save(evaluation: Evaluation, folder: Path) -> Metrics:
     return metrics
 
 
-def note(folder: Path, name: str, told: dict[str, Any]) -> None:
+def note(folder: Path, name: str, figures: dict[str, Any]) -> None:
     """Take figures up into the metrics.json of the evaluation in `folder`, if there is one."""
     if (folder / METRICS).is_file():
-        write_json(folder / METRICS, read_json(folder / METRICS) | {name: told})
+        write_json(folder / METRICS, read_json(folder / METRICS) | {name: figures})
 
 
 def _noted(evaluation: Evaluation, folder: Path) -> dict[str, Any]:

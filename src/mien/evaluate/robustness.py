@@ -167,7 +167,7 @@ def same_pictures(one: Robustness, other: Robustness) -> bool:
 
 def save_robustness(found: Robustness, folder: Path) -> None:
     """Write robustness.json, and its figures into metrics.json."""
-    told = {
+    scores = {
         "clean": found.clean.to_json(),
         "mean": as_json(found.mean),
         "corruptions": {
@@ -182,9 +182,9 @@ def save_robustness(found: Robustness, folder: Path) -> None:
     }
     write_json(
         folder / ROBUSTNESS,
-        {name: getattr(found, name) for name in (*_WHO, "images")} | told,
+        {name: getattr(found, name) for name in (*_WHO, "images")} | scores,
     )
-    note(folder, "robustness", {"images": found.images} | told)
+    note(folder, "robustness", {"images": found.images} | scores)
 
 
 def load_robustness(folder: Path) -> Robustness:

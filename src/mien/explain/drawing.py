@@ -30,11 +30,11 @@ def _row(found: Explanation) -> NDArray[np.uint8]:
     row = np.full((_LINE_PX + _SIDE_PX + _GAP_PX, 2 * _SIDE_PX + 3 * _GAP_PX, 3), 255, np.uint8)
     for left, panel in ((_GAP_PX, face), (2 * _GAP_PX + _SIDE_PX, _heated(face, found.map))):
         row[_LINE_PX : _LINE_PX + _SIDE_PX, left : left + _SIDE_PX] = panel
-    words = f"{found.label} {found.score:.0%}"
+    title = f"{found.label} {found.score:.0%}"
     heat = found.method
     if heat == "occlusion":
         heat += f": brightest, {100 * found.map.max():.0f} points lost"
-    for left, text in ((_GAP_PX, words), (2 * _GAP_PX + _SIDE_PX, heat)):
+    for left, text in ((_GAP_PX, title), (2 * _GAP_PX + _SIDE_PX, heat)):
         place = (left, _LINE_PX - 10)
         cv2.putText(row, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.55, _INK, 1, cv2.LINE_AA)
     return row

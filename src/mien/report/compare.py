@@ -108,9 +108,9 @@ def compare(
             file.write(picture)
     for name, table in tables.items():
         table.write_csv(out / f"{name}.csv")
-    told = {entry.name: to_json(entry.metrics, entry.evaluation.labels) for entry in entries}
+    models = {entry.name: to_json(entry.metrics, entry.evaluation.labels) for entry in entries}
     kept = {name: _json(tables[name]) for name in ("differences", "seeds", "robustness")}
-    write_json(out / "metrics.json", {"models": told, **kept})
+    write_json(out / "metrics.json", {"models": models, **kept})
     shown = _shown(tables["comparison"], pooled)
     sentences = narrative.verdict(entries, found, pooled, reference)
     caveats = narrative.caveats(entries, reference)

@@ -118,7 +118,7 @@ def heat(axes: Any, shares: NDArray[np.float64], cells: Sequence[Sequence[str]])
     """A matrix of `shares`, 0-1, in blue, with the text of each cell."""
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
-        tone = "white" if share > 0.55 else "0.2"
+        tone = "white" if share > 0.6 else "0.2"
         axes.text(column, row, cells[row][column], ha="center", va="center", color=tone)
     axes.grid(visible=False)
 

@@ -40,5 +40,5 @@ def gallery(evaluation: Evaluation, images: NDArray[np.uint8]) -> bytes:
 
 def _show(place: Any, image: NDArray[np.uint8], hit: bool, answer: str, confidence: float) -> None:
     place.imshow(image, cmap="gray", vmin=0, vmax=255)
-    told = f"{100 * confidence:.0f} %" if hit else f"{answer} {100 * confidence:.0f} %"
-    place.set_xlabel(told, fontsize=7.5, labelpad=2)
+    caption = f"{100 * confidence:.0f} %" if hit else f"{answer} {100 * confidence:.0f} %"
+    place.set_xlabel(caption, fontsize=7.5, labelpad=2)

@@ -72,14 +72,14 @@ def _widest(grouping: Grouping, minimum: int) -> str:
     if not grouping.gaps:
         return f"No gap: fewer than two groups have {minimum} images."
     gap, pairs = grouping.gaps[0], len(grouping.gaps)
-    told = (
+    sentence = (
         f"Largest gap: accuracy on {gap.better} is {100 * gap.accuracy.value:.1f} points "
         f"[{100 * gap.accuracy.low:.1f}, {100 * gap.accuracy.high:.1f}] above that on {gap.worse} "
     )
     count = f"the largest of {pairs} pairs, Holm-corrected: " if pairs > 1 else ""
     chance = "p < 0.001" if gap.adjusted < 0.001 else f"p = {gap.adjusted:.3f}"
     verdict = "" if gap.real else "; chance alone may be the reason"
-    return f"{told}(Fisher's exact test, {count}{chance}{verdict})."
+    return f"{sentence}(Fisher's exact test, {count}{chance}{verdict})."
 
 
 def _csv(groups: Groups) -> Table:
@@ -127,7 +127,7 @@ def _picture(groups: Groups) -> bytes:
     figure, panels = new_figure(6.8, sum(heights), rows=len(shown))
     panels[0, 0].get_gridspec().set_height_ratios(heights)
     for ax, grouping, found in zip(panels[:, 0], groups.groupings, shown, strict=True):
-        for number, (name, words) in enumerate(_FIGURES.items()):
+        for number, (name, title) in enumerate(_FIGURES.items()):
             values, ends = in_percent([getattr(group, name) for group in found])
             ax.errorbar(
                 values,
@@ -137,7 +137,7 @@ def _picture(groups: Groups) -> bytes:
                 markersize=4,
                 linewidth=1.4,
                 color=colour(number),
-                label=words,
+                label=title,
             )
         ax.set_yticks(range(len(found)), [f"{g.name} ({g.images:,})" for g in found])
         ax.set_ylim(len(found) - 0.4, -0.6)

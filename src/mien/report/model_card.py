@@ -119,15 +119,15 @@ def _images(used: Images, data: str) -> str:
 
 
 def _protocol(card: Card, evaluation: Evaluation) -> str:
-    told = "95 % bootstrap intervals over images. "
+    text = "95 % bootstrap intervals over images. "
     if evaluation.split in TESTS:
-        return told + "Nothing was chosen or fitted on these images."
-    told += "Temperature and threshold were fitted on these same images"
+        return text + "Nothing was chosen or fitted on these images."
+    text += "Temperature and threshold were fitted on these same images"
     if card.provenance is None or evaluation.digest not in card.provenance.chosen_on:
-        return told + "."
+        return text + "."
     several = isinstance(card.provenance, Ensemble)
     chosen = "the epochs of members were" if several else "the epoch was"
-    return told + f", and {chosen} chosen on them."
+    return text + f", and {chosen} chosen on them."
 
 
 def _per_class(evaluation: Evaluation, metrics: Metrics) -> list[str]:

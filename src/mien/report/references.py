@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from mien.errors import InputError
+from mien.errors import InputError, ShapeError
 from mien.extras import need
 from mien.files import existing
 
@@ -22,7 +22,7 @@ class Published:
 
     def __post_init__(self) -> None:
         if not 0 <= self.accuracy <= 1:
-            raise ValueError(f"expected an accuracy from 0 to 1, got {self.accuracy}")
+            raise ShapeError(f"expected an accuracy from 0 to 1, got {self.accuracy}")
 
 
 @dataclass(frozen=True, slots=True)
