@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+pytest.importorskip("pandas")
 from mien.data import Dataset, Split
-from mien.data.statistics import describe
+from mien.data.statistics import TOGETHER, describe
 
 
 def split(name: str, tones: list[int], labels: list[int]) -> Split:
@@ -30,8 +31,10 @@ def test_counts_weights_and_imbalance(small: Dataset) -> None:
         "train": [4, 2, 0],
         "private": [1, 2, 0],
     }
-    assert s.weights == pytest.approx([6 / 8, 6 / 4, 0])
-    assert s.imbalance == {"train": 2.0, "private": 2.0}
+    assert s.weights["train_images"].tolist() == [4, 2, 0]
+    assert s.weights["share"].tolist() == pytest.approx([4 / 6, 2 / 6, 0])
+    assert s.weights["weight"].tolist() == pytest.approx([6 / 8, 6 / 4, 0])
+    assert s.splits["imbalance"].to_dict() == {"train": 2.0, "private": 2.0}
     assert s.images == 9
     assert s.size_px == (2, 3)
 
@@ -40,16 +43,20 @@ def test_intensities_are_those_of_the_pixels(small: Dataset) -> None:
     s = describe(small)
     for name, part in small.splits.items():
         pixels: NDArray[np.float64] = part.images / 255
-        assert s.mean[name] == pytest.approx(pixels.mean())
-        assert s.std[name] == pytest.approx(pixels.std())
-        assert s.histograms[name].sum() == part.images.size
-    assert s.histograms["train"].shape == (3, 256)
-    counted = [{level: int(n) for level, n in enumerate(row) if n} for row in s.histograms["train"]]
-    assert counted == [{0: 4, 10: 10, 20: 5, 30: 5}, {0: 2, 30: 5, 40: 5}, {}]
-    assert s.mean_faces == pytest.approx(
-        np.array([[[17.5] * 3, [17.5] * 2 + [0]], [[35] * 3, [35] * 2 + [0]], [[0] * 3] * 2])
-    )
-    assert s.blank == {"train": 0, "private": 1}
+        assert s.splits["intensity_mean"][name] == pytest.approx(pixels.mean())
+        assert s.splits["intensity_std"][name] == pytest.approx(pixels.std())
+        assert s.histogram.loc[name].to_numpy().sum() == part.images.size
+    assert s.histogram.loc["train"].shape == (3, 256)
+    counted = {label: row[row > 0].to_dict() for label, row in s.histogram.loc["train"].iterrows()}
+    assert counted == {
+        "no": {0: 4, 10: 10, 20: 5, 30: 5},
+        "yes": {0: 2, 30: 5, 40: 5},
+        "maybe": {},
+    }
+    assert list(s.mean_faces) == ["no", "yes"]
+    assert s.mean_faces["no"] == pytest.approx(np.array([[17.5] * 3, [17.5] * 2 + [0]]))
+    assert s.mean_faces["yes"] == pytest.approx(np.array([[35] * 3, [35] * 2 + [0]]))
+    assert s.splits["blank_images"].to_dict() == {"train": 0, "private": 1}
 
 
 def test_what_is_told_as_json(small: Dataset) -> None:
@@ -104,8 +111,10 @@ def test_twins_and_those_that_differ_in_their_label(
 ) -> None:
     data = Dataset("twins", ("a", "b", "c"), {"train": split("train", tones, labels)})
     found = describe(data).duplicates
-    assert (found.images, found.groups, found.conflicting) == expected
-    assert found.share == pytest.approx(expected[0] / len(tones))
+    assert list(found.index) == ["train", TOGETHER]
+    for row in found.itertuples():
+        assert (row.images, row.groups, row.conflicting) == expected
+        assert row.share == pytest.approx(expected[0] / len(tones))
 
 
 @pytest.mark.parametrize(
@@ -113,31 +122,36 @@ def test_twins_and_those_that_differ_in_their_label(
 )
 def test_imbalance_leaves_empty_classes_out(labels: list[int], imbalance: float) -> None:
     part = split("val", list(range(len(labels))), labels)
-    assert describe(Dataset("d", ("a", "b", "c"), {"val": part})).imbalance == {"val": imbalance}
+    found = describe(Dataset("d", ("a", "b", "c"), {"val": part})).splits["imbalance"]
+    assert found.to_dict() == {"val": imbalance}
 
 
 def test_finds_twins_their_conflicts_and_leaks(small: Dataset) -> None:
-    s = describe(small)
-    train = s.duplicates_within["train"]
-    assert (train.images, train.groups, train.conflicting) == (4, 2, 1)
-    assert train.share == pytest.approx(4 / 6)
-    assert s.duplicates_within["private"].images == 0
-    assert (s.duplicates.images, s.duplicates.groups, s.duplicates.conflicting) == (5, 2, 1)
+    found = describe(small).duplicates
+    assert found[["images", "groups", "conflicting"]].T.to_dict("list") == {
+        "private": [0, 0, 0],
+        "train": [4, 2, 1],
+        TOGETHER: [5, 2, 1],
+    }
+    assert found["share"]["train"] == pytest.approx(4 / 6)
 
 
 def test_a_single_split_without_train() -> None:
     s = describe(Dataset("one", ("a",), {"test": split("test", [1, 2], [0, 0])}))
-    assert (s.reference, s.imbalance, s.overlaps) == ("test", {"test": 1.0}, ())
-    assert s.weights.tolist() == [1.0]
+    assert (s.reference, s.splits["imbalance"].to_dict()) == ("test", {"test": 1.0})
+    assert len(s.overlaps) == 0
+    assert s.to_json()["overlaps"] == []
+    assert s.weights["weight"].tolist() == [1.0]
 
 
 def test_fer2013(fer2013: Dataset) -> None:
     s = describe(fer2013)
     assert s.counts["train"].tolist() == [3995, 436, 4097, 7215, 4965, 4830, 3171]
-    assert s.weights.round(4).tolist() == [1.0266, 9.4066, 1.0010, 0.5684, 0.8260, 0.8491, 1.2934]
-    assert s.mean["train"] == pytest.approx(0.5078, abs=1e-4)
-    assert s.std["train"] == pytest.approx(0.2550, abs=1e-4)
-    train = s.duplicates_within["train"]
-    assert (train.images, train.groups, train.conflicting) == (2292, 1042, 41)
-    leaked = {(o.split, o.other): o.images for o in s.overlaps}
+    weights = s.weights["weight"].round(4).tolist()
+    assert weights == [1.0266, 9.4066, 1.0010, 0.5684, 0.8260, 0.8491, 1.2934]
+    assert s.splits["intensity_mean"]["train"] == pytest.approx(0.5078, abs=1e-4)
+    assert s.splits["intensity_std"]["train"] == pytest.approx(0.2550, abs=1e-4)
+    train = s.duplicates.loc["train"]
+    assert (train["images"], train["groups"], train["conflicting"]) == (2292, 1042, 41)
+    leaked = {(o.split, o.other): o.images for o in s.overlaps.itertuples()}
     assert leaked["public", "train"] == 278

@@ -20,7 +20,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 from mien.data.statistics import describe
 from mien.report import figures
-from mien.report.data_page import _baseline, _pictures, _tables, write_statistics
+from mien.report.data_page import _pictures, _tables, write_statistics
 
 FIGURES = ("counts", "class_weights", "imbalance", "samples", "mean_faces", "histogram")
 
@@ -130,12 +130,11 @@ def test_tables_agree_with_one_another(written) -> None:
 
 def test_the_page_says_what_guessing_is_worth(written) -> None:
     """Happy is the most frequent of train: half of public, half of private."""
-    told = re.findall(
-        r"(\d+\.\d%) of <code>(\w+)</code>", written("fer2013").joinpath("index.html").read_text()
-    )
-    assert told == [("50.0%", "public"), ("50.0%", "private")]
-    assert _baseline(describe(CASES["an empty class"])) == [("val", "c", 0.0)]
-    assert _baseline(describe(CASES["no train"])) == []
+    form = r"answering <em>(\w+)</em> is right for (\d+\.\d%) of <code>(\w+)</code>"
+    told = {case: re.findall(form, (written(case) / "index.html").read_text()) for case in CASES}
+    assert told["fer2013"] == [("happy", "50.0%", "public"), ("happy", "50.0%", "private")]
+    assert told["an empty class"] == [("c", "0.0%", "val")]
+    assert told["no train"] == []
 
 
 def test_rows_of_the_page_s_tables() -> None:
@@ -157,9 +156,7 @@ def test_rows_of_the_page_s_tables() -> None:
 def drawn_figures(case: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """matplotlib's figures of a case, before they are painted."""
     monkeypatch.setattr(figures, "png", lambda figure: figure)
-    data = CASES[case]
-    statistics = describe(data)
-    return _pictures(statistics, data.splits[statistics.reference])
+    return _pictures(describe(CASES[case]))
 
 
 def bars_of(figure: Any) -> list[list[float]]:

@@ -1,134 +1,109 @@
-"""What a data set holds: counts, weights, intensities and duplicates, as numbers."""
+"""What a data set holds, as tables: counts, weights, intensities and duplicates."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import permutations
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset, Split, class_weights, equal_pixels
+from mien.extras import need
 
-
-@dataclass(frozen=True, slots=True)
-class Duplicates:
-    """Images with exactly the same pixels as another one of the same split (or data set)."""
-
-    images: int
-    """That have at least one twin."""
-    share: float
-    """Of all images, 0-1."""
-    groups: int
-    """Sets of twins."""
-    conflicting: int
-    """Sets of twins whose labels differ."""
-
-
-@dataclass(frozen=True, slots=True)
-class Overlap:
-    """Images of one split whose pixels are also in another."""
-
-    split: str
-    other: str
-    images: int
-    share: float
-    """Of the images of `split`, 0-1."""
+Frame: TypeAlias = Any
+"""A pandas.DataFrame."""
+TOGETHER = "all together"
+"""The row of `Statistics.duplicates` on the whole data set."""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Numbers of one data set; classes in the order of `labels`, splits in the data set's."""
+    """Tables of `data`; labels and splits are in its order. Shares and intensities are 0-1."""
 
-    name: str
-    labels: tuple[str, ...]
-    size_px: tuple[int, int]
-    """Height and width."""
+    data: Dataset
     reference: str
     """The split that weights and mean faces come from: `train`, or the first where none is."""
-    counts: dict[str, NDArray[np.int64]]
-    """(classes,) images by split."""
-    weights: NDArray[np.float64]
-    """(classes,) inverse-frequency weights of the reference split, 0 for an empty class."""
-    imbalance: dict[str, float]
-    """By split: images of its largest class for each one of its smallest that is not empty."""
-    mean_faces: NDArray[np.float64]
-    """(classes, H, W) mean of each class's images in the reference split, 0-255."""
-    histograms: dict[str, NDArray[np.int64]]
-    """(classes, 256) pixels of each intensity, by split."""
-    mean: dict[str, float]
-    """Mean intensity by split, 0-1."""
-    std: dict[str, float]
-    """Standard deviation of all pixels by split, 0-1."""
-    blank: dict[str, int]
-    """Images of a single grey level, by split."""
-    duplicates: Duplicates
-    """Over the whole data set."""
-    duplicates_within: dict[str, Duplicates]
-    """Inside each split."""
-    overlaps: tuple[Overlap, ...]
-    """For every ordered pair of splits."""
+    counts: Frame
+    """Images, by label and split (columns)."""
+    weights: Frame
+    """By label: `REFERENCE_images`, their `share` and inverse-frequency `weight` (0 for none)."""
+    splits: Frame
+    """By split: `imbalance` (images of the largest class for each one of the smallest that is not
+    empty), `intensity_mean` and `intensity_std` of all pixels, `blank_images` (of one grey)."""
+    duplicates: Frame
+    """Images with the pixels of another one, by split and `TOGETHER`: `images`, `share`, `groups`
+    (sets of equal images) and `conflicting` (sets whose labels differ)."""
+    overlaps: Frame
+    """Each ordered pair of splits: `split`, `other`, the `images` of `split` whose pixels are in
+    `other`, too, and their `share`."""
+    histogram: Frame
+    """Pixels, by split and label (rows) and intensity 0-255 (columns)."""
+    mean_faces: dict[str, NDArray[np.float64]]
+    """(H, W) mean, 0-255, of the images of each label that the reference split has."""
 
     @property
     def images(self) -> int:
         """Images of all splits together."""
-        return int(sum(counts.sum() for counts in self.counts.values()))
+        return int(self.counts.to_numpy().sum())
+
+    @property
+    def size_px(self) -> tuple[int, ...]:
+        """Height and width."""
+        return self.data.splits[self.reference].images.shape[1:]
 
     def to_json(self) -> dict[str, object]:
-        """All but the mean faces and the histograms, as JSON values."""
+        """All but the mean faces and the histogram, as JSON values."""
+        splits, twins = self.splits.to_dict("index"), self.duplicates.to_dict("index")
+        weights = self.weights["weight"].to_dict()
         return {
-            "name": self.name,
-            "labels": list(self.labels),
+            "name": self.data.name,
+            "labels": list(self.data.labels),
             "images": self.images,
             "height_px": self.size_px[0],
             "width_px": self.size_px[1],
-            "splits": {split: self._split_json(split) for split in self.counts},
-            "class_weights": {
-                "split": self.reference,
-                "weights": dict(zip(self.labels, self.weights.tolist(), strict=True)),
+            "splits": {
+                name: {
+                    "images": int(counts.sum()),
+                    "counts": counts.to_dict(),
+                    **splits[name],
+                    "duplicates": twins[name],
+                }
+                for name, counts in self.counts.items()
             },
-            "duplicates": asdict(self.duplicates),
-            "overlaps": [asdict(overlap) for overlap in self.overlaps],
-        }
-
-    def _split_json(self, split: str) -> dict[str, object]:
-        return {
-            "images": int(self.counts[split].sum()),
-            "counts": dict(zip(self.labels, self.counts[split].tolist(), strict=True)),
-            "imbalance": self.imbalance[split],
-            "intensity_mean": self.mean[split],
-            "intensity_std": self.std[split],
-            "blank_images": self.blank[split],
-            "duplicates": asdict(self.duplicates_within[split]),
+            "class_weights": {"split": self.reference, "weights": weights},
+            "duplicates": twins[TOGETHER],
+            "overlaps": self.overlaps.to_dict("records"),
         }
 
 
 def describe(data: Dataset) -> Statistics:
-    """The statistics of `data`."""
-    classes = len(data.labels)
-    reference = "train" if "train" in data.splits else next(iter(data.splits))
-    counts = {name: split.counts(classes) for name, split in data.splits.items()}
-    histograms = {name: _histograms(split, classes) for name, split in data.splits.items()}
-    moments = {name: _moments(histogram.sum(0)) for name, histogram in histograms.items()}
-    ends = np.cumsum([len(split) for split in data.splits.values()])[:-1]
-    numbers = equal_pixels(data)
-    twins = dict(zip(data.splits, np.split(numbers, ends), strict=True))
-    labels = {name: split.labels for name, split in data.splits.items()}
-    first = data.splits[reference]
+    """The statistics of `data`. MissingExtra without pandas."""
+    pandas = need("pandas", extra="report")
+    parts, labels = data.splits, pandas.Index(data.labels, name="label")
+    reference = "train" if "train" in parts else next(iter(parts))
+    first = parts[reference]
+    counts = pandas.DataFrame({n: p.counts(len(labels)) for n, p in parts.items()}, labels)
+    own = counts[reference]
+    weights = {f"{reference}_images": own, "share": own / len(first), "weight": class_weights(own)}
+    pixels = [_histograms(part, len(labels)) for part in parts.values()]
+    faces = {label: first.images[first.labels == n] for n, label in enumerate(labels) if own[label]}
     return Statistics(
-        name=data.name,
-        labels=data.labels,
-        size_px=(first.images.shape[1], first.images.shape[2]),
+        data=data,
         reference=reference,
         counts=counts,
-        weights=class_weights(counts[reference]),
-        imbalance={name: _imbalance(count) for name, count in counts.items()},
-        mean_faces=_mean_faces(first, classes),
-        histograms=histograms,
-        mean={name: mean for name, (mean, _) in moments.items()},
-        std={name: std for name, (_, std) in moments.items()},
-        blank={name: int((np.ptp(s.images, (1, 2)) == 0).sum()) for name, s in data.splits.items()},
-        duplicates=_duplicates(numbers, np.concatenate(list(labels.values()))),
-        duplicates_within={name: _duplicates(twins[name], labels[name]) for name in twins},
-        overlaps=tuple(_overlap(one, other, twins) for one, other in permutations(twins, 2)),
+        weights=pandas.DataFrame(weights),
+        splits=pandas.DataFrame(
+            [_summary(*each) for each in zip(parts.values(), pixels, strict=True)],
+            pandas.Index(parts, name="split"),
+            ["imbalance", "intensity_mean", "intensity_std", "blank_images"],
+        ),
+        **_repeated(data),
+        histogram=pandas.DataFrame(
+            np.concatenate(pixels),
+            pandas.MultiIndex.from_product([list(parts), labels], names=["split", "label"]),
+            pandas.RangeIndex(256, name="intensity"),
+        ),
+        mean_faces={label: images.mean(axis=0) for label, images in faces.items()},
     )
 
 
@@ -140,39 +115,44 @@ def _histograms(split: Split, classes: int) -> NDArray[np.int64]:
     return totals
 
 
-def _moments(histogram: NDArray[np.int64]) -> tuple[float, float]:
-    """Mean and standard deviation, 0-1, of the pixels that a (256,) histogram counts."""
-    share = histogram / histogram.sum()
-    levels = np.arange(256) / 255
-    mean = float(share @ levels)
-    return mean, float(np.sqrt(share @ (levels - mean) ** 2))
+def _summary(split: Split, pixels: NDArray[np.int64]) -> tuple[float, float, float, int]:
+    """Imbalance, mean and standard deviation of the pixels, and images of one grey."""
+    counts = split.counts(len(pixels))
+    share, levels = pixels.sum(0) / pixels.sum(), np.arange(256) / 255
+    mean = share @ levels
+    blank = np.ptp(split.images, (1, 2)) == 0
+    deviation = np.sqrt(share @ (levels - mean) ** 2)
+    return counts.max() / counts[counts > 0].min(), mean, deviation, int(blank.sum())
 
 
-def _imbalance(counts: NDArray[np.int64]) -> float:
-    return float(counts.max() / counts[counts > 0].min())
-
-
-def _mean_faces(split: Split, classes: int) -> NDArray[np.float64]:
-    """(classes, H, W), 0-255; zeros for a class without images."""
-    faces = np.zeros((classes, *split.images.shape[1:]))
-    for label in np.unique(split.labels):
-        faces[label] = split.images[split.labels == label].mean(axis=0)
-    return faces
-
-
-def _duplicates(twins: NDArray[np.int64], labels: NDArray[np.int64]) -> Duplicates:
-    _, group, sizes = np.unique(twins, return_inverse=True, return_counts=True)
-    kinds = np.bincount(np.unique(np.stack([group, labels]), axis=1)[0])
-    repeated = sizes > 1
-    images = int(sizes[repeated].sum())
-    return Duplicates(
-        images=images,
-        share=images / len(twins),
-        groups=int(repeated.sum()),
-        conflicting=int((kinds[repeated] > 1).sum()),
+def _repeated(data: Dataset) -> dict[str, Frame]:
+    """`duplicates` and `overlaps`."""
+    pandas = need("pandas", extra="report")
+    images = pandas.DataFrame(
+        {
+            "split": np.repeat(list(data.splits), [len(part) for part in data.splits.values()]),
+            "label": np.concatenate([part.labels for part in data.splits.values()]),
+            "pixels": equal_pixels(data),
+        }
     )
+    splits = dict(iter(images.groupby("split", sort=False)))
+    overlaps = []
+    for one, other in permutations(splits, 2):
+        shared = splits[one]["pixels"].isin(splits[other]["pixels"])
+        overlaps.append((one, other, shared.sum(), shared.mean()))
+    return {
+        "duplicates": pandas.DataFrame(
+            [_duplicates(rows) for rows in (*splits.values(), images)],
+            pandas.Index([*splits, TOGETHER], name="split"),
+            ["images", "share", "groups", "conflicting"],
+        ),
+        "overlaps": pandas.DataFrame(overlaps, columns=["split", "other", "images", "share"]),
+    }
 
 
-def _overlap(split: str, other: str, twins: dict[str, NDArray[np.int64]]) -> Overlap:
-    images = int(np.isin(twins[split], twins[other]).sum())
-    return Overlap(split, other, images, images / len(twins[split]))
+def _duplicates(images: Frame) -> tuple[int, float, int, int]:
+    """How many have a twin, their share, sets of twins, and sets whose labels differ."""
+    sets = images.groupby("pixels")["label"].agg(["size", "nunique"])
+    sets = sets[sets["size"] > 1]
+    twins = sets["size"].sum()
+    return twins, twins / len(images), len(sets), (sets["nunique"] > 1).sum()
