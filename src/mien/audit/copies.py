@@ -26,8 +26,8 @@ NEAR = (0.88, 0.97)
 _FREQUENCIES = 8
 _PROPOSED_FROM = 0.75
 _NEIGHBOURS = 4
-_SHIFTS = {False: ((0, 0), (2, 2), (2, -2)), True: ((0, 0), (2, 2), (-2, 2))}
-"""By mirrored or not, in px (x, y). The opposite shifts are those of the other of the pair."""
+_MOVES = ((0, 0, 0), (0, 2, 2), (0, 2, -2), (1, 0, 0), (1, 2, 2), (1, -2, 2))
+"""Mirrored or not, and shift in px (x, y). The opposite shifts are those of the other of a pair."""
 _BLOCK = 512
 _TEMPLATE_PX = 36
 _SIDES_PX = (48, 45, 51, 42, 54)
@@ -73,26 +73,30 @@ def find_copies(
     pairs = propose(small[first], track)
     scores = confirm(details, pairs, track)
     same = scores >= threshold(details)
-    pairs, scores = pairs[same], scores[same]
-    rows = first[pairs[:, :2]]
-    return Copies(twins, _joined(twins, rows), *_closest(twins, rows, scores, pairs[:, 2] == 1))
+    equal = _equal(twins)
+    return _joined(
+        twins,
+        np.concatenate([first[pairs[same, :2]], equal]),
+        np.pad(np.minimum(scores[same], 1), (0, len(equal)), constant_values=1),
+        np.pad(pairs[same, 2] == 1, (0, len(equal))),
+    )
 
 
 def propose(small: NDArray[np.uint8], track: Track = plain) -> Pairs:
     """(P, 3) pairs that may be copies: two rows, the smaller first, and 1 if mirrored."""
     if len(small) < 2:
         return np.empty((0, 3), np.int64)
-    mean, deviation = _spread(_frequencies(small))
-    known = np.ascontiguousarray(_normalised(_frequencies(small), mean, deviation).T)
-    found = []
-    passes = [(mirror, shift) for mirror in _SHIFTS for shift in _SHIFTS[mirror]]
-    starts = range(0, len(small), _BLOCK)
+    values = _frequencies(small)
+    # The root of the deviation: halfway to weighing all frequencies alike.
+    mean, spread = values.mean(0), np.sqrt(values.std(0)) + np.float32(1e-6)
+    known = np.ascontiguousarray(_unit((values - mean) / spread).T)
     cosines = np.empty((_BLOCK, len(small)), np.float32)
-    for start in track(starts, "blocks of pictures compared"):
+    found = []
+    for start in track(range(0, len(small), _BLOCK), "blocks of pictures compared"):
         block = small[start : start + _BLOCK]
-        for mirror, shift in passes:
-            moved = _shifted(block[:, :, ::-1] if mirror else block, *shift)
-            asked = _normalised(_frequencies(moved), mean, deviation)
+        for mirror, x, y in _MOVES:
+            moved = _frequencies(_shifted(block[:, :, ::-1] if mirror else block, x, y))
+            asked = _unit((moved - mean) / spread)
             rows, others = _nearest(np.matmul(asked, known, out=cosines[: len(block)]), start)
             low, high = np.minimum(rows, others), np.maximum(rows, others)
             found.append(np.stack([low, high, np.full(len(rows), mirror)], 1))
@@ -107,17 +111,6 @@ def _frequencies(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return _unit(values.reshape(len(images), -1)[:, 1:])
 
 
-def _spread(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean, and root of the standard deviation: halfway to weighing all frequencies alike."""
-    return values.mean(0), np.sqrt(values.std(0)) + np.float32(1e-6)
-
-
-def _normalised(
-    values: NDArray[np.float32], mean: NDArray[np.float32], deviation: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    return _unit((values - mean) / deviation)
-
-
 def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(values, axis=1, keepdims=True)
     return np.asarray(values / np.maximum(lengths, 1e-6), np.float32)
@@ -125,10 +118,8 @@ def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _shifted(images: NDArray[np.uint8], x: int, y: int) -> NDArray[np.uint8]:
     """Moved by (x, y) px, the edge repeated."""
-    most = max(abs(x), abs(y))
-    padded = np.pad(images, ((0, 0), (most, most), (most, most)), mode="edge")
-    top, left = most - y, most - x
-    return padded[:, top : top + SIDE_PX, left : left + SIDE_PX]
+    rows, columns = (np.clip(np.arange(SIDE_PX) - by, 0, SIDE_PX - 1) for by in (y, x))
+    return images[:, rows[:, None], columns]
 
 
 def _nearest(
@@ -209,31 +200,25 @@ def _at_side(one: NDArray[np.uint8], other: NDArray[np.uint8], side_px: int) -> 
     return float(found.max())
 
 
-def _joined(twins: NDArray[np.int64], rows: Pairs) -> NDArray[np.int64]:
-    """(N,) the connected component of each picture, where twins and pairs are connected."""
-    sparse = need("scipy.sparse", extra="report")
-    graphs = need("scipy.sparse.csgraph", extra="report")
-    size = int(twins.max(initial=-1)) + 1
-    ends = twins[rows]
-    graph = sparse.coo_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (size, size))
-    _, component = graphs.connected_components(graph, directed=False)
-    return np.asarray(component[twins], np.int64)
-
-
-def _closest(
-    twins: NDArray[np.int64], rows: Pairs, scores: NDArray[np.float64], mirrored: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
-    """(N,) score, partner and mirrored of the most similar other picture."""
-    size = int(twins.max(initial=-1)) + 1
-    score, partner, flipped = np.zeros(size), np.full(size, -1), np.zeros(size, bool)
-    order = np.argsort(np.tile(scores, 2))  # the best is written last
-    ends, others = np.concatenate([rows, rows[:, ::-1]])[order].T
-    score[twins[ends]] = np.tile(scores, 2)[order]
-    partner[twins[ends]] = others
-    flipped[twins[ends]] = np.tile(mirrored, 2)[order]
-    score, partner, flipped = score[twins], partner[twins], flipped[twins]
+def _equal(twins: NDArray[np.int64]) -> Pairs:
+    """(T, 2) rows of equal pixels, each with the next one."""
     order = np.argsort(twins, kind="stable")
-    same = np.flatnonzero(np.diff(twins[order]) == 0)
-    for one, other in ((order[same + 1], order[same]), (order[same], order[same + 1])):
-        score[one], partner[one], flipped[one] = 1.0, other, False
-    return score, partner, flipped
+    place = np.flatnonzero(np.diff(twins[order]) == 0)
+    return np.stack([order[place], order[place + 1]], 1)
+
+
+def _joined(
+    twins: NDArray[np.int64], links: Pairs, scores: NDArray[np.float64], mirrored: NDArray[np.bool_]
+) -> Copies:
+    """What (L, 2) links of a picture with a copy make; of equal scores the last link counts."""
+    sparse = need("scipy.sparse", extra="report")
+    size = len(twins)
+    graph = sparse.coo_matrix((np.ones(len(links)), links.T), (size, size))
+    _, near = sparse.csgraph.connected_components(graph, directed=False)
+    found = Copies(twins, near, np.zeros(size), np.full(size, -1), np.zeros(size, bool))
+    best_last = np.argsort(np.tile(scores, 2), kind="stable")
+    one, other = np.concatenate([links[:, ::-1], links])[best_last].T
+    found.score[one] = np.tile(scores, 2)[best_last]
+    found.partner[one] = other
+    found.mirrored[one] = np.tile(mirrored, 2)[best_last]
+    return found
