@@ -3,15 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.audit.checks import (
-    BLANK,
-    CONFLICT,
-    LEAK,
-    REPEATED,
-    UNCLEAR,
-    UNREADABLE,
-    Finding,
-)
+from mien.audit.checks import Check, Finding
 from mien.audit.exclude import read_exclude, without, write_exclude
 from mien.data import Dataset, Split
 from mien.errors import DataError, InputError
@@ -41,13 +33,13 @@ def test_pictures_go_from_their_split_alone(tmp_path: Path) -> None:
 
 def test_training_pictures_with_an_error_are_written_with_their_codes(tmp_path: Path) -> None:
     findings = [
-        Finding(LEAK, "z", "", "train"),
-        Finding(REPEATED, "w", "", "train"),
-        Finding(BLANK, "a, b", "", "train"),
-        Finding(CONFLICT, "z", "", "train"),
-        Finding(LEAK, "t", "", "public"),
-        Finding(UNREADABLE, "u", ""),
-        Finding(UNCLEAR, "h", "", "train"),
+        Finding(Check.LEAK, "z", "", "train"),
+        Finding(Check.REPEATED, "w", "", "train"),
+        Finding(Check.BLANK, "a, b", "", "train"),
+        Finding(Check.CONFLICT, "z", "", "train"),
+        Finding(Check.LEAK, "t", "", "public"),
+        Finding(Check.UNREADABLE, "u", ""),
+        Finding(Check.UNCLEAR, "h", "", "train"),
     ]
     assert write_exclude(tmp_path / "e.csv", findings) == 2
     assert (tmp_path / "e.csv").read_bytes() == (
@@ -60,7 +52,7 @@ def test_training_pictures_with_an_error_are_written_with_their_codes(tmp_path: 
 
 def test_pictures_with_line_ends_in_their_names_can_be_left_out(tmp_path: Path) -> None:
     names = ["a\rb", "a\nb", "a\r\nb"]
-    write_exclude(tmp_path / "e.csv", [Finding(BLANK, name, "", "train") for name in names])
+    write_exclude(tmp_path / "e.csv", [Finding(Check.BLANK, name, "", "train") for name in names])
     assert read_exclude(tmp_path / "e.csv") == {("train", name) for name in names}
 
 

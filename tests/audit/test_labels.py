@@ -120,7 +120,7 @@ def test_a_saved_evaluation_takes_the_place_of_a_model(drawn: Path, tmp_path: Pa
     splits = {f.split for f in found.findings if f.check.code == "MD401"}
     assert splits <= {"public", "private"}
     assert found.counts["MD401"] > 0
-    assert "the evaluation" in found.doubts
+    assert "the evaluation" in found.predictor
     part = data.splits["public"]
     rows, probabilities = evaluated(pool(data), tmp_path / "evaluation")
     seen = pool(data)

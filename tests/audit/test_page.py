@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("scipy")
 pytest.importorskip("jinja2")
 
-from mien.audit.checks import BLANK, CHECKS, LEAK, NEAR_LEAK, SUSPECT, UNREADABLE, Finding
+from mien.audit.checks import Check, Finding
 from mien.audit.page import summary, write_audit
 from mien.audit.pool import pool
 from mien.audit.run import Audit
@@ -36,7 +36,7 @@ POOL = pool(
 
 
 def audit(*findings: Finding, **more: object) -> Audit:
-    return Audit(POOL, findings, CHECKS, **more)
+    return Audit(POOL, findings, tuple(Check), **more)
 
 
 def shown(page: str) -> list[int]:
@@ -46,7 +46,7 @@ def shown(page: str) -> list[int]:
     return [int(cv2.imdecode(file, cv2.IMREAD_GRAYSCALE)[0, 0]) for file in files]
 
 
-def group(number: int, score: float, *rows: int, check=NEAR_LEAK) -> list[Finding]:
+def group(number: int, score: float, *rows: int, check=Check.NEAR_LEAK) -> list[Finding]:
     return [POOL.finding(check, row, f"like {row}", score, number) for row in rows]
 
 
@@ -68,7 +68,7 @@ def test_of_a_large_group_one_of_each_kind_is_shown_before_a_second(tmp_path: Pa
 
 def test_at_most_24_groups_and_60_single_pictures_are_shown(tmp_path: Path) -> None:
     groups = [finding for n in range(30) for finding in group(n + 1, 0.9, n, 70 + n)]
-    singles = [POOL.finding(SUSPECT, row, f"doubt {row}", -0.5) for row in range(65)]
+    singles = [POOL.finding(Check.SUSPECT, row, f"doubt {row}", -0.5) for row in range(65)]
     page = write_audit(audit(*groups, *singles, joint=np.eye(2)), tmp_path)[0].read_text()
     assert shown(page) == [
         *(tone for n in range(24) for tone in (n, 100 + n)),
@@ -79,7 +79,7 @@ def test_at_most_24_groups_and_60_single_pictures_are_shown(tmp_path: Path) -> N
 
 
 def test_files_without_pixels_are_listed(tmp_path: Path) -> None:
-    files = [Finding(UNREADABLE, f"<{n}>.txt", f"no picture {n}") for n in range(62)]
+    files = [Finding(Check.UNREADABLE, f"<{n}>.txt", f"no picture {n}") for n in range(62)]
     page = write_audit(audit(*files), tmp_path)[0].read_text()
     assert re.findall(r"<li><code>(.+?)</code>: (.+?)</li>", page) == [
         (f"&lt;{n}&gt;.txt", f"no picture {n}") for n in range(60)
@@ -89,7 +89,7 @@ def test_files_without_pixels_are_listed(tmp_path: Path) -> None:
 
 
 def test_a_picture_has_its_split_label_and_reason(tmp_path: Path) -> None:
-    finding = POOL.finding(BLANK, 71, "nothing & more", 0.5)
+    finding = POOL.finding(Check.BLANK, 71, "nothing & more", 0.5)
     page = write_audit(audit(finding), tmp_path)[0].read_text()
     assert 'alt="public/101: nothing &amp; more"' in page
     assert "<figcaption>public · yes<br>nothing &amp; more</figcaption>" in page
@@ -101,7 +101,7 @@ def test_a_picture_has_its_split_label_and_reason(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("side", "drawn"), [(96, 96), (97, 48)])
 def test_large_pictures_are_made_small_for_the_page(tmp_path: Path, side: int, drawn: int) -> None:
     large = pool(Dataset("d", ("no", "yes"), {"train": split("train", 0, side)}))
-    page = write_audit(replace(audit(large.finding(BLANK, 3, "", 0)), pool=large), tmp_path)[
+    page = write_audit(replace(audit(large.finding(Check.BLANK, 3, "", 0)), pool=large), tmp_path)[
         0
     ].read_text()
     (uri,) = re.findall(r'base64,([^"]+)"', page)
@@ -112,32 +112,32 @@ def test_large_pictures_are_made_small_for_the_page(tmp_path: Path, side: int, d
 
 def test_tables_beside_the_page(tmp_path: Path) -> None:
     findings = [
-        Finding(UNREADABLE, "stray", "no folder"),
-        *group(1, 0.98765, 0, 70, check=LEAK),
-        *group(2, 1, 1, 71, 72, check=LEAK),
-        POOL.finding(SUSPECT, 4, "the model says yes", -0.25),
+        Finding(Check.UNREADABLE, "stray", "no folder"),
+        *group(1, 0.98765, 0, 70, check=Check.LEAK),
+        *group(2, 1, 1, 71, 72, check=Check.LEAK),
+        POOL.finding(Check.SUSPECT, 4, "the model says yes", -0.25),
     ]
-    found = audit(*findings, joint=np.array([[68.6, 1.4], [0.4, 69.6]]), doubts="a model")
+    found = audit(*findings, joint=np.array([[68.6, 1.4], [0.4, 69.6]]), predictor="a model")
     page, excluded = write_audit(found, tmp_path)
     assert excluded == 2
     with (tmp_path / "findings.csv").open() as file:
         rows = list(csv.reader(file))
     assert rows[:3] == [
         ["code", "severity", "group", "split", "name", "label", "score", "detail", "fix"],
-        ["MD101", "error", "", "", "stray", "", "", "no folder", UNREADABLE.fix],
-        ["MD301", "error", "1", "train", "train/0", "no", "0.98765", "like 0", LEAK.fix],
+        ["MD101", "error", "", "", "stray", "", "", "no folder", Check.UNREADABLE.fix],
+        ["MD301", "error", "1", "train", "train/0", "no", "0.98765", "like 0", Check.LEAK.fix],
     ]
     assert rows[-1][:7] == ["MD401", "warning", "", "train", "train/4", "no", "-0.25"]
     with (tmp_path / "summary.csv").open() as file:
         head, *rows = csv.reader(file)
     assert head == ["code", "severity", "check", "pictures", "groups", "train", "public"]
     counted = {row[0]: row[3:] for row in rows}
-    assert list(counted) == [check.code for check in CHECKS]
+    assert list(counted) == [check.code for check in Check]
     assert counted["MD101"] == ["1", "", "0", "0"]
     assert counted["MD301"] == ["5", "2", "2", "3"]
     assert counted["MD401"] == ["1", "", "1", "0"]
     assert counted["MD202"] == ["0", "", "0", "0"]
-    assert [row["check"] for row in summary(found).rows] == [check.title for check in CHECKS]
+    assert [row["check"] for row in summary(found).rows] == [check.title for check in Check]
     joint = (tmp_path / "confident_joint.csv").read_text()
     assert joint == "label,no,yes\nno,69,1\nyes,0,70\n"
     text = page.read_text()

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("jinja2")
 
-from mien.audit.checks import CHECKS, NEAR_LEAK, SUSPECT
+from mien.audit.checks import Check
 from mien.audit.exclude import read_exclude, without
 from mien.audit.labels import confident_learning, log_probabilities, out_of_fold
 from mien.audit.page import write_audit
@@ -62,7 +62,7 @@ def test_every_kind_of_copy_is_found_and_named(audited, planted, kind) -> None:
     missed += [p for p in pairs[::2] if not set(p) <= names(audited, inside)]
     assert len(missed) <= 0.1 * PLANTED_EACH
     if kind == "mirrored":
-        told = [f.detail for f in audited.findings if f.check == NEAR_LEAK and kind in f.name]
+        told = [f.detail for f in audited.findings if f.check == Check.NEAR_LEAK and kind in f.name]
         assert all(detail.endswith(", mirrored") for detail in told)
 
 
@@ -79,14 +79,14 @@ def test_blank_pictures_and_unreadable_files_are_all_found_and_nothing_else(
 
 
 def test_what_was_checked_is_counted_in_the_order_of_the_checks(audited: Audit) -> None:
-    codes = [check.code for check in CHECKS]
+    codes = [check.code for check in Check]
     made = [code for code in codes if code not in ("MD203", "MD401", "MD402", "MD403")]
     assert [check.code for check in audited.checks] == list(audited.counts) == made
     found = [finding.check.code for finding in audited.findings]
     assert found == sorted(found)
     assert audited.counts == {code: found.count(code) for code in made}
     assert audited.counts["MD307"] == 0
-    assert (audited.joint, audited.doubts) == (None, "")
+    assert (audited.joint, audited.predictor) == (None, "")
 
 
 def test_what_training_refuses_the_audit_opens_and_training_still_refuses(
@@ -212,19 +212,19 @@ def test_a_model_s_suspicions_come_with_their_joint(
     planted: Planted, audited: Audit, tmp_path: Path
 ) -> None:
     found = audit(planted.folder, Evidence(model="mien-s", folds=3))
-    assert found.counts["MD401"] == sum(f.check == SUSPECT for f in found.findings) > 0
+    assert found.counts["MD401"] == sum(f.check == Check.SUSPECT for f in found.findings) > 0
     write_audit(found, tmp_path)
     with (tmp_path / "confident_joint.csv").open() as file:
         rows = [[float(cell) for cell in row[1:]] for row in list(csv.reader(file))[1:]]
     assert np.sum(rows) == pytest.approx(len(found.pool), rel=0.05)
     assert "MD401" not in audited.counts
-    assert found.doubts == "3 folds of a logistic regression on what mien-s says"
-    before = [f for f in found.findings if f.check != SUSPECT]
+    assert found.predictor == "3 folds of a logistic regression on what mien-s says"
+    before = [f for f in found.findings if f.check != Check.SUSPECT]
     assert before == list(audited.findings), "nothing else changes"
 
 
 def test_checks_have_codes_of_their_own() -> None:
-    assert len({check.code for check in CHECKS}) == len(CHECKS)
+    assert len({check.code for check in Check}) == len(Check)
 
 
 def test_a_model_and_predictions_are_too_much(planted: Planted) -> None:

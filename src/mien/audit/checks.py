@@ -1,6 +1,7 @@
 """The checks, as a table: a code, a severity, what it says, why it matters and what to do."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Literal
 
 Severity = Literal["error", "warning", "hint"]
@@ -9,15 +10,120 @@ TRAIN = "train"
 """The split that is trained on: what lies in another as well is a leak."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Enum):
     """One kind of fault. Training pictures with an `error` go into exclude.csv."""
 
-    code: str
-    severity: Severity
-    title: str
-    why: str
-    fix: str
+    def __init__(self, code: str, severity: Severity, title: str, why: str, fix: str) -> None:
+        self.code, self.severity = code, severity
+        self.title, self.why, self.fix = title, why, fix
+
+    UNREADABLE = (
+        "MD101",
+        "error",
+        "Files that are no readable picture",
+        "Text among the pictures, pictures that are cut short, files outside of a class folder. "
+        "The data set cannot be opened with them.",
+        "replace the file, or move it out of the data set",
+    )
+    BLANK = (
+        "MD201",
+        "error",
+        "Blank pictures",
+        "Next to nothing to be seen: the standard deviation of the grey levels (score) is below 5 "
+        "of 255.",
+        "leave it out of training",
+    )
+    FLAT = (
+        "MD202",
+        "error",
+        "Pictures of mostly one grey",
+        "Placeholders and error messages: at least 70 % (score) of the pixels lie within 8 of 256 "
+        "grey levels.",
+        "leave it out of training",
+    )
+    NO_FACE = (
+        "MD203",
+        "warning",
+        "No face, by FER+",
+        "FER+ dropped the picture, or at least half of its voters (score) saw no face. Among those "
+        "dropped are placeholders, and faces that are turned or cropped.",
+        "look at it; leave it out of training if it is none",
+    )
+    LEAK = (
+        "MD301",
+        "error",
+        "Training pictures in a test split, pixel for pixel",
+        "A model scores on what it was trained on. The test split stays as published, so that "
+        "figures remain comparable.",
+        "leave the training copies out",
+    )
+    NEAR_LEAK = (
+        "MD302",
+        "error",
+        "Training pictures in a test split, altered",
+        "The same photo, shifted, scaled, mirrored, re-compressed, brightened or overprinted. "
+        "Score: correlation of the details with the most similar other picture, 1 for the same "
+        "pixels.",
+        "leave the training copies out",
+    )
+    CONFLICT = (
+        "MD303",
+        "error",
+        "The same pixels with different labels",
+        "At most one label can be right; no model can learn both.",
+        "leave the training pictures out, or set one label",
+    )
+    NEAR_CONFLICT = (
+        "MD304",
+        "error",
+        "The same photo, altered, with different labels",
+        "Score as in MD302.",
+        "leave the training pictures out, or set one label",
+    )
+    REPEATED = (
+        "MD305",
+        "warning",
+        "The same pixels more than once in a split",
+        "They weigh more than others, and a part held out for validation would leak.",
+        "keep one of each: data.duplicates=drop in the recipe",
+    )
+    NEAR_REPEATED = (
+        "MD306",
+        "hint",
+        "The same photo, altered, more than once in a split",
+        "Score as in MD302. In training they do little harm; a part that is held out would leak.",
+        "keep groups together where a split is divided",
+    )
+    SHARED = (
+        "MD307",
+        "warning",
+        "The same photo in two test splits",
+        "What was selected or calibrated on one is no surprise in the other. Score as in MD302.",
+        "report the score without them, too",
+    )
+    SUSPECT = (
+        "MD401",
+        "warning",
+        "Suspected label errors",
+        "Confident learning (Northcutt et al. 2021, arXiv:1911.00068): the model says another "
+        "class with more confidence than it usually has in that class. Score: probability of the "
+        "label less that of the best other class; the worst come first.",
+        "look at it; correct the label if it is wrong",
+    )
+    OUTVOTED = (
+        "MD402",
+        "warning",
+        "Labels against a clear vote of FER+",
+        "At least 80 % (score) of the FER+ voters chose one other class.",
+        "look at it; correct the label, or train with the votes",
+    )
+    UNCLEAR = (
+        "MD403",
+        "hint",
+        "Voters of FER+ disagree",
+        "Two classes share the first place, or `unknown` won. Score: the winner's share.",
+        "train with the votes instead of one label",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,128 +141,3 @@ class Finding:
     score: float | None = None
     group: int | None = None
     row: int | None = None
-
-
-UNREADABLE = Check(
-    "MD101",
-    "error",
-    "Files that are no readable picture",
-    "Text among the pictures, pictures that are cut short, files outside of a class folder. The "
-    "data set cannot be opened with them.",
-    "replace the file, or move it out of the data set",
-)
-BLANK = Check(
-    "MD201",
-    "error",
-    "Blank pictures",
-    "Next to nothing to be seen: the standard deviation of the grey levels (score) is below 5 of "
-    "255.",
-    "leave it out of training",
-)
-FLAT = Check(
-    "MD202",
-    "error",
-    "Pictures of mostly one grey",
-    "Placeholders and error messages: at least 70 % (score) of the pixels lie within 8 of 256 grey "
-    "levels.",
-    "leave it out of training",
-)
-NO_FACE = Check(
-    "MD203",
-    "warning",
-    "No face, by FER+",
-    "FER+ dropped the picture, or at least half of its voters (score) saw no face. Among those "
-    "dropped are placeholders, and faces that are turned or cropped.",
-    "look at it; leave it out of training if it is none",
-)
-LEAK = Check(
-    "MD301",
-    "error",
-    "Training pictures in a test split, pixel for pixel",
-    "A model scores on what it was trained on. The test split stays as published, so that figures "
-    "remain comparable.",
-    "leave the training copies out",
-)
-NEAR_LEAK = Check(
-    "MD302",
-    "error",
-    "Training pictures in a test split, altered",
-    "The same photo, shifted, scaled, mirrored, re-compressed, brightened or overprinted. Score: "
-    "correlation of the details with the most similar other picture, 1 for the same pixels.",
-    "leave the training copies out",
-)
-CONFLICT = Check(
-    "MD303",
-    "error",
-    "The same pixels with different labels",
-    "At most one label can be right; no model can learn both.",
-    "leave the training pictures out, or set one label",
-)
-NEAR_CONFLICT = Check(
-    "MD304",
-    "error",
-    "The same photo, altered, with different labels",
-    "Score as in MD302.",
-    "leave the training pictures out, or set one label",
-)
-REPEATED = Check(
-    "MD305",
-    "warning",
-    "The same pixels more than once in a split",
-    "They weigh more than others, and a part held out for validation would leak.",
-    "keep one of each: data.duplicates=drop in the recipe",
-)
-NEAR_REPEATED = Check(
-    "MD306",
-    "hint",
-    "The same photo, altered, more than once in a split",
-    "Score as in MD302. In training they do little harm; a part that is held out would leak.",
-    "keep groups together where a split is divided",
-)
-SHARED = Check(
-    "MD307",
-    "warning",
-    "The same photo in two test splits",
-    "What was selected or calibrated on one is no surprise in the other. Score as in MD302.",
-    "report the score without them, too",
-)
-SUSPECT = Check(
-    "MD401",
-    "warning",
-    "Suspected label errors",
-    "Confident learning (Northcutt et al. 2021, arXiv:1911.00068): the model says another class "
-    "with more confidence than it usually has in that class. Score: probability of the label less "
-    "that of the best other class; the worst come first.",
-    "look at it; correct the label if it is wrong",
-)
-OUTVOTED = Check(
-    "MD402",
-    "warning",
-    "Labels against a clear vote of FER+",
-    "At least 80 % (score) of the FER+ voters chose one other class.",
-    "look at it; correct the label, or train with the votes",
-)
-UNCLEAR = Check(
-    "MD403",
-    "hint",
-    "Voters of FER+ disagree",
-    "Two classes share the first place, or `unknown` won. Score: the winner's share.",
-    "train with the votes instead of one label",
-)
-
-CHECKS = (
-    UNREADABLE,
-    BLANK,
-    FLAT,
-    NO_FACE,
-    LEAK,
-    NEAR_LEAK,
-    CONFLICT,
-    NEAR_CONFLICT,
-    REPEATED,
-    NEAR_REPEATED,
-    SHARED,
-    SUSPECT,
-    OUTVOTED,
-    UNCLEAR,
-)

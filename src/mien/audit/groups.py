@@ -1,45 +1,31 @@
 """From copies to findings: leaks, conflicts and repetitions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.audit.checks import (
-    CONFLICT,
-    LEAK,
-    NEAR_CONFLICT,
-    NEAR_LEAK,
-    NEAR_REPEATED,
-    REPEATED,
-    SHARED,
-    TRAIN,
-    Check,
-    Finding,
-)
+from mien.audit.checks import TRAIN, Check, Finding
 from mien.audit.copies import Copies
 from mien.audit.pool import Pool
 
 Rows = NDArray[np.int64]
-Choice = Callable[[Pool, Rows], Rows]
 
 
 def check_copies(pool: Pool, copies: Copies) -> Iterator[Finding]:
     """What is wrong with each group of copies; one group may have several faults."""
-    exact = list(grouped(copies.exact))
+    exact, every = grouped(copies.exact), grouped(copies.near)
     # A group of altered copies has more to show than equal pixels; MD302 and its like tell that.
-    near = [rows for rows in grouped(copies.near) if len(np.unique(copies.exact[rows])) > 1]
-    every = list(grouped(copies.near))
-    asked: tuple[tuple[Check, list[Rows], Choice], ...] = (
-        (LEAK, exact, _leaked),
-        (NEAR_LEAK, near, _leaked),
-        (CONFLICT, exact, _conflicting),
-        (NEAR_CONFLICT, near, _conflicting),
-        (REPEATED, exact, _repeated),
-        (NEAR_REPEATED, near, _repeated),
-        (SHARED, every, _shared),
-    )
-    for check, groups, choose in asked:
+    near = [rows for rows in every if len(np.unique(copies.exact[rows])) > 1]
+    for check, groups, choose in (
+        (Check.LEAK, exact, _leaked),
+        (Check.NEAR_LEAK, near, _leaked),
+        (Check.CONFLICT, exact, _conflicting),
+        (Check.NEAR_CONFLICT, near, _conflicting),
+        (Check.REPEATED, exact, _repeated),
+        (Check.NEAR_REPEATED, near, _repeated),
+        (Check.SHARED, every, _shared),
+    ):
         chosen = (rows for group in groups if len(rows := choose(pool, group)))
         for number, rows in enumerate(chosen, 1):
             for row in rows:
@@ -47,12 +33,12 @@ def check_copies(pool: Pool, copies: Copies) -> Iterator[Finding]:
                 yield pool.finding(check, row, detail, copies.score[row], number)
 
 
-def grouped(numbers: NDArray[np.int64]) -> Iterator[Rows]:
+def grouped(numbers: NDArray[np.int64]) -> list[Rows]:
     """The rows of each number that is there more than once, by their first row."""
     order = np.argsort(numbers, kind="stable")
     edges = np.flatnonzero(np.diff(numbers[order])) + 1
     groups = (rows for rows in np.split(order, edges) if len(rows) > 1)
-    return iter(sorted(groups, key=lambda rows: int(rows[0])))
+    return sorted(groups, key=lambda rows: int(rows[0]))
 
 
 def _leaked(pool: Pool, rows: Rows) -> Rows:
@@ -79,5 +65,4 @@ def _detail(pool: Pool, copies: Copies, row: int) -> str:
     other = copies.partner[row]
     if copies.exact[row] == copies.exact[other]:
         return f"same pixels as {pool.names[other]}"
-    mirrored = ", mirrored" if copies.mirrored[row] else ""
-    return f"altered copy of {pool.names[other]}{mirrored}"
+    return f"altered copy of {pool.names[other]}" + ", mirrored" * int(copies.mirrored[row])

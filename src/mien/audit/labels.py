@@ -13,16 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.audit.checks import SUSPECT, Finding
+from mien.audit.checks import Check, Finding
 from mien.audit.pool import Pool
 from mien.bundle import Classifier, open_bundle
 from mien.errors import InputError, NotComparable
-from mien.extras import need
+from mien.extras import installed
 
 Probabilities = NDArray[np.float64]
 
 _BATCH = 256
-_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -100,18 +99,18 @@ def out_of_fold(
             f"fold; got {folds} folds, {len(present)} classes, the smallest of "
             f"{min(counts[present], default=0)} pictures"
         )
-    selection = need("sklearn.model_selection", extra="report")
-    linear = need("sklearn.linear_model", extra="report")
-    scaling = need("sklearn.preprocessing", extra="report")
-    pipeline = need("sklearn.pipeline", extra="report")
-    model = pipeline.make_pipeline(
-        scaling.StandardScaler(), linear.LogisticRegression(max_iter=500)
-    )
-    parts = selection.StratifiedGroupKFold(folds, shuffle=True, random_state=_SEED)
+    installed("sklearn", extra="report")
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
+    parts = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
     out = np.zeros((len(labels), classes))
-    for train, held in parts.split(features, labels, groups):
-        model.fit(features[train], labels[train])
-        out[np.ix_(held, model.classes_)] = model.predict_proba(features[held])
+    out[:, present] = cross_val_predict(
+        model, features, labels, groups=groups, cv=parts, method="predict_proba"
+    )
     return out
 
 
@@ -153,4 +152,4 @@ def check_labels(pool: Pool, rows: NDArray[np.int64], suspects: Suspects) -> Ite
     """One finding per suspect; `rows` are the places in the pool of what was judged."""
     for place, likely, margin in zip(suspects.rows, suspects.likely, suspects.margin, strict=True):
         detail = f"the model says {pool.data.labels[likely]}"
-        yield pool.finding(SUSPECT, int(rows[place]), detail, float(margin))
+        yield pool.finding(Check.SUSPECT, int(rows[place]), detail, float(margin))

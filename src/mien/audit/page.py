@@ -1,12 +1,14 @@
 """An audit's page: contact sheets of what was found, and the tables beside it."""
 
-from dataclasses import dataclass
+from collections import Counter
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 import cv2
+import numpy as np
 
-from mien.audit.checks import Check, Finding
+from mien.audit.checks import Finding
 from mien.audit.exclude import write_exclude
 from mien.audit.pool import Pool
 from mien.audit.run import Audit
@@ -15,42 +17,11 @@ from mien.files import write_csv, write_text
 from mien.report.page import data_uri, render
 from mien.report.tables import Column, Row, Table, count, table_of
 
-SHOWN_GROUPS = 24
-SHOWN_OF_GROUP = 6
-SHOWN_PICTURES = 60
-
 SHOWN_COLUMNS = ("code", "severity", "check", "pictures", "groups")
-_FINDINGS = tuple(
-    Column(name, name)
-    for name in ("code", "severity", "group", "split", "name", "label", "score", "detail", "fix")
-)
+_FINDINGS = ("code", "severity", "group", "split", "name", "label", "score", "detail", "fix")
 _PAIRS = 15
 """Pairs of classes that are shown of a confident joint."""
 _LARGEST_PX = 96
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One picture of a contact sheet."""
-
-    uri: str
-    caption: str
-    name: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """What the page shows of one check."""
-
-    check: Check
-    pictures: int
-    groups: int
-    """0 for checks of single pictures."""
-    rows: tuple[tuple[str, tuple[Shown, ...], int], ...]
-    """Caption, pictures, and how many more the group has."""
-    files: tuple[Finding, ...]
-    """What has no pixels to show."""
 
 
 def write_audit(audit: Audit, out: Path) -> tuple[Path, int]:
@@ -61,22 +32,21 @@ def write_audit(audit: Audit, out: Path) -> tuple[Path, int]:
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; choose a folder for the audit")
-    checks = summary(audit)
+    checks, joint = summary(audit), _joint(audit)
     page = render(
         "audit.html.j2",
-        name=audit.pool.data.name,
-        labels=audit.pool.data.labels,
-        splits={name: len(split) for name, split in audit.pool.data.splits.items()},
-        sheets=[_sheet(audit, check) for check in audit.checks],
+        audit=audit,
         summary=checks.only(*SHOWN_COLUMNS),
-        doubted=_doubted(audit),
-        doubts=audit.doubts,
+        suspected=_suspected(joint),
+        sheets={check: _groups(found) for check in audit.checks if (found := audit.found(check))},
+        picture=partial(_picture, audit.pool),
     )
     excluded = write_exclude(out / "exclude.csv", audit.findings)
     rows = [_row(finding) for finding in audit.findings]
-    write_csv(out / "findings.csv", Table(_FINDINGS, rows).as_columns())
+    columns = tuple(Column(name, name) for name in _FINDINGS)
+    write_csv(out / "findings.csv", Table(columns, rows).as_columns())
     checks.write_csv(out / "summary.csv")
-    _joint(audit).write_csv(out / "confident_joint.csv")
+    joint.write_csv(out / "confident_joint.csv")
     write_text(out / "index.html", page)
     return out / "index.html", excluded
 
@@ -86,11 +56,12 @@ def summary(audit: Audit) -> Table:
     splits = audit.pool.data.splits
     rows = []
     for check in audit.checks:
-        found = [finding for finding in audit.findings if finding.check == check]
+        found = audit.found(check)
         groups = max((finding.group or 0 for finding in found), default=0)
-        by_split = {name: sum(f.split == name for f in found) for name in splits}
+        by_split = Counter(finding.split for finding in found)
         row: Row = {"code": check.code, "severity": check.severity, "check": check.title}
-        rows.append(row | {"pictures": len(found), "groups": groups or None, **by_split})
+        row |= {"pictures": len(found), "groups": groups or None}
+        rows.append(row | {name: by_split[name] for name in splits})
     columns = (Column(name, name) for name in ("code", "severity", "check"))
     counted = (Column(name, name, count) for name in ("pictures", "groups", *splits))
     return Table((*columns, *counted), rows)
@@ -106,12 +77,12 @@ def _joint(audit: Audit) -> Table:
     )
 
 
-def _doubted(audit: Audit) -> Table:
+def _suspected(joint: Table) -> Table:
     """The pairs of label and other class that most pictures are suspected of."""
     columns = Column("label", "label"), Column("class", "likely class")
     rows = [
         {"label": row["label"], "class": name, "pictures": pictures}
-        for row in _joint(audit).rows
+        for row in joint.rows
         for name, pictures in row.items()
         if name not in ("label", row["label"]) and pictures
     ]
@@ -120,52 +91,30 @@ def _doubted(audit: Audit) -> Table:
 
 
 def _row(finding: Finding) -> Row:
-    place = {name: getattr(finding, name) for name in ("group", "split", "name", "label", "detail")}
     check = {name: getattr(finding.check, name) for name in ("code", "severity", "fix")}
-    return place | check | {"score": finding.score}
+    return check | {name: getattr(finding, name, None) for name in _FINDINGS if name not in check}
 
 
-# Contact sheets
-
-
-def _sheet(audit: Audit, check: Check) -> Sheet:
-    found = [finding for finding in audit.findings if finding.check == check]
-    seen = [finding for finding in found if finding.row is not None]
-    grouped = bool(seen) and seen[0].group is not None
-    rows = _groups(audit.pool, seen) if grouped else _singles(audit.pool, seen)
-    groups = len({finding.group for finding in seen}) if grouped else 0
-    files = tuple(finding for finding in found if finding.row is None)
-    return Sheet(check, len(found), groups, rows, files[:SHOWN_PICTURES])
-
-
-def _groups(pool: Pool, found: list[Finding]) -> tuple[tuple[str, tuple[Shown, ...], int], ...]:
-    """The groups that are least alike come first: there a mistake would be."""
+def _groups(found: list[Finding]) -> list[list[Finding]]:
+    """Groups of copies, those that are least alike first: there a mistake would be."""
+    if found[0].group is None:
+        return [found]
     groups = [list(members) for _, members in groupby(found, lambda finding: finding.group)]
     groups.sort(key=lambda group: min(finding.score or 0 for finding in group))
-    rows = []
-    for group in groups[:SHOWN_GROUPS]:
-        # One of each split and label before a second one: what the group is about.
-        kinds: dict[tuple[str, str], int] = {}
-        places = {}
-        for finding in group:
-            kind = (finding.split, finding.label)
-            kinds[kind] = places[finding.name] = kinds.get(kind, 0) + 1
-        shown = sorted(group, key=lambda finding: places[finding.name])[:SHOWN_OF_GROUP]
-        pictures = tuple(_shown(pool, finding) for finding in shown)
-        rows.append((f"group {group[0].group}", pictures, len(group) - len(pictures)))
-    return tuple(rows)
+    return [_mixed(group) for group in groups]
 
 
-def _singles(pool: Pool, found: list[Finding]) -> tuple[tuple[str, tuple[Shown, ...], int], ...]:
-    pictures = tuple(_shown(pool, finding) for finding in found[:SHOWN_PICTURES])
-    return (("", pictures, 0),) if pictures else ()
+def _mixed(group: list[Finding]) -> list[Finding]:
+    """One of each split and label before a second one: what the group is about."""
+    kinds = [(finding.split, finding.label) for finding in group]
+    places = [kinds[:number].count(kind) for number, kind in enumerate(kinds)]
+    return [group[number] for number in np.argsort(places, kind="stable")]
 
 
-def _shown(pool: Pool, finding: Finding) -> Shown:
-    assert finding.row is not None
+def _picture(pool: Pool, finding: Finding) -> str:
+    """The picture of a finding as a data URI."""
     images = pool.data.splits[finding.split].images
-    image = images[finding.row - int((pool.splits == finding.split).argmax())]
+    image = images[finding.row - (pool.splits == finding.split).argmax()]
     if max(image.shape) > _LARGEST_PX:
         image = pool.small[finding.row]
-    uri = data_uri(cv2.imencode(".png", image)[1].tobytes())
-    return Shown(uri, f"{finding.split} · {finding.label}", finding.name, finding.detail)
+    return data_uri(cv2.imencode(".png", image)[1].tobytes())

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.audit.checks import BLANK, FLAT, Finding
+from mien.audit.checks import Check, Finding
 from mien.audit.pool import Pool
 
 BLANK_BELOW = 5.0
@@ -23,14 +23,15 @@ def blank(pool: Pool) -> NDArray[np.bool_]:
 
 def check_pictures(pool: Pool) -> Iterator[Finding]:
     """Blank pictures, and those of mostly one grey."""
-    deviations = pool.small.std(axis=(1, 2))
     shares = flatness(pool.small)
-    for row in np.flatnonzero((deviations < BLANK_BELOW) | (shares >= FLAT_FROM)).tolist():
-        if deviations[row] < BLANK_BELOW:
-            detail = f"standard deviation {deviations[row]:.1f} of 255"
-            yield pool.finding(BLANK, row, detail, deviations[row])
+    empty = blank(pool)
+    for row in np.flatnonzero(empty | (shares >= FLAT_FROM)).tolist():
+        if empty[row]:
+            deviation = pool.small[row].std()
+            detail = f"standard deviation {deviation:.1f} of 255"
+            yield pool.finding(Check.BLANK, row, detail, deviation)
         else:
-            yield pool.finding(FLAT, row, f"{shares[row]:.0%} of one grey", shares[row])
+            yield pool.finding(Check.FLAT, row, f"{shares[row]:.0%} of one grey", shares[row])
 
 
 def flatness(images: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -2,14 +2,15 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.audit.checks import UNREADABLE, Check, Finding
+from mien.audit.checks import Check, Finding
 from mien.data import TABLES, Dataset, cache, open_dataset
 from mien.data.dataset import equal_pixels
 from mien.data.folder import list_files, record, wanted
@@ -83,29 +84,22 @@ def open_readable(path: Path) -> tuple[Dataset, list[Finding]]:
 
 def _sorted_out(path: Path) -> tuple[list[Record], list[Finding]]:
     records, findings = [], []
-    for name, content in _files(path):
+    for name, read in _files(path):
         try:
-            if isinstance(content, Exception):
-                raise InputError(f"{name} cannot be unpacked: {content}")
-            records.append(record(name, content, path.name))
+            records.append(record(name, read(), path.name))
         except InputError as error:
-            findings.append(Finding(UNREADABLE, name, str(error)))
+            findings.append(Finding(Check.UNREADABLE, name, str(error)))
+        except _DAMAGED as error:
+            reason = f"{name} cannot be unpacked: {error}"
+            findings.append(Finding(Check.UNREADABLE, name, reason))
     return records, findings
 
 
-def _files(path: Path) -> Iterator[tuple[str, bytes | Exception]]:
-    """Name and content of every file; in a damaged zip, the error in place of the content."""
+def _files(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Name and reader of every file of a folder or a zip."""
     if path.is_dir():
-        for name in list_files(path):
-            yield name, (path / name).read_bytes()
-        return
-    try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile:
-        return
-    with archive:
-        for name in sorted(n for n in archive.namelist() if wanted(n)):
-            try:
-                yield name, archive.read(name)
-            except _DAMAGED as error:
-                yield name, error
+        yield from ((name, (path / name).read_bytes) for name in list_files(path))
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(name for name in archive.namelist() if wanted(name))
+            yield from ((name, partial(archive.read, name)) for name in names)

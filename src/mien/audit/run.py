@@ -1,13 +1,13 @@
 """An audit as a story: open what can be opened, look, compare, doubt."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.audit.checks import CHECKS, Check, Finding
+from mien.audit.checks import Check, Finding
 from mien.audit.copies import Track, find_copies, plain
 from mien.audit.groups import check_copies
 from mien.audit.labels import (
@@ -47,10 +47,18 @@ class Audit:
     """Those that were made."""
     joint: NDArray[np.float64] | None = None
     """(K, K) confident joint, where labels were checked with a model."""
-    doubts: str = ""
-    """Where the probabilities came from."""
-    counts: dict[str, int] = field(default_factory=dict)
-    """Pictures by code."""
+    predictor: str = ""
+    """Where the probabilities for that came from."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pictures by code."""
+        found = Counter(finding.check for finding in self.findings)
+        return {check.code: found[check] for check in self.checks}
+
+    def found(self, check: Check) -> list[Finding]:
+        """The findings of one check."""
+        return [finding for finding in self.findings if finding.check is check]
 
 
 def audit(source: Path, evidence: Evidence | None = None, track: Track = plain) -> Audit:
@@ -67,35 +75,31 @@ def audit(source: Path, evidence: Evidence | None = None, track: Track = plain) 
     findings += check_pictures(seen)
     copies = find_copies(seen.small, seen.twins, blank(seen), track)
     findings += check_copies(seen, copies)
-    skipped = {"MD203", "MD402", "MD403"} if asked.votes is None else set()
+    skipped = {Check.NO_FACE, Check.OUTVOTED, Check.UNCLEAR, Check.SUSPECT}
+    joint, predictor = None, ""
     if asked.votes is not None:
+        skipped = {Check.SUSPECT}
         findings += check_votes(seen, *join(seen, asked.votes))
-    joint, doubts = None, ""
-    if asked.model is None and asked.predictions is None:
-        skipped.add("MD401")
-    else:
-        rows, probabilities, doubts = _doubted(seen, copies.near, asked, track)
+    if asked.model is not None or asked.predictions is not None:
+        skipped.remove(Check.SUSPECT)
+        rows, probabilities, predictor = _predicted(seen, copies.near, asked, track)
         suspects = confident_learning(probabilities, seen.labels[rows])
         joint = suspects.joint
         findings += check_labels(seen, rows, suspects)
-    order = {check.code: place for place, check in enumerate(CHECKS)}
-    findings.sort(key=lambda finding: order[finding.check.code])
-    made = tuple(check for check in CHECKS if check.code not in skipped)
-    counts = Counter(finding.check.code for finding in findings)
-    numbers = {check.code: counts[check.code] for check in made}
-    return Audit(seen, tuple(findings), made, joint, doubts, numbers)
+    findings.sort(key=lambda finding: finding.check.code)
+    made = tuple(check for check in Check if check not in skipped)
+    return Audit(seen, tuple(findings), made, joint, predictor)
 
 
-def _doubted(
+def _predicted(
     seen: Pool, groups: NDArray[np.int64], asked: Evidence, track: Track
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], str]:
     """Rows, their probabilities by a model, and where those come from."""
     if asked.predictions is not None:
-        rows, probabilities = evaluated(seen, asked.predictions)
-        return rows, probabilities, f"the evaluation {asked.predictions.name}"
+        return *evaluated(seen, asked.predictions), f"the evaluation {asked.predictions.name}"
     assert asked.model is not None
     features = log_probabilities(seen, asked.model, track)
     classes = len(seen.data.labels)
     probabilities = out_of_fold(features, seen.labels, groups, asked.folds, classes)
-    origin = f"{asked.folds} folds of a logistic regression on what {asked.model} says"
-    return np.arange(len(seen)), probabilities, origin
+    source = f"{asked.folds} folds of a logistic regression on what {asked.model} says"
+    return np.arange(len(seen)), probabilities, source

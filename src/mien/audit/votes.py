@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.audit.checks import NO_FACE, OUTVOTED, UNCLEAR, Finding
+from mien.audit.checks import Check, Finding
 from mien.audit.pool import Pool
 from mien.data.ferplus import join_votes
 from mien.errors import DataError
@@ -41,21 +41,19 @@ def check_votes(
     """Pictures without a face, labels against a clear vote, and votes without a winner."""
     voted = (votes >= 0).all(1) & (votes.sum(1) > 0)
     shares = np.maximum(votes, 0) / np.maximum(votes.sum(1, keepdims=True), 1)
-    winner, share = shares.argmax(1), shares.max(1)
+    share, winner = shares.max(1), np.array(FERPLUS)[shares.argmax(1)]
     faceless = shares[:, FERPLUS.index("no_face")]
-    names = np.array(FERPLUS)
-    labels = np.array(pool.data.labels)[pool.labels]
-    details = [f"{int(row.max())} of {int(row.sum())} say {names[row.argmax()]}" for row in votes]
-    unknown = np.isin(names[winner], ("unknown", "no_face"))
+    other = winner != np.array(pool.data.labels)[pool.labels]
+    against = voted & (share >= CLEAR) & other & ~np.isin(winner, ("unknown", "no_face"))
     tied = (shares == share[:, None]).sum(1) > 1
+    clearest = np.argsort(-share, kind="stable")
     for row in np.flatnonzero(covered & ~voted).tolist():
-        yield pool.finding(NO_FACE, row, "dropped by FER+", 1.0)
-    for row in np.flatnonzero(voted & (faceless >= _HALF)).tolist():
-        yield pool.finding(NO_FACE, row, details[row], faceless[row])
-    against = voted & (share >= CLEAR) & (names[winner] != labels) & ~unknown
-    clearest = np.argsort(-share[against], kind="stable")
-    for row in np.flatnonzero(against)[clearest].tolist():
-        yield pool.finding(OUTVOTED, row, details[row], share[row])
-    unclear = voted & (tied | (names[winner] == "unknown"))
-    for row in np.flatnonzero(unclear).tolist():
-        yield pool.finding(UNCLEAR, row, details[row], share[row])
+        yield pool.finding(Check.NO_FACE, row, "dropped by FER+", 1.0)
+    for check, rows, score in (
+        (Check.NO_FACE, np.flatnonzero(voted & (faceless >= _HALF)), faceless),
+        (Check.OUTVOTED, clearest[against[clearest]], share),
+        (Check.UNCLEAR, np.flatnonzero(voted & (tied | (winner == "unknown"))), share),
+    ):
+        for row in rows.tolist():
+            detail = f"{votes[row].max()} of {votes[row].sum()} say {winner[row]}"
+            yield pool.finding(check, row, detail, score[row])
