@@ -1,7 +1,9 @@
 """Explanations as a picture: the face, and the same under a heat map."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,38 +26,31 @@ def draw(explanations: Sequence[Explanation]) -> NDArray[np.uint8]:
 
 
 def _row(found: Explanation) -> NDArray[np.uint8]:
-    import cv2
-
-    face = _square(found.crop)
-    row = np.full((_LINE_PX + _SIDE_PX + _GAP_PX, 2 * _SIDE_PX + 3 * _GAP_PX, 3), 255, np.uint8)
-    for left, panel in ((_GAP_PX, face), (2 * _GAP_PX + _SIDE_PX, _heated(face, found.map))):
-        row[_LINE_PX : _LINE_PX + _SIDE_PX, left : left + _SIDE_PX] = panel
-    title = f"{found.label} {found.score:.0%}"
+    colour = found.crop if found.crop.ndim == 3 else cv2.cvtColor(found.crop, cv2.COLOR_GRAY2RGB)
+    face = _square(colour, cv2.INTER_CUBIC)
     heat = found.method
     if heat == "occlusion":
         heat += f": brightest, {100 * found.map.max():.0f} points lost"
-    for left, text in ((_GAP_PX, title), (2 * _GAP_PX + _SIDE_PX, heat)):
+    row = np.full((_LINE_PX + _SIDE_PX + _GAP_PX, 2 * _SIDE_PX + 3 * _GAP_PX, 3), 255, np.uint8)
+    for left, panel, text in (
+        (_GAP_PX, face, f"{found.label} {found.score:.0%}"),
+        (2 * _GAP_PX + _SIDE_PX, _heated(face, found.map), heat),
+    ):
+        row[_LINE_PX : _LINE_PX + _SIDE_PX, left : left + _SIDE_PX] = panel
         place = (left, _LINE_PX - 10)
         cv2.putText(row, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.55, _INK, 1, cv2.LINE_AA)
     return row
 
 
-def _square(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    import cv2
-
-    colour = crop if crop.ndim == 3 else cv2.cvtColor(crop, cv2.COLOR_GRAY2RGB)
-    size = (_SIDE_PX, _SIDE_PX)
-    return np.asarray(cv2.resize(colour, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-
-
 def _heated(face: NDArray[np.uint8], found: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The face in grey, coloured the more the hotter: inferno, which is even to the eye."""
-    import cv2
-
     span = max(float(np.ptp(found)), 1e-12)
-    size = (_SIDE_PX, _SIDE_PX)
-    heat = cv2.resize((found - found.min()) / span, size, interpolation=cv2.INTER_LINEAR)
+    heat = _square((found - found.min()) / span, cv2.INTER_LINEAR)
     coloured = cv2.applyColorMap((255 * heat).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[..., None]
     opacity = 0.3 + 0.4 * heat[..., None]
     return np.asarray((1 - opacity) * grey + opacity * coloured, np.uint8)
+
+
+def _square(image: NDArray[Any], how: int) -> NDArray[Any]:
+    return cv2.resize(image, (_SIDE_PX, _SIDE_PX), interpolation=how)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mien.bundle import DEFAULT, Classifier, open_bundle
 from mien.errors import InputError, NoFace
 from mien.explain.occlusion import occlusion
+from mien.extras import installed
 from mien.faces import Detector, Finder, as_detector, crop
 from mien.runs import RunFolder, find_run
 from mien.sources import load
@@ -72,28 +73,25 @@ class Explainer:
         `photo` is one picture as in `mien.Recognizer.recognize`. Raises NoFace, PictureError, and
         InputError for an unknown label.
         """
-        self._number(label)  # an unknown one is told before anything is read
+        self._check(label)  # an unknown one is told before anything is read
         picture = load(photo)
-        faces = self._detector.detect(picture)
-        if not faces:
+        crops = [crop(picture, f, self._detector) for f in self._detector.detect(picture)]
+        if not crops:
             raise NoFace("no face found; for a ready-made face crop use the detector none")
-        return [
-            self.explain_crop(crop(picture, face, self._detector), label=label) for face in faces
-        ]
+        return [self.explain_crop(face, label=label) for face in crops]
 
     def explain_crop(self, face: NDArray[np.uint8], *, label: str | None = None) -> Explanation:
         """The same of a ready-made crop, (H, W) grey or (H, W, 3) RGB uint8."""
+        self._check(label)
         image = self.classifier.card.preprocess.resize([face])
         scores = self.classifier.scores(image)[0]
-        number = self._number(label)
-        number = int(scores.argmax()) if number is None else number
+        number = self.labels.index(label) if label else int(scores.argmax())
         found = self._map(image[0], number)
         return Explanation(self.method, self.labels[number], float(scores[number]), found, face)
 
-    def _number(self, label: str | None) -> int | None:
+    def _check(self, label: str | None) -> None:
         if label is not None and label not in self.labels:
             raise InputError(f"no label {label!r}; this network knows: {', '.join(self.labels)}")
-        return None if label is None else self.labels.index(label)
 
 
 def _method(name: str, run: RunFolder | None, classifier: Classifier) -> _Method:
@@ -106,6 +104,7 @@ def _method(name: str, run: RunFolder | None, classifier: Classifier) -> _Method
             f"{name} looks inside a torch network, which only a run folder has; give one, "
             "or use the method occlusion"
         )
+    installed("torch", extra="explain" if name == "gradcam" else "train")
     from mien.explain.network import GradCAM, SpatialAttention
 
     return GradCAM(run) if name == "gradcam" else SpatialAttention(run)

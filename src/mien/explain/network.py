@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
+import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.extras import installed, need
+from mien.extras import need
+from mien.models import layers
 from mien.preprocess import Preprocess
 from mien.runs import RunFolder
 
@@ -36,11 +39,9 @@ class SpatialAttention:
     """The maps by which the CBAM blocks of `run` scale each place (arXiv:1807.06521)."""
 
     def __init__(self, run: RunFolder) -> None:
-        installed("torch", extra="train")
-        from mien.models.layers import SpatialAttention as Gate
-
         self._network, self._preprocess = run.network(), run.preprocess
-        self._gates = [part for part in self._network.modules() if isinstance(part, Gate)]
+        parts = self._network.modules()
+        self._gates = [part for part in parts if isinstance(part, layers.SpatialAttention)]
         if not self._gates:
             raise InputError(
                 f"{run.recipe.model.name} has no spatial attention to show; "
@@ -56,33 +57,27 @@ class SpatialAttention:
 
 def _last_fine(network: Any, preprocess: Preprocess) -> Any:
     """The last layer with a map of `COARSEST_PX` or more; the first if all are coarser."""
-    size = preprocess.size_px
-    face = _tensor(np.zeros((size, size), np.uint8), preprocess)
-    layers = [*_trunk(network.features), network.attention]
-    passed = _passed(network, layers, face)
+    face = _tensor(np.zeros((preprocess.size_px, preprocess.size_px), np.uint8), preprocess)
+    passed = _passed(network, [*_trunk(network.features), network.attention], face)
     fine = [layer for layer, _, out in passed if min(out.shape[2:]) >= COARSEST_PX]
     return fine[-1] if fine else passed[0][0]
 
 
 def _trunk(features: Any) -> Iterator[Any]:
     """The layers that everything passes through, one after the other."""
-    from torch import nn
-
     for part in getattr(features, "body", features).children():  # body: a network of timm
-        if type(part) is nn.Sequential:
+        if type(part) is torch.nn.Sequential:
             yield from _trunk(part)
         else:
             yield part
 
 
-def _passed(network: Any, layers: list[Any], inputs: Any) -> list[tuple[Any, Any, Any]]:
-    """(layer, what went in, what came out) of those `layers` that were used, in their order."""
-    import torch
-
+def _passed(network: Any, parts: list[Any], inputs: Any) -> list[tuple[Any, Any, Any]]:
+    """(part, what went in, what came out) of those `parts` that were used, in their order."""
     passed: list[tuple[Any, Any, Any]] = []
     hooks = [
-        layer.register_forward_hook(lambda *call: passed.append((call[0], call[1][0], call[2])))
-        for layer in layers
+        part.register_forward_hook(lambda *call: passed.append((call[0], call[1][0], call[2])))
+        for part in parts
     ]
     with torch.no_grad():
         network(inputs)
@@ -92,12 +87,8 @@ def _passed(network: Any, layers: list[Any], inputs: Any) -> list[tuple[Any, Any
 
 
 def _tensor(image: NDArray[np.uint8], preprocess: Preprocess) -> Any:
-    import torch
-
     return torch.from_numpy(preprocess.standardise(image[None]))
 
 
 def _enlarged(coarse: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    import cv2
-
     return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
