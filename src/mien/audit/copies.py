@@ -126,10 +126,9 @@ def _nearest(
     cosines: NDArray[np.float32], start: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows (from `start`) and columns of the largest cosines of each row, itself left out."""
+    np.fill_diagonal(cosines[:, start:], -1)
     flat = np.flatnonzero(cosines > _PROPOSED_FROM)  # in two dimensions, ten times as slow
     rows, columns = np.divmod(flat, cosines.shape[1])
-    other = rows + start != columns
-    rows, columns = rows[other], columns[other]
     order = np.lexsort((-cosines[rows, columns], rows))
     rows, columns = rows[order], columns[order]
     place = np.arange(len(rows)) - np.searchsorted(rows, rows)

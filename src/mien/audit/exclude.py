@@ -15,8 +15,6 @@ from mien.files import csv_text, existing, write_text
 Excluded = frozenset[tuple[str, str]]
 """Split and name of each picture."""
 
-_COLUMNS = ("split", "name", "codes")
-
 
 def write_exclude(path: Path, findings: Iterable[Finding]) -> int:
     """Write the training pictures that have an error, with its codes; how many they are."""
@@ -25,7 +23,7 @@ def write_exclude(path: Path, findings: Iterable[Finding]) -> int:
         if finding.check.severity == "error" and finding.split == TRAIN:
             codes.setdefault(finding.name, []).append(finding.check.code)
     rows = ((TRAIN, name, " ".join(found)) for name, found in sorted(codes.items()))
-    write_text(path, csv_text([_COLUMNS, *rows]))
+    write_text(path, csv_text([("split", "name", "codes"), *rows]))
     return len(codes)
 
 

@@ -7,16 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.audit import labels
 from mien.audit.checks import Check, Finding
 from mien.audit.copies import Track, find_copies, plain
 from mien.audit.groups import check_copies
-from mien.audit.labels import (
-    check_labels,
-    confident_learning,
-    evaluated,
-    log_probabilities,
-    out_of_fold,
-)
 from mien.audit.pictures import blank, check_pictures
 from mien.audit.pool import Pool, open_readable, pool
 from mien.audit.votes import check_votes, join
@@ -83,9 +77,9 @@ def audit(source: Path, evidence: Evidence | None = None, track: Track = plain) 
     if asked.model is not None or asked.predictions is not None:
         skipped.remove(Check.SUSPECT)
         rows, probabilities, predictor = _predicted(seen, copies.near, asked, track)
-        suspects = confident_learning(probabilities, seen.labels[rows])
+        suspects = labels.confident_learning(probabilities, seen.labels[rows])
         joint = suspects.joint
-        findings += check_labels(seen, rows, suspects)
+        findings += labels.check_labels(seen, rows, suspects)
     findings.sort(key=lambda finding: finding.check.code)
     made = tuple(check for check in Check if check not in skipped)
     return Audit(seen, tuple(findings), made, joint, predictor)
@@ -96,10 +90,12 @@ def _predicted(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], str]:
     """Rows, their probabilities by a model, and where those come from."""
     if asked.predictions is not None:
-        return *evaluated(seen, asked.predictions), f"the evaluation {asked.predictions.name}"
+        return *labels.evaluated(
+            seen, asked.predictions
+        ), f"the evaluation {asked.predictions.name}"
     assert asked.model is not None
-    features = log_probabilities(seen, asked.model, track)
+    features = labels.log_probabilities(seen, asked.model, track)
     classes = len(seen.data.labels)
-    probabilities = out_of_fold(features, seen.labels, groups, asked.folds, classes)
+    probabilities = labels.out_of_fold(features, seen.labels, groups, asked.folds, classes)
     source = f"{asked.folds} folds of a logistic regression on what {asked.model} says"
     return np.arange(len(seen)), probabilities, source
