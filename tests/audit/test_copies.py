@@ -109,7 +109,6 @@ def test_a_mirrored_copy_is_told_from_others() -> None:
     assert copies.partner[[3, 20, 5, 21]].tolist() == [20, 3, 21, 5]
     assert copies.score[[3, 20]] == pytest.approx(1, abs=0.02)
     assert copies.score[[5, 21]].tolist() == [1, 1]
-    assert copies.exact.tolist() == [*range(21), 5]
 
 
 def test_the_partner_is_the_most_similar_and_equal_pixels_come_first() -> None:
@@ -232,7 +231,6 @@ def test_findings_of_copies_say_which_and_of_what() -> None:
     )
     seen = pool(data)
     copies = Copies(
-        exact=seen.twins,
         near=np.array([0, 0, 2, 0, 2, 5, 0]),
         score=np.array([1, 1, 0.91, 1, 0.91, 0, 1]),
         partner=np.array([3, 6, 4, 0, 2, -1, 1]),

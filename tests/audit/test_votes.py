@@ -76,7 +76,7 @@ def table(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("splits", [("train",), ("train", "private")])
 def test_each_kind_of_vote_has_its_code(table: Path, splits: tuple[str, ...]) -> None:
     pictures = seen(*splits)
-    found = list(check_votes(pictures, *join(pictures, table)))
+    found = list(check_votes(pictures, join(pictures, table)))
     codes = {finding.name: finding.check.code for finding in found}
     assert len(found) == len(codes)
     assert codes == {

@@ -43,8 +43,6 @@ Pairs = NDArray[np.int64]
 class Copies:
     """Of each of N pictures, which others show the same."""
 
-    exact: NDArray[np.int64]
-    """(N,) a number that is equal for equal pixels."""
     near: NDArray[np.int64]
     """(N,) a number that is equal for copies, chains of copies included."""
     score: NDArray[np.float64]
@@ -214,7 +212,7 @@ def _joined(
     size = len(twins)
     graph = sparse.coo_matrix((np.ones(len(links)), links.T), (size, size))
     _, near = sparse.csgraph.connected_components(graph, directed=False)
-    found = Copies(twins, near, np.zeros(size), np.full(size, -1), np.zeros(size, bool))
+    found = Copies(near, np.zeros(size), np.full(size, -1), np.zeros(size, bool))
     best_last = np.argsort(np.tile(scores, 2), kind="stable")
     one, other = np.concatenate([links[:, ::-1], links])[best_last].T
     found.score[one] = np.tile(scores, 2)[best_last]

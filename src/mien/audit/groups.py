@@ -14,9 +14,9 @@ Rows = NDArray[np.int64]
 
 def check_copies(pool: Pool, copies: Copies) -> Iterator[Finding]:
     """What is wrong with each group of copies; one group may have several faults."""
-    exact, every = grouped(copies.exact), grouped(copies.near)
+    exact, every = grouped(pool.twins), grouped(copies.near)
     # A group of altered copies has more to show than equal pixels; MD302 and its like tell that.
-    near = [rows for rows in every if len(np.unique(copies.exact[rows])) > 1]
+    near = [rows for rows in every if len(np.unique(pool.twins[rows])) > 1]
     for check, groups, choose in (
         (Check.LEAK, exact, _leaked),
         (Check.NEAR_LEAK, near, _leaked),
@@ -63,6 +63,6 @@ def _shared(pool: Pool, rows: Rows) -> Rows:
 
 def _detail(pool: Pool, copies: Copies, row: int) -> str:
     other = copies.partner[row]
-    if copies.exact[row] == copies.exact[other]:
+    if pool.twins[row] == pool.twins[other]:
         return f"same pixels as {pool.names[other]}"
     return f"altered copy of {pool.names[other]}" + ", mirrored" * int(copies.mirrored[row])

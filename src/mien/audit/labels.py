@@ -5,15 +5,15 @@ an evaluation of other data than was trained on, or they are made here out of fo
 regression on a bundle's log-probabilities, fitted on the other folds, copies kept in one fold.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.audit.checks import Check, Finding
+from mien.audit.copies import Track
 from mien.audit.pool import Pool
 from mien.bundle import Classifier, open_bundle
 from mien.errors import InputError, NotComparable
@@ -114,9 +114,7 @@ def out_of_fold(
     return out
 
 
-def log_probabilities(
-    pool: Pool, bundle: str | Path, track: Callable[[Sequence[Any], str], Iterable[Any]]
-) -> NDArray[np.float64]:
+def log_probabilities(pool: Pool, bundle: str | Path, track: Track) -> NDArray[np.float64]:
     """(N, labels of the bundle) natural logarithms, at least -23."""
     classifier = Classifier(open_bundle(bundle))
     batches = [

@@ -73,7 +73,7 @@ def audit(source: Path, evidence: Evidence | None = None, track: Track = plain) 
     joint, predictor = None, ""
     if asked.votes is not None:
         skipped = {Check.SUSPECT}
-        findings += check_votes(seen, *join(seen, asked.votes))
+        findings += check_votes(seen, join(seen, asked.votes))
     if asked.model is not None or asked.predictions is not None:
         skipped.remove(Check.SUSPECT)
         rows, probabilities, predictor = _predicted(seen, copies.near, asked, track)

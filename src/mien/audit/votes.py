@@ -14,31 +14,28 @@ from mien.labels import FERPLUS
 
 CLEAR = 0.8
 """Share of the voters that makes a vote clear."""
-_HALF = 0.5
 
 
-def join(pool: Pool, path: Path) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
-    """(N, 10) votes, and (N,) whether the table covers the split at all; DataError if it has none.
+def join(pool: Pool, path: Path) -> NDArray[np.int16]:
+    """(N, 10) votes, -1 where there are none; DataError if no split has any.
 
     Many tables lack the private split.
     """
-    votes, covered, refused = [], [], []
+    votes, refused = [], []
     for split in pool.data.splits.values():
         try:
             votes.append(join_votes(split, path))
         except DataError as error:
             refused.append(error)
             votes.append(np.full((len(split), len(FERPLUS)), -1, np.int16))
-        covered.append(np.full(len(split), (votes[-1] >= 0).any()))
     if len(refused) == len(votes):
         raise refused[0]
-    return np.concatenate(votes), np.concatenate(covered)
+    return np.concatenate(votes)
 
 
-def check_votes(
-    pool: Pool, votes: NDArray[np.int16], covered: NDArray[np.bool_]
-) -> Iterator[Finding]:
+def check_votes(pool: Pool, votes: NDArray[np.int16]) -> Iterator[Finding]:
     """Pictures without a face, labels against a clear vote, and votes without a winner."""
+    covered = np.isin(pool.splits, pool.splits[votes[:, 0] >= 0])
     voted = (votes >= 0).all(1) & (votes.sum(1) > 0)
     shares = np.maximum(votes, 0) / np.maximum(votes.sum(1, keepdims=True), 1)
     share, winner = shares.max(1), np.array(FERPLUS)[shares.argmax(1)]
@@ -50,7 +47,7 @@ def check_votes(
     for row in np.flatnonzero(covered & ~voted).tolist():
         yield pool.finding(Check.NO_FACE, row, "dropped by FER+", 1.0)
     for check, rows, score in (
-        (Check.NO_FACE, np.flatnonzero(voted & (faceless >= _HALF)), faceless),
+        (Check.NO_FACE, np.flatnonzero(voted & (faceless >= 0.5)), faceless),
         (Check.OUTVOTED, clearest[against[clearest]], share),
         (Check.UNCLEAR, np.flatnonzero(voted & (tied | (winner == "unknown"))), share),
     ):
