@@ -71,11 +71,8 @@ def open_readable(path: Path) -> tuple[Dataset, list[Finding]]:
     try:
         return open_dataset(path), []
     except DataError:
-        if not path.is_dir() and path.suffix.lower() != ".zip":
-            raise
-        if any((path / table).is_file() for table in TABLES):
-            raise
-        records, findings = _sorted_out(path)
+        is_table = any((path / table).is_file() for table in TABLES)
+        records, findings = ([], []) if is_table else _sorted_out(path)
         if not records:
             raise
     # Under a key of its own: opened for training, the same files must remain an error.
