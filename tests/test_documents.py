@@ -144,14 +144,16 @@ def test_the_readme_tells_what_the_cards_tell(folder: Path):
     measured = next(m for m in card["measured"] if m["split"] == "public")
     accuracy, low, high = (f"{100 * measured[key]:.2f}" for key in ("accuracy", "low", "high"))
     megabytes = (folder / "model.onnx").stat().st_size / 1e6
+    field = f"{100 * measured['field_accuracy']:.2f}"
     told = (f"{megabytes:.1f} MB", f"{accuracy} [{low}, {high}]", f"{card['macs'] / 1e6:.0f} M")
+    told += (field,)
     assert [cell for cell in told if f"| {cell} |" not in row] == []
 
 
 def test_error_rates_are_those_of_the_default():
     default = next(b for b in reference.BUNDLES if b.name == "mien-m-int8")
     recalls = re.findall(
-        r"^\| (\w+) \| (\d+ \[\d+, \d+\]) \|", (default / "README.md").read_text(), re.M
+        r"^\| (\w+) \| \d+ \| (\d+ \[\d+, \d+\]) \|", (default / "README.md").read_text(), re.M
     )
     told = re.findall(
         r"^\| (\w+) \| \d+ \| (\d+ \[\d+, \d+\]) \|", text("docs/intended-use.md"), re.M

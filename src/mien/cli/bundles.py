@@ -153,6 +153,8 @@ def calibrate_bundle(
         if not isinstance(split, str):
             dataset, split = split.with_validation(dataset)
     with bar(len(dataset.split(split)) * (1 + DRAWS), "images") as advance:
-        evaluation, bundle = calibrate(bundle, dataset, split, advance, views=views, votes=votes)
+        evaluation, bundle = calibrate(
+            bundle, dataset, split, views=views, votes=votes, progress=advance
+        )
     write_model_card(bundle, evaluation)
     say(f"{summary(evaluation, evaluation.metrics())}\ncard:    {bundle.folder / 'card.json'}")

@@ -24,10 +24,10 @@ def calibrate(
     bundle: Bundle,
     data: Dataset,
     split: str,
-    progress: Callable[[int], None] | None = None,
     *,
     views: str | None = None,
     votes: Path | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> tuple[Evaluation, Bundle]:
     """Measure `bundle` on `split` of `data` and write what was found into its card.
 
