@@ -11,7 +11,8 @@ from typing import Any
 from mien.errors import BundleError, ShapeError
 from mien.files import write_json
 from mien.preprocess import Preprocess
-from mien.provenance import Provenance, from_format_1, from_json
+from mien.provenance import Provenance, from_format_1
+from mien.values import as_json, from_json
 from mien.views import VIEWS
 
 FORMAT = 2
@@ -97,16 +98,9 @@ def load_card(path: Path) -> Card:
     """The card at `path`; BundleError names the file and what is wrong with it."""
     try:
         raw = json.loads(path.read_text())
-        crop = raw["preprocess"]
-        crop["mean"], crop["std"] = tuple(crop["mean"]), tuple(crop["std"])
-        raw["preprocess"] = Preprocess(**crop)
-        raw["labels"] = tuple(raw["labels"])
-        raw["measured"] = tuple(Measured(**m) for m in raw["measured"])
-        if raw.get("format", 1) == 1 and "training" in raw:  # of mien 0.1
-            raw |= {"provenance": from_format_1(raw.pop("training")), "format": FORMAT}
-        else:
-            raw["provenance"] = from_json(raw["provenance"])
-        return Card(**raw)
+        if "training" in raw and raw.get("format", 1) == 1:  # of mien 0.1
+            raw |= {"provenance": as_json(from_format_1(raw.pop("training"))), "format": FORMAT}
+        return from_json(Card, raw)  # type: ignore[no-any-return]
     except FileNotFoundError:
         raise BundleError(f"{path.parent} is no bundle: card.json is missing") from None
     except (ValueError, KeyError, TypeError, AttributeError, ShapeError) as error:

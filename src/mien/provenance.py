@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from mien.errors import BundleError
+from mien.values import from_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,37 +91,13 @@ class Quantised:
 Provenance: TypeAlias = Trained | Ensemble | Quantised
 
 
-def from_json(raw: dict[str, Any] | None) -> Provenance | None:
-    """Back from `dataclasses.asdict`; KeyError, TypeError or BundleError for anything else."""
-    if raw is None:
-        return None
-    match raw["kind"]:
-        case "trained":
-            return _trained(raw)
-        case "ensemble":
-            members = (m | {"provenance": from_json(m["provenance"])} for m in raw["members"])
-            return Ensemble(**raw | {"members": tuple(Member(**m) for m in members)})
-        case "quantised":
-            return Quantised(**raw | {"provenance": from_json(raw["provenance"])})
-    raise BundleError(f"unknown provenance {raw['kind']!r}")
-
-
 def from_format_1(raw: dict[str, Any]) -> Provenance | None:
     """What a card of mien 0.1 tells under `training`; None if that is too little."""
-    raw = dict(raw)
+    raw = {key: value for key, value in raw.items() if key != "fold"}
     if (source := raw.pop("quantized_from", None)) is not None:
         return Quantised(source, from_format_1(raw))
     if "members" in raw:
         members = [{"provenance": from_format_1(m.pop("training")), **m} for m in raw["members"]]
         return Ensemble(raw["by"], tuple(Member(**member) for member in members))
     needed = {f.name for f in dataclasses.fields(Trained) if f.default is dataclasses.MISSING}
-    return _trained(raw) if needed <= raw.keys() else None
-
-
-def _trained(raw: dict[str, Any]) -> Trained:
-    typed = {
-        "train": Images(**raw["train"]),
-        "validation": Images(**raw["validation"]),
-        "teachers": tuple(Source(**teacher) for teacher in raw.get("teachers", ())),
-    }
-    return Trained(**{key: value for key, value in (raw | typed).items() if key != "fold"})
+    return from_json(Trained, raw) if needed <= raw.keys() else None

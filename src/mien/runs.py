@@ -17,6 +17,7 @@ from mien.errors import RunError
 from mien.files import read_json, write_json
 from mien.preprocess import Preprocess
 from mien.provenance import Images, Source, Trained
+from mien.values import from_json
 
 if TYPE_CHECKING:
     from mien.data import Dataset
@@ -46,19 +47,6 @@ class RunData:
     teachers: tuple[Source, ...] = ()
     source: str = ""
     """Path of the data set when the run began."""
-
-    @classmethod
-    def from_json(cls, raw: dict[str, Any]) -> "RunData":
-        """Back from `dataclasses.asdict`; KeyError or TypeError for anything else."""
-        return cls(
-            name=raw["name"],
-            labels=tuple(raw["labels"]),
-            side_px=raw["side_px"],
-            train=Images(**raw["train"]),
-            validation=Images(**raw["validation"]),
-            teachers=tuple(Source(**teacher) for teacher in raw.get("teachers", ())),
-            source=raw.get("source", ""),
-        )
 
 
 @dataclass(frozen=True)
@@ -212,7 +200,7 @@ class RunFolder:
         """What it was trained on; RunError if that was not noted."""
         path = self.path / "data.json"
         try:
-            return RunData.from_json(read_json(path))
+            return from_json(RunData, read_json(path))  # type: ignore[no-any-return]
         except (KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{path} is not whole ({error!r}); train again") from error
 

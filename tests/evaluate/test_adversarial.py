@@ -25,6 +25,7 @@ from mien.evaluate.robustness import stratified, tally
 from mien.labels import FER2013
 from mien.preprocess import Preprocess
 from mien.report.robustness import attacks_as_markdown, sections, write_adversarial
+from mien.values import as_json
 from tests.fakes import an_evaluation, brightness_bundle
 from tests.test_export import untrained_run
 
@@ -226,8 +227,8 @@ def test_what_is_saved_comes_back_and_stands_on_the_page(
         "network": evaluation.network,
         "images": 70,
         "epsilons": ["1/255", "2/255", "4/255", "8/255"],
-        "clean": found.clean.to_json(),
-        "attacks": {k: [s.to_json() for s in scores] for k, scores in found.scores.items()},
+        "clean": as_json(found.clean),
+        "attacks": as_json(found.scores),
     }
     table = pandas.read_csv(tmp_path / "adversarial.csv", keep_default_na=False)
     assert len(table) == 1 + len(ATTACKS) * len(EPSILONS)

@@ -14,7 +14,7 @@ from mien.evaluate.calibration import (
     reliability,
 )
 from mien.evaluate.fitting import fit_temperature
-from mien.evaluate.intervals import as_json
+from mien.values import as_json
 
 law = settings(max_examples=50, deadline=None, derandomize=True)
 

@@ -15,8 +15,9 @@ from mien.errors import DataError, InputError, NotComparable
 from mien.evaluate import evaluate, load, note, save
 from mien.evaluate import evaluation as evaluating
 from mien.evaluate.evaluation import METRICS, PREDICTIONS, Evaluation, Subset
-from mien.evaluate.intervals import as_json, mean_interval
+from mien.evaluate.intervals import mean_interval
 from mien.labels import FER2013
+from mien.values import as_json
 from tests.fakes import an_evaluation, brightness_bundle
 
 

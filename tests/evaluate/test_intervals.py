@@ -10,13 +10,13 @@ from scipy import stats
 from mien.evaluate import intervals
 from mien.evaluate.intervals import (
     Estimate,
-    as_json,
     bootstrap,
     confusion_interval,
     confusion_intervals,
     mean_interval,
 )
 from mien.evaluate.metrics import macro_f1, macro_recall
+from mien.values import as_json
 
 CONFUSION = np.array([[60, 20, 5], [10, 80, 10], [5, 25, 30]])
 VALUES = arrays(np.float64, st.integers(1, 12), elements=st.floats(-100, 100))

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
 from mien.errors import DataError, ShapeError
-from mien.evaluate.intervals import as_json
 from mien.evaluate.metrics import macro_f1, macro_recall, measure, to_json
+from mien.values import as_json
 
 NAMES = ("a", "b", "c")
 NAN = float("nan")

@@ -16,7 +16,7 @@ from mien.errors import InputError, NotComparable
 from mien.evaluate import evaluate, robustness, save
 from mien.evaluate.corruptions import CORRUPTIONS
 from mien.evaluate.evaluation import Evaluation
-from mien.evaluate.intervals import Estimate, as_json, mean_interval
+from mien.evaluate.intervals import Estimate, mean_interval
 from mien.evaluate.robustness import (
     Robustness,
     Score,
@@ -36,9 +36,11 @@ from mien.report import curves
 from mien.report.compare import compare
 from mien.report.entries import open_entries
 from mien.report.robustness import robust_entries
+from mien.values import as_json, from_json
 from tests.fakes import brightness_bundle
 
-NOTHING = Estimate(np.nan, np.nan, np.nan)
+NONE = (np.nan,) * 3
+NOTHING = Estimate(*NONE)
 BY_NAME = {c.name: c for c in CORRUPTIONS}
 STRENGTHS = {c.name: c.strengths for c in CORRUPTIONS}
 
@@ -70,8 +72,8 @@ def by_hand(name: str, right: dict[str, tuple[int, ...]], clean: int, images: in
         views="plain",
         images=images,
         strengths={kind: tuple(range(len(counts))) for kind, counts in right.items()},
-        clean=Score(clean, NOTHING),
-        scores={kind: tuple(Score(n, NOTHING) for n in counts) for kind, counts in right.items()},
+        clean=Score(clean, *NONE),
+        scores={kind: tuple(Score(n, *NONE) for n in counts) for kind, counts in right.items()},
         means=dict.fromkeys(right, NOTHING),
         mean=NOTHING,
     )
@@ -139,9 +141,10 @@ def test_what_is_wrong_without_corruption_is_wrong_in_the_clean_score(scored):
 
 def test_a_score_is_a_count_and_a_share():
     right = np.array([True, True, False, True])
-    assert tally(right) == Score(3, mean_interval(np.array([1.0, 1, 0, 1])))
-    assert tally(right).to_json() == {"right": 3, **as_json(tally(right).accuracy)}
-    assert Score.from_json(tally(right).to_json()) == tally(right)
+    assert tally(right).right == 3
+    assert tally(right).accuracy == mean_interval(np.array([1.0, 1, 0, 1]))
+    assert as_json(tally(right)) == {"right": 3, **as_json(tally(right).accuracy)}
+    assert from_json(Score, as_json(tally(right))) == tally(right)
 
 
 def test_the_batch_and_the_subset_change_no_picture(
@@ -301,7 +304,7 @@ def test_what_is_saved_comes_back(scored, found: Robustness, tmp_path: Path):
     assert raw["corruptions"]["darkness"] == {
         "strengths": [0.7, 0.5, 0.4, 0.3, 0.2],
         "mean": as_json(found.means["darkness"]),
-        "severities": [score.to_json() for score in found.scores["darkness"]],
+        "severities": as_json(found.scores["darkness"]),
     }
     assert raw["relative"] == {
         "baseline": None,

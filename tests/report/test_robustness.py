@@ -30,7 +30,7 @@ from tests.fakes import an_evaluation
 
 def score(right: int, images: int = 2000) -> Score:
     share = right / images
-    return Score(right, Estimate(share, share - 0.02, share + 0.01))
+    return Score(right, share, share - 0.02, share + 0.01)
 
 
 def steps(*right: int) -> tuple[Score, ...]:

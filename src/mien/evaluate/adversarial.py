@@ -20,6 +20,7 @@ from mien.evaluate.robustness import Score, stratified, tally
 from mien.extras import need
 from mien.files import write_json
 from mien.preprocess import Preprocess
+from mien.values import as_json, from_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -124,8 +125,8 @@ def save_adversarial(found: Adversarial, folder: Path) -> None:
     """Write adversarial.json, and its figures into metrics.json."""
     scores = {
         "epsilons": [f"{epsilon}/255" for epsilon in EPSILONS],
-        "clean": found.clean.to_json(),
-        "attacks": {k: [s.to_json() for s in scores] for k, scores in found.scores.items()},
+        "clean": as_json(found.clean),
+        "attacks": as_json(found.scores),
     }
     write_json(
         folder / ADVERSARIAL,
@@ -143,8 +144,8 @@ def adversarial_of(evaluation: Evaluation, folder: Path) -> Adversarial | None:
         raw = json.loads(path.read_text(encoding="utf-8"))
         found = Adversarial(
             **{name: raw[name] for name in (*_WHO, "images")},
-            clean=Score.from_json(raw["clean"]),
-            scores={k: tuple(map(Score.from_json, s)) for k, s in raw["attacks"].items()},
+            clean=from_json(Score, raw["clean"]),
+            scores=from_json(dict[str, tuple[Score, ...]], raw["attacks"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not whole ({error!r}); evaluate again") from error

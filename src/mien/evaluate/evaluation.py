@@ -17,10 +17,11 @@ from mien.data.ferplus import join_votes, majority
 from mien.errors import DataError, InputError, NotComparable, RunError
 from mien.evaluate.calibration import Calibration, calibration, kept_accuracy
 from mien.evaluate.field import DRAWS, count_right
-from mien.evaluate.intervals import Estimate, as_json, mean_interval
+from mien.evaluate.intervals import Estimate, mean_interval
 from mien.evaluate.metrics import Metrics, measure, to_json
 from mien.extras import need
 from mien.files import read_json, replacing, write_json, write_text
+from mien.values import as_json
 
 PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"

@@ -1,10 +1,8 @@
 """Bootstrap intervals: how far a figure could have come out otherwise on as many images."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,17 +27,6 @@ class Estimate:
         """`67.21 [65.66, 68.73]`: value and interval in per cent."""
         value, low, high = (f"{100 * v:.{digits}f}" for v in (self.value, self.low, self.high))
         return f"{value} [{low}, {high}]"
-
-
-def as_json(value: Any) -> Any:
-    """A result in values of JSON: a dataclass by its fields, null for what cannot be said (NaN)."""
-    if dataclasses.is_dataclass(value):
-        return {f.name: as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {key: as_json(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_json(inner) for inner in value]
-    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 @dataclass(frozen=True, slots=True)

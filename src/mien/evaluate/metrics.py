@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError, ShapeError
 from mien.evaluate.calibration import Calibration, calibration
-from mien.evaluate.intervals import Estimate, as_json, confusion_interval, confusion_intervals
+from mien.evaluate.intervals import Estimate, confusion_interval, confusion_intervals
 from mien.extras import need
+from mien.values import as_json
 
 
 @dataclass(frozen=True, slots=True)

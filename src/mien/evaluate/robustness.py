@@ -13,8 +13,9 @@ from mien.bundle import Bundle, Classifier
 from mien.errors import InputError, NotComparable
 from mien.evaluate.corruptions import CORRUPTIONS, SEVERITIES
 from mien.evaluate.evaluation import Evaluation, note
-from mien.evaluate.intervals import Estimate, as_json, mean_interval
+from mien.evaluate.intervals import Estimate, mean_interval
 from mien.files import write_json
+from mien.values import as_json, from_json
 
 ROBUSTNESS = "robustness.json"
 _WHO = ("name", "data", "split", "digest", "network", "views")
@@ -26,16 +27,14 @@ class Score:
     """How many images were answered rightly, and their share with its interval."""
 
     right: int
-    accuracy: Estimate
+    value: float
+    low: float
+    high: float
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON-safe form."""
-        return {"right": self.right, **as_json(self.accuracy)}
-
-    @classmethod
-    def from_json(cls, raw: dict[str, Any]) -> "Score":
-        """Back from `to_json`."""
-        return cls(raw["right"], figure(raw))
+    @property
+    def accuracy(self) -> Estimate:
+        """Their share."""
+        return Estimate(self.value, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,8 @@ def stratified(labels: NDArray[np.int64], limit: int | None, seed: int = 0) -> N
 
 def tally(right: NDArray[np.bool_]) -> Score:
     """The score of (N,) answers."""
-    return Score(int(right.sum()), mean_interval(right.astype(np.float64)))
+    share = mean_interval(right.astype(np.float64))
+    return Score(int(right.sum()), share.value, share.low, share.high)
 
 
 def corruption_errors(wrong: NDArray[Any], baseline: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -167,19 +167,17 @@ def same_pictures(one: Robustness, other: Robustness) -> bool:
 
 def save_robustness(found: Robustness, folder: Path) -> None:
     """Write robustness.json, and its figures into metrics.json."""
-    scores = {
-        "clean": found.clean.to_json(),
-        "mean": as_json(found.mean),
-        "corruptions": {
-            name: {
-                "strengths": found.strengths[name],
-                "mean": as_json(found.means[name]),
-                "severities": [score.to_json() for score in scores],
-            }
-            for name, scores in found.scores.items()
-        },
-        "relative": _relative_json(found.relative),
+    kinds = {
+        name: {
+            "strengths": found.strengths[name],
+            "mean": found.means[name],
+            "severities": found.scores[name],
+        }
+        for name in found.scores
     }
+    missing = {"baseline": None, "reason": "no baseline was named: --baseline FOLDER"}
+    scores = as_json({"clean": found.clean, "mean": found.mean, "corruptions": kinds})
+    scores["relative"] = as_json(found.relative) or missing
     write_json(
         folder / ROBUSTNESS,
         {name: getattr(found, name) for name in (*_WHO, "images")} | scores,
@@ -197,18 +195,15 @@ def load_robustness(folder: Path) -> Robustness:
         )
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        kinds = raw["corruptions"]
+        kinds, relative = raw["corruptions"], raw["relative"]
         return Robustness(
             **{name: raw[name] for name in (*_WHO, "images")},
             strengths={name: tuple(kind["strengths"]) for name, kind in kinds.items()},
-            clean=Score.from_json(raw["clean"]),
-            scores={
-                name: tuple(map(Score.from_json, kind["severities"]))
-                for name, kind in kinds.items()
-            },
-            means={name: figure(kind["mean"]) for name, kind in kinds.items()},
-            mean=figure(raw["mean"]),
-            relative=_relative_from(raw["relative"]),
+            clean=from_json(Score, raw["clean"]),
+            scores={n: from_json(tuple[Score, ...], k["severities"]) for n, k in kinds.items()},
+            means={name: from_json(Estimate, kind["mean"]) for name, kind in kinds.items()},
+            mean=from_json(Estimate, raw["mean"]),
+            relative=from_json(Relative, relative) if relative["baseline"] else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not whole ({error!r}); evaluate again") from error
@@ -221,12 +216,6 @@ def robustness_of(evaluation: Evaluation, folder: Path) -> Robustness | None:
     found = load_robustness(folder)
     fits = all(getattr(found, k) == getattr(evaluation, k) for k in ("network", "views", "digest"))
     return found if fits else None
-
-
-def figure(raw: dict[str, Any]) -> Estimate:
-    """Back from `Estimate.to_json`."""
-    ends = (raw[name] for name in ("value", "low", "high"))
-    return Estimate(*(np.nan if end is None else float(end) for end in ends))
 
 
 def _answers(
@@ -285,21 +274,3 @@ def _relative(wrong: NDArray[np.bool_], clean: NDArray[np.bool_], baseline: Robu
 def _over(wrong: NDArray[Any], baseline: NDArray[np.float64]) -> NDArray[np.float64]:
     """(C, N) over (C,); NaN where the baseline has nothing to be divided by."""
     return np.asarray(wrong / np.where(baseline > 0, baseline, np.nan)[:, None])
-
-
-def _relative_json(found: Relative | None) -> dict[str, Any]:
-    if found is None:
-        return {"baseline": None, "reason": "no baseline was named: --baseline FOLDER"}
-    return dict(as_json(found))
-
-
-def _relative_from(raw: dict[str, Any]) -> Relative | None:
-    if raw["baseline"] is None:
-        return None
-    return Relative(
-        baseline=raw["baseline"],
-        network=raw["network"],
-        errors={k: np.nan if v is None else float(v) for k, v in raw["errors"].items()},
-        mce=figure(raw["mce"]),
-        relative_mce=figure(raw["relative_mce"]),
-    )

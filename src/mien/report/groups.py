@@ -7,10 +7,11 @@ import numpy as np
 
 from mien.evaluate import Evaluation
 from mien.evaluate.groups import Group, Grouping, Groups
-from mien.evaluate.intervals import Estimate, as_json
+from mien.evaluate.intervals import Estimate
 from mien.files import replacing, write_json, write_text
 from mien.report.figures import colour, in_percent, new_figure, png, styled
 from mien.report.tables import Column, Row, Table, count
+from mien.values import as_json
 
 _FIGURES = {"accuracy": "accuracy", "macro_recall": "macro-recall"}
 
