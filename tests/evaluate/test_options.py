@@ -18,7 +18,7 @@ from mien.evaluate.robustness import score_corruptions
 @pytest.mark.parametrize(
     ("function", "required", "options"),
     [
-        (calibrate, ["bundle", "data", "split"], ["views", "votes"]),
+        (calibrate, ["bundle", "data", "split"], ["views", "votes", "progress"]),
         (evaluate, ["bundle", "data", "split"], ["views", "votes", "jitter"]),
         (
             score_corruptions,
