@@ -9,13 +9,14 @@ from mien.audit.copies import (
     NEAR,
     Copies,
     _details,
+    check_copies,
     confirm,
     find_copies,
+    grouped,
     plain,
     propose,
     threshold,
 )
-from mien.audit.groups import check_copies, grouped
 from mien.audit.pool import pool
 from mien.data import Dataset, Split
 from mien.data.drawn import draw_face

@@ -141,8 +141,7 @@ def evaluated(pool: Pool, folder: Path) -> tuple[NDArray[np.int64], Probabilitie
             f"{pool.data.name}; evaluate again on this data set"
         )
     order = [evaluation.labels.index(label) for label in pool.data.labels]
-    joined = evaluation.split not in pool.data.splits
-    inside = ("public", "private") if joined else (evaluation.split,)
+    inside = [evaluation.split] if evaluation.split in pool.data.splits else ["public", "private"]
     return np.flatnonzero(np.isin(pool.splits, inside)), evaluation.probabilities[:, order]
 
 

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from mien.audit import labels
 from mien.audit.checks import Check, Finding
-from mien.audit.copies import Track, find_copies, plain
-from mien.audit.groups import check_copies
+from mien.audit.copies import Track, check_copies, find_copies, plain
 from mien.audit.pictures import blank, check_pictures
 from mien.audit.pool import Pool, open_readable, pool
 from mien.audit.votes import check_votes, join
