@@ -21,16 +21,15 @@ class Check(Enum):
         "MD101",
         "error",
         "Files that are no readable picture",
-        "Text among the pictures, pictures that are cut short, files outside of a class folder. "
-        "The data set cannot be opened with them.",
+        "Other files, truncated pictures, and files outside of a class folder. Training refuses a "
+        "data set with such files.",
         "replace the file, or move it out of the data set",
     )
     BLANK = (
         "MD201",
         "error",
         "Blank pictures",
-        "Next to nothing to be seen: the standard deviation of the grey levels (score) is below 5 "
-        "of 255.",
+        "The standard deviation of the grey levels (score) is below 5 of 255.",
         "leave it out of training",
     )
     FLAT = (
@@ -45,16 +44,16 @@ class Check(Enum):
         "MD203",
         "warning",
         "No face, by FER+",
-        "FER+ dropped the picture, or at least half of its voters (score) saw no face. Among those "
-        "dropped are placeholders, and faces that are turned or cropped.",
-        "look at it; leave it out of training if it is none",
+        "FER+ dropped the picture, or at least half of its voters (score) saw no face. It dropped "
+        "placeholders, but also turned and cropped faces.",
+        "look at it; leave it out of training if there is no face",
     )
     LEAK = (
         "MD301",
         "error",
         "Training pictures in a test split, pixel for pixel",
-        "A model scores on what it was trained on. The test split stays as published, so that "
-        "figures remain comparable.",
+        "The model was trained on them, so its test accuracy is too high. The test split stays as "
+        "published, so that figures remain comparable.",
         "leave the training copies out",
     )
     NEAR_LEAK = (
@@ -84,22 +83,22 @@ class Check(Enum):
         "MD305",
         "warning",
         "The same pixels more than once in a split",
-        "They weigh more than others, and a part held out for validation would leak.",
-        "keep one of each: data.duplicates=drop in the recipe",
+        "They count more than once, and a validation split made of them would leak.",
+        "keep one of each: list the others in the exclude table (data.exclude)",
     )
     NEAR_REPEATED = (
         "MD306",
         "hint",
         "The same photo, altered, more than once in a split",
-        "Score as in MD302. In training they do little harm; a part that is held out would leak.",
-        "keep groups together where a split is divided",
+        "Score as in MD302. They do little harm in training; a validation split would leak.",
+        "keep each group in one part when you divide a split",
     )
     SHARED = (
         "MD307",
         "warning",
         "The same photo in two test splits",
-        "What was selected or calibrated on one is no surprise in the other. Score as in MD302.",
-        "report the score without them, too",
+        "A model that was selected on one split has seen part of the other. Score as in MD302.",
+        "report the accuracy without them, too",
     )
     SUSPECT = (
         "MD401",

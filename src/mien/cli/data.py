@@ -31,7 +31,7 @@ def data_stats(
 def data_audit(
     data: DataArgument,
     out: PageFolder,
-    votes: Annotated[Path | None, typer.Option(help="Votes of FER+ on these images.")] = None,
+    votes: Annotated[Path | None, typer.Option(help="Table of FER+ votes on these images.")] = None,
     model: Annotated[str | None, typer.Option(help="Model used to find suspect labels.")] = None,
     folds: Annotated[int, typer.Option(help="Number of cross-validation folds for --model.")] = 5,
     predictions: Annotated[
@@ -42,7 +42,7 @@ def data_audit(
         ),
     ] = None,
 ) -> None:
-    """Find copies, leaks, conflicting and doubtful labels, unusable pictures."""
+    """Find copies, leaks, conflicting and suspect labels, unusable pictures."""
     need_report()
     from rich.table import Table
 
@@ -73,8 +73,8 @@ def data_audit(
 
 
 def data_votes(
-    table: Annotated[Path, typer.Argument(help="FER+'s fer2013new.csv.", metavar="TABLE")],
-    pixels: Annotated[Path, typer.Option(help="fer2013.csv: the pixels of its rows.")],
+    table: Annotated[Path, typer.Argument(help="fer2013new.csv of FER+.", metavar="TABLE")],
+    pixels: Annotated[Path, typer.Option(help="fer2013.csv, to match pictures by their pixels.")],
     data: Annotated[Path, typer.Option(help="Folder or .zip of FER-2013's pictures.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Table to write.", metavar="CSV")],
 ) -> None:
@@ -97,9 +97,9 @@ def data_votes(
 def data_draw(
     out: Annotated[Path, typer.Argument(help="New folder.", metavar="OUT")],
     images: Annotated[int, typer.Option(help="Number of images, at least 70.")] = 1400,
-    seed: Annotated[int, typer.Option(help="Equal seeds draw equal images.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
-    """Draw a small data set of faces, to try everything on."""
+    """Draw a small data set of faces for a first try."""
     from mien.data.drawn import draw_dataset
 
     with bar(images, "faces") as advance:

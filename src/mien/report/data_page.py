@@ -71,8 +71,8 @@ def _tables(s: Statistics) -> dict[str, Table]:
             split,
             images,
             share,
-            Column("groups", "sets of twins", count),
-            Column("conflicting", "with more than one label", count),
+            Column("groups", "groups", count),
+            Column("conflicting", "with different labels", count),
         ),
         "overlaps": _table(
             s.overlaps, Column("split", "images of"), Column("other", "also in"), images, share
