@@ -38,6 +38,7 @@ _HOPELESS, _PROMISING, _CERTAIN = 0.5, 0.75, 0.985
 _CHANCE_PAIRS = 2000
 
 Track = Callable[[Sequence[Any], str], Iterable[Any]]
+Grey = NDArray[np.uint8]
 Pairs = NDArray[np.int64]
 Rows = NDArray[np.int64]
 
@@ -46,11 +47,11 @@ Rows = NDArray[np.int64]
 class Copies:
     """Of each of N pictures, which others show the same."""
 
-    near: NDArray[np.int64]
+    near: Rows
     """(N,) a number that is equal for copies, chains of copies included."""
     score: NDArray[np.float64]
     """(N,) correlation with the most similar other picture: 1 for equal pixels, 0 without copy."""
-    partner: NDArray[np.int64]
+    partner: Rows
     """(N,) that picture, or -1."""
     mirrored: NDArray[np.bool_]
     """(N,) whether it is mirrored."""
@@ -61,12 +62,7 @@ def plain(items: Sequence[Any], _unit: str) -> Iterable[Any]:
     return items
 
 
-def find_copies(
-    small: NDArray[np.uint8],
-    twins: NDArray[np.int64],
-    skip: NDArray[np.bool_],
-    track: Track = plain,
-) -> Copies:
+def find_copies(small: Grey, twins: Rows, skip: NDArray[np.bool_], track: Track = plain) -> Copies:
     """Copies among (N, 48, 48) pictures; `twins` numbers equal pixels, `skip`ped ones have none."""
     _, first = np.unique(twins, return_index=True)
     first = first[~skip[first]]
@@ -83,7 +79,7 @@ def find_copies(
     )
 
 
-def propose(small: NDArray[np.uint8], track: Track = plain) -> Pairs:
+def propose(small: Grey, track: Track = plain) -> Pairs:
     """(P, 3) pairs that may be copies: two rows, the smaller first, and 1 if mirrored."""
     if len(small) < 2:
         return np.empty((0, 3), np.int64)
@@ -104,7 +100,7 @@ def propose(small: NDArray[np.uint8], track: Track = plain) -> Pairs:
     return np.unique(np.concatenate(found), axis=0).astype(np.int64)
 
 
-def _frequencies(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _frequencies(images: Grey) -> NDArray[np.float32]:
     """(N, 63) lowest frequencies of the cosine transform but the mean, of length 1."""
     places = np.pi * (2 * np.arange(SIDE_PX) + 1) / (2 * SIDE_PX)
     waves = np.cos(np.arange(_FREQUENCIES)[:, None] * places).astype(np.float32)
@@ -117,15 +113,13 @@ def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(values / np.maximum(lengths, 1e-6), np.float32)
 
 
-def _shifted(images: NDArray[np.uint8], x: int, y: int) -> NDArray[np.uint8]:
+def _shifted(images: Grey, x: int, y: int) -> Grey:
     """Moved by (x, y) px, the edge repeated."""
     rows, columns = (np.clip(np.arange(SIDE_PX) - by, 0, SIDE_PX - 1) for by in (y, x))
     return images[:, rows[:, None], columns]
 
 
-def _nearest(
-    cosines: NDArray[np.float32], start: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _nearest(cosines: NDArray[np.float32], start: int) -> tuple[Rows, Rows]:
     """Rows (from `start`) and columns of the largest cosines of each row, itself left out."""
     np.fill_diagonal(cosines[:, start:], -1)
     flat = np.flatnonzero(cosines > _PROPOSED_FROM)  # in two dimensions, ten times as slow
@@ -137,7 +131,7 @@ def _nearest(
     return rows[kept] + start, columns[kept]
 
 
-def threshold(details: NDArray[np.uint8]) -> float:
+def threshold(details: Grey) -> float:
     """The correlation that makes a copy, from what different pictures of the set reach by chance.
 
     A copy may differ a quarter as much as the most alike 1 % of random pairs do: 0.89 for
@@ -154,7 +148,7 @@ def threshold(details: NDArray[np.uint8]) -> float:
     return float(np.clip(1 - (1 - alike) / 4, *NEAR))
 
 
-def confirm(details: NDArray[np.uint8], pairs: Pairs, track: Track = plain) -> NDArray[np.float64]:
+def confirm(details: Grey, pairs: Pairs, track: Track = plain) -> NDArray[np.float64]:
     """(P,) correlation of the details of each pair, at the best shift and scale."""
 
     def scores(part: Pairs) -> list[float]:
@@ -170,7 +164,7 @@ def confirm(details: NDArray[np.uint8], pairs: Pairs, track: Track = plain) -> N
     return np.array(done, np.float64)
 
 
-def _details(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _details(image: Grey) -> Grey:
     """(48, 48) uint8: what differs from the surroundings, in units of how much it does there."""
     smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 0.8)
     fine = smooth - cv2.GaussianBlur(smooth, (0, 0), 4)
@@ -178,7 +172,7 @@ def _details(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(np.clip(128 + 40 * fine / local, 0, 255), np.uint8)
 
 
-def _correlation(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+def _correlation(one: Grey, other: Grey) -> float:
     best, side = -1.0, 0
     for tried in _SIDES_PX:
         best, side = max((best, side), (_at_side(one, other, tried), tried))
@@ -189,7 +183,7 @@ def _correlation(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     return max(best, _at_side(one, other, side - 1), _at_side(one, other, side + 1))
 
 
-def _at_side(one: NDArray[np.uint8], other: NDArray[np.uint8], side_px: int) -> float:
+def _at_side(one: Grey, other: Grey, side_px: int) -> float:
     """Correlation of the middle of `other`, resized, with `one`, where it fits best."""
     if side_px != SIDE_PX:
         how = cv2.INTER_AREA if side_px < SIDE_PX else cv2.INTER_LINEAR
@@ -200,7 +194,7 @@ def _at_side(one: NDArray[np.uint8], other: NDArray[np.uint8], side_px: int) -> 
     return float(found.max())
 
 
-def _equal(twins: NDArray[np.int64]) -> Pairs:
+def _equal(twins: Rows) -> Pairs:
     """(T, 2) rows of equal pixels, each with the next one."""
     order = np.argsort(twins, kind="stable")
     place = np.flatnonzero(np.diff(twins[order]) == 0)
@@ -208,7 +202,7 @@ def _equal(twins: NDArray[np.int64]) -> Pairs:
 
 
 def _joined(
-    twins: NDArray[np.int64], links: Pairs, scores: NDArray[np.float64], mirrored: NDArray[np.bool_]
+    twins: Rows, links: Pairs, scores: NDArray[np.float64], mirrored: NDArray[np.bool_]
 ) -> Copies:
     """What (L, 2) links of a picture with a copy make; of equal scores the last link counts."""
     sparse = need("scipy.sparse", extra="report")
@@ -248,7 +242,7 @@ def check_copies(pool: Pool, copies: Copies) -> Iterator[Finding]:
                 yield pool.finding(check, row, detail, copies.score[row], number)
 
 
-def grouped(numbers: NDArray[np.int64]) -> list[Rows]:
+def grouped(numbers: Rows) -> list[Rows]:
     """The rows of each number that is there more than once, by their first row."""
     order = np.argsort(numbers, kind="stable")
     edges = np.flatnonzero(np.diff(numbers[order])) + 1

@@ -46,6 +46,8 @@ def _tables(s: Statistics) -> dict[str, Table]:
     counts = counts.assign(total=counts.sum(axis=1)).T.rename_axis("label")
     label, split = Column("label", "class"), Column("split", "split")
     images, share = Column("images", "images", count), Column("share", "share, %", percent())
+    groups = Column("groups", "groups", count)
+    conflicting = Column("conflicting", "with different labels", count)
     return {
         "counts": _table(counts, label, *(Column(name, name, count) for name in counts)),
         "class_weights": _table(
@@ -66,14 +68,7 @@ def _tables(s: Statistics) -> dict[str, Table]:
             Column("intensity_std", "standard deviation", plain()),
             Column("blank_images", "blank images", count),
         ),
-        "duplicates": _table(
-            s.duplicates,
-            split,
-            images,
-            share,
-            Column("groups", "groups", count),
-            Column("conflicting", "with different labels", count),
-        ),
+        "duplicates": _table(s.duplicates, split, images, share, groups, conflicting),
         "overlaps": _table(
             s.overlaps, Column("split", "images of"), Column("other", "also in"), images, share
         ),
