@@ -452,7 +452,7 @@ def spoilt(drawn: Path, tmp_path_factory) -> dict[str, object]:
         ("recognize {F}/film.mp4 --csv {F}/t.csv", "cannot be opened as a video"),
         ("recognize {P} --every 2", "is no video"),
         ("recognize {P} --every 0", "expected every >= 1"),
-        ("recognize {P} --fps inf", "expected fps from 0 to 1000"),
+        ("recognize {P} --fps inf", "expected 0 < fps <= 1000"),
         ("recognize {P} --blur", "hides the faces in --video"),
         ("recognize {P} --plot {F}/p.png", "need one"),
         ("recognize {P} --csv {F}/t.xls --detector haar", "use .csv, .jsonl or .parquet"),

@@ -34,7 +34,7 @@ def test_a_cut_within_its_limits(right):
     assert {name: getattr(cut, name) for name in right} == right
 
 
-EVERY, FPS, BOTH = "expected every >= 1", "expected fps from 0 to 1000", "give either every or fps"
+EVERY, FPS, BOTH = "expected every >= 1", "expected 0 < fps <= 1000", "give either every or fps"
 START = "expected 0 <= start < end"
 
 
@@ -48,10 +48,10 @@ START = "expected 0 <= start < end"
         ({"fps": 1000.1}, FPS),
         ({"fps": float("nan")}, FPS),
         ({"every": 2, "fps": 1.0}, BOTH),
-        ({"start_s": -0.1}, f"{START}, got -0.1 and None"),
+        ({"start_s": -0.1}, f"{START}, got start -0.1 and no end"),
         ({"start_s": float("nan")}, START),
         ({"start_s": 2.0, "end_s": 2.0}, START),
-        ({"start_s": 2.0, "end_s": 1.0}, f"{START}, got 2.0 and 1.0"),
+        ({"start_s": 2.0, "end_s": 1.0}, f"{START}, got start 2.0 and end 1.0"),
         ({"end_s": 0.0}, START),
         ({"end_s": float("nan")}, START),
     ],

@@ -127,11 +127,12 @@ class Cut:
         if self.every < 1:
             raise InputError(f"expected every >= 1, got {self.every}")
         if self.fps is not None and not 0 < self.fps <= FASTEST_FPS:
-            raise InputError(f"expected fps from 0 to {FASTEST_FPS}, got {self.fps}")
+            raise InputError(f"expected 0 < fps <= {FASTEST_FPS}, got {self.fps}")
         if self.every > 1 and self.fps is not None:
             raise InputError("give either every or fps, not both")
         if not self.start_s >= 0 or (self.end_s is not None and not self.end_s > self.start_s):
-            raise InputError(f"expected 0 <= start < end, got {self.start_s} and {self.end_s}")
+            end = "no end" if self.end_s is None else f"end {self.end_s}"
+            raise InputError(f"expected 0 <= start < end, got start {self.start_s} and {end}")
 
 
 def is_live(source: Any) -> bool:
