@@ -9,15 +9,15 @@ import typer
 from mien.extras import installed
 
 
-def need_report() -> None:
-    """Raise MissingExtra unless what reads data sets and evaluations is installed."""
+def need_report(extra: str = "report") -> None:
+    """Raise MissingExtra, which names `extra`, unless what reads data sets is installed."""
     for module in ("yaml", "pydantic", "sklearn", "pandas", "pyarrow", "matplotlib", "jinja2"):
-        installed(module, extra="report")
+        installed(module, extra=extra)
 
 
 def need_train() -> None:
     """Raise MissingExtra unless what trains is installed."""
-    need_report()
+    need_report("train")
     for module in ("torch", "timm", "lightning", "kornia", "onnx", "onnxscript"):
         installed(module, extra="train")
 
