@@ -228,8 +228,9 @@ def test_several_photos_are_a_line_each_and_a_summary(read, album: Path):
 def test_what_was_written_is_said_and_not_every_picture(read, album: Path, tmp_path: Path):
     tables = [tmp_path / f"t.{kind}" for kind in ("csv", "jsonl", "parquet")]
     options = [word for path in tables for word in (f"--{path.suffix[1:]}", path)]
-    code, out, _ = read(album / "photos", *options, "--out", tmp_path / "drawn")
+    code, out, err = read(album / "photos", *options, "--out", tmp_path / "drawn")
     assert code == 0
+    assert err.splitlines()[-1].startswith(f"mien: {album}/photos/b.png "), "why it is unreadable"
     assert out.splitlines() == [
         "3 read, 2 faces, 1 unreadable; dark 1, bright 1",
         *(f"saved: {path}" for path in (*tables, tmp_path / "drawn")),
@@ -259,6 +260,17 @@ def test_a_film_is_a_line_a_face_with_its_time_and_number(read, clip: Path):
         f"{clip} {time} s face 0: dark" for time in ("0.000", "0.500", "1.000")
     ]
     assert lines[-1] == "3 read, 3 faces; dark 3"
+
+
+def test_a_frame_without_a_face_is_a_line_with_its_time(mien, album: Path, clip: Path):
+    _, out, _ = mien("recognize", clip, "--model", album / "b", "--detector", "haar")
+    assert out.splitlines()[1] == f"{clip} 0.500 s: no face"
+
+
+def test_a_part_after_the_end_of_a_film_is_told(read, clip: Path, tmp_path: Path):
+    code, out, err = read(clip, "--start", 60, "--csv", tmp_path / "t.csv")
+    assert (code, out.splitlines()[0]) == (0, "0 read, 0 faces")
+    assert err == f"mien: no frame of {clip} was read; does it end before --start?\n"
 
 
 @pytest.mark.parametrize(

@@ -252,8 +252,11 @@ def _analyse(
             require_face(result.readings)
         if json:
             found.extend(result.readings.to_dict())
-        if not quiet:
+        elif not quiet:
             say("\n".join(map(_line, result.readings)))
+        else:  # the tables have no column for it
+            for error in filter(None, (reading.error for reading in result.readings)):
+                sys.stderr.write(f"mien: {error}\n")
 
     try:
         with unknown_bar("pictures") as (begin, advance):
@@ -265,6 +268,8 @@ def _analyse(
     if json:
         typer.echo(dumps(found, indent=2))
         return
+    if not summary.pictures and not summary.skipped:
+        sys.stderr.write(f"mien: no frame of {source.name} was read; does it end before --start?\n")
     say(summary.describe())
     for path in saved:
         say(f"saved: {path}")
@@ -274,8 +279,10 @@ def _line(reading: "Reading") -> str:
     """One reading, for the terminal."""
     where = reading.path or "picture"
     if reading.time_s is not None:
-        where += f" {reading.time_s:.3f} s face {reading.face_id}" if reading.face else ""
+        where += f" {reading.time_s:.3f} s"
     if reading.face is None:
         return reading.error or f"{where}: no face"
+    if reading.face_id is not None:
+        where += f" face {reading.face_id}"
     doubt = "" if reading.status == "ok" else f" ({reading.status})"
     return f"{where}: {reading.label} {reading.confidence:.0%}{doubt}"
