@@ -37,8 +37,9 @@ from mien.serve.uploads import request_body, uploads
 NOTICE = (
     "Expressions, not feelings: what a face shows, not what a person feels. Do not judge people by "
     "it. In the European Union, inferring emotions at work or in education is prohibited (AI Act, "
-    "Art. 5(1)(f)); elsewhere, the people exposed must be told (Art. 50(3)). No picture is stored "
-    "or logged; videos and what was read from them are deleted after the stated time."
+    "Art. 5(1)(f)); where it is lawful, the people exposed must be told (Art. 50(3)). No "
+    "picture is stored or logged; videos and what was read from them are deleted after the stated "
+    "time."
 )
 _GUARDED = (401, 403, 421, 429)
 _ACCEPTING = responses(*_GUARDED, 400, 408, 413, 415, 422, 503)
@@ -162,7 +163,7 @@ def _videos(app: FastAPI, service: _Service) -> None:
 
     @app.post("/v1/videos", status_code=202, tags=["videos"], responses=_ACCEPTING)
     async def send(video: UploadFile, blur: Annotated[bool, Form()] = False) -> JobOut:
-        """Accept a video; /v1/videos/{id} tells its progress."""
+        """Accept a video; its id is the name in /v1/videos/{name}, which tells its progress."""
         suffix = Path(video.filename or "").suffix.lower()
         job = await run_in_threadpool(service.jobs.add, video.file, suffix, blur=blur)
         return job_out(service.jobs, job)
