@@ -159,7 +159,11 @@ def http_page() -> str:
     from mien.serve.app import create
     from mien.serve.settings import Limits
 
-    parts = ["# HTTP", "The same, with schemas and examples: `GET /openapi.json` of the service."]
+    parts = [
+        "# HTTP",
+        "The same, with schemas and examples: `GET /openapi.json` of the service. "
+        "Cameras: the WebSocket [`/v1/stream`](../operator.md#cameras).",
+    ]
     for path, methods in create().openapi()["paths"].items():
         for method, told in methods.items():
             parts += [f"## {method.upper()} {path}", told.get("description", told["summary"])]

@@ -26,7 +26,7 @@ _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class MienError(Exception):
-    """Base of all errors above."""
+    """Base of all errors of mien."""
 
 
 class InputError(MienError):
