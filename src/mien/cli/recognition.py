@@ -254,7 +254,7 @@ def _analyse(
             found.extend(result.readings.to_dict())
         elif not quiet:
             say("\n".join(map(_line, result.readings)))
-        else:  # the tables have no column for it
+        else:  # a .csv has no column for it
             for error in filter(None, (reading.error for reading in result.readings)):
                 sys.stderr.write(f"mien: {error}\n")
 
