@@ -1,9 +1,8 @@
 """A package of someone else's adds models: they are trained, exported and used like mien's own."""
 
 import json
-import os
-import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,20 +46,24 @@ def plugin(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def mien(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """`mien(*arguments)`: what a command prints that knows no plugin yet."""
+
+    def run(*arguments: object) -> str:
+        monkeypatch.setattr(registry, "_added", {})
+        monkeypatch.delitem(sys.modules, "my_nets", raising=False)
+        registry._load_plugins.cache_clear()
+        return CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False).stdout
+
+    yield run
+    registry._load_plugins.cache_clear()
+
+
 def test_a_plugin_s_model_is_trained_exported_and_recognises(
-    plugin: Path, tmp_path: Path, drawn: Path
+    plugin: Path, tmp_path: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch, mien
 ):
-    paths = [str(plugin), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-
-    def mien(*arguments: object) -> str:
-        command = [sys.executable, "-m", "mien", *map(str, arguments)]
-        run = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=200
-        )
-        assert run.returncode == 0, run.stderr
-        return run.stdout
-
+    monkeypatch.syspath_prepend(plugin)
     recipe, out = tmp_path / "mine.yaml", tmp_path / "run"
     recipe.write_text(RECIPE)
     mien("train", recipe, "--data", drawn, "--out", out)
