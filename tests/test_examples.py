@@ -1,49 +1,59 @@
 """What lies in examples/ runs, from start to end, in an empty folder."""
 
+import contextlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from mien.cli import main
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """As a user has it: `mien` is a command."""
-    commands = tmp_path / "commands"
-    commands.mkdir()
-    (commands / "mien").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mien "$@"\n')
-    (commands / "mien").chmod(0o755)
-    return {**os.environ, "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
+def run(command: list[object], folder: Path, **more: str) -> str:
+    """What a program prints that runs in `folder`."""
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, **more}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize(
-    ("command", "said", "written"),
+    ("name", "said", "written"),
     [
-        (["read_photo.py"], "happy", ["drawn.png"]),
-        (["film_to_table.py"], "150 rows", ["clip.mp4", "table.csv"]),
-        (["train_and_compare.sh", "1", "70"], "page: ", ["comparison/index.html"]),
+        ("read_photo.py", "happy", ["drawn.png"]),
+        ("film_to_table.py", "150 rows", ["clip.mp4", "table.csv"]),
     ],
 )
-def test_a_script(
-    command: list[str], said: str, written: list[str], tmp_path: Path, environment: dict[str, str]
-):
-    name, *arguments = command
-    program = sys.executable if name.endswith(".py") else "sh"
-    done = subprocess.run(
-        [program, EXAMPLES / name, *arguments],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert said in done.stdout
+def test_a_script(name: str, said: str, written: list[str], tmp_path: Path):
+    assert said in run([sys.executable, EXAMPLES / name], tmp_path)
     assert [name for name in written if not (tmp_path / name).is_file()] == []
+
+
+def test_the_shell_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Its commands, in order, in this process: in one of their own each imports torch anew."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "mien").write_text('#!/bin/sh\nprintf "%s\\n" "mien $*"\n')
+    (tmp_path / "bin" / "mien").chmod(0o755)
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    told = run(["sh", EXAMPLES / "train_and_compare.sh", "1", "70"], tmp_path, PATH=path)
+    monkeypatch.chdir(tmp_path)
+    for command in told.splitlines():
+        monkeypatch.setattr(sys, "argv", shlex.split(command))
+        with contextlib.suppress(SystemExit):
+            main()
+    said = capsys.readouterr()
+    assert "mien: " not in said.err
+    assert "page: " in said.out
+    assert (tmp_path / "comparison" / "index.html").is_file()
 
 
 def test_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
