@@ -25,6 +25,24 @@ FER2013_FILES = (
 )
 
 
+_LONG = (
+    "/train/",
+    "/serve/",
+    "test_export.py",
+    "test_golden.py",
+    "test_cli.py",
+    "test_examples.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take longest come first, so that no worker ends with one of them alone.
+
+    xdist itself would begin with the files of most tests, and end with the examples.
+    """
+    items.sort(key=lambda item: not any(part in item.path.as_posix() for part in _LONG))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def mien_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """No test reads or writes the user's own cache, and none asks the network."""
