@@ -2,16 +2,20 @@
 
     python3 scripts/gpu_sprint.py --data .sprint --out OUT --seconds 560 [--plan PLAN] [--tiny]
 
-Teachers are trained on labels and votes. They answer for K stored augmentations of each training
-image. Students learn these answers ("patient and consistent", Beyer et al. 2022). All data lie on
-the card, a whole step (augmentation, network, Muon, averaging) is one CUDA graph, and nothing
-waits for the card within an epoch. Each group of networks has its share of the time and fits its
-epochs into it. `scripts/gpu_pack.py` makes the data folder; needs torch, timm, numpy and OpenCV.
+`scripts/gpu_plans.yaml` says what is trained. Teachers learn from labels and votes. They answer for
+K stored augmentations of each training image. Students learn these answers ("patient and
+consistent", Beyer et al. 2022). All data lie on the card, a whole step (augmentation, network,
+Muon, averaging) is one CUDA graph, and nothing waits for the card within an epoch. Each group of
+networks has its share of the time that is left and fits its epochs into it; what is done is
+written after each. `scripts/gpu_pack.py` makes the data folder, `scripts/gpu_sprint.sh` runs this,
+`scripts/gpu_home.py` makes run folders of what came back. Needs torch, timm, pydantic, PyYAML,
+numpy and OpenCV.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import dataclasses
 import io
@@ -19,6 +23,8 @@ import json
 import math
 import sys
 import time
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +32,18 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+import yaml
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 from mien.models import build
 from mien.models.face_resnet import AdoptedBatchNorm
 
-COLUMNS = 170  # faces in a row of a mosaic
+PLANS = Path(__file__).with_name("gpu_plans.yaml")
 SIDE = 48
 PART = 15 << 20  # bytes of a file that comes home
+WEIGHTS = 54 << 20  # bytes of weights that come home: the machine gives back 64 MiB
+RESERVE_S = 8  # for figures and files at the end
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -56,10 +65,13 @@ class Changes:
 
 TRAINING = Changes(10, 0.09, (0.87, 1.16), True, (0.75, 1.25), 0.15, 0.08)
 HEAVY = Changes(14, 0.11, (0.82, 1.2), True, (0.7, 1.3), 0.35, 0.12)
+HEAVIER = Changes(16, 0.12, (0.78, 1.25), True, (0.65, 1.35), 0.45, 0.16)
 LAST = Changes(6, 0.05, (0.92, 1.08), True, (0.85, 1.15), 0, 0.03)
 FACES = Changes(8, 0.07, (0.9, 1.12), True, (0.8, 1.2), 0.1, 0.06)
 FIELD = Changes(10, 0.10, (0.85, 1.15))
 """Faces as detectors frame them: the field accuracy of shared/README.md."""
+CHANGES = {"training": TRAINING, "heavy": HEAVY, "heavier": HEAVIER, "faces": FACES}
+"""By the names that plans have for them."""
 PARAMETERS = 16
 
 
@@ -124,25 +136,76 @@ def change(images: Tensor, p: Tensor, side: int) -> Tensor:
     return torch.where(hidden[:, None], 0.5, out).clamp(0, 1)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Job:
     """A network to train."""
 
-    name: str
+    network: str
     model: str
     options: dict[str, Any]
-    side: int = 48
+    changes: Changes
+    seed: int = 0
+    side: int = SIDE
     lr: float = 0.003
     decay: float = 0.08
     epochs: int = 80
     batch: int = 256
-    changes: Changes = TRAINING
-    seed: int = 0
     mean: float = 0.508
     std: float = 0.255
     start: str | None = None
-    kept: bool = False
-    """Whether its weights are to come home."""
+    compile: bool = False
+    keep: int = 0
+    """Of how many seeds of this network the weights come home."""
+
+    @property
+    def name(self) -> str:
+        """Network and seed."""
+        return f"{self.network}-{self.seed}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Networks that are trained side by side, and their share of the time."""
+
+    seconds: float
+    jobs: list[Job]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Teachers, questions to them, students."""
+
+    teachers: list[Group]
+    students: list[Group]
+    draws: int
+    ask_s: float
+    weight: float
+
+    @classmethod
+    def read(cls, name: str, path: Path = PLANS) -> Plan:
+        """The plan of that name. Raises KeyError or TypeError for what the file should not say."""
+        said = yaml.safe_load(path.read_text())
+        networks = {
+            key: {**facts, "changes": CHANGES[facts.get("changes", "training")]}
+            for key, facts in said["networks"].items()
+        }
+
+        def groups(rows: list[dict[str, Any]]) -> list[Group]:
+            return [
+                Group(
+                    row["seconds"],
+                    [
+                        Job(network, seed=seed, **networks[network])
+                        for network, seeds in row["train"].items()
+                        for seed in seeds
+                    ],
+                )
+                for row in rows
+            ]
+
+        chosen = said["plans"][name]
+        chosen = {k: groups(v) if isinstance(v, list) else v for k, v in chosen.items()}
+        return cls(**chosen)
 
 
 class Muon:
@@ -159,16 +222,15 @@ class Muon:
             else:
                 rest.append(weight)
         self.momenta = {s: [torch.zeros_like(w) for w in ws] for s, ws in self.shapes.items()}
-        fused = DEVICE.type == "cuda"
         self.adam = torch.optim.AdamW(
             [
                 {"params": [w for w in rest if w.ndim > 1], "weight_decay": decay},
                 {"params": [w for w in rest if w.ndim <= 1], "weight_decay": 0.0},
             ],
-            lr=lr if fused else 1e-3,
+            lr=lr,
             betas=(0.95, 0.999),
-            fused=fused,
-            capturable=fused,
+            fused=True,
+            capturable=DEVICE.type == "cuda",
         )
 
     @torch.no_grad()
@@ -184,10 +246,15 @@ class Muon:
             moves = (turned.float() * far).reshape(len(weights), *shape).unbind()
             torch._foreach_mul_(weights, 1 - self.lr * self.decay)
             torch._foreach_sub_(weights, list(moves))
-        if DEVICE.type != "cuda":
-            for group in self.adam.param_groups:
-                group["lr"] = float(self.lr)
         self.adam.step()
+
+    def forget(self) -> None:
+        """As before the first step."""
+        for momenta in self.momenta.values():
+            torch._foreach_zero_(momenta)
+        for state in self.adam.state.values():
+            for value in state.values():
+                value.zero_()
 
 
 def orthogonal(x: Tensor) -> Tensor:
@@ -208,6 +275,10 @@ def orthogonal(x: Tensor) -> Tensor:
     return x.mT if turned else x
 
 
+WORTH: dict[str, bool] = {}
+"""Networks for which compiling was tried, and whether it paid."""
+
+
 class Data:
     """Everything on the device."""
 
@@ -225,6 +296,7 @@ class Data:
         self.targets = torch.from_numpy(facts["targets"]).float()[some].contiguous().to(DEVICE)
         self.public = public[few].contiguous().to(DEVICE)
         self.truth = torch.from_numpy(facts["public"])[few].contiguous().to(DEVICE)
+        self.fresh = torch.from_numpy(facts["fresh"])[few].to(DEVICE)
 
 
 def mosaic(path: Path, number: int) -> Tensor:
@@ -238,7 +310,7 @@ def mosaic(path: Path, number: int) -> Tensor:
 class Run:
     """A network in training, with the buffers that its graph reads."""
 
-    def __init__(self, job: Job, data: Data, folder: Path, *, compiled: bool) -> None:
+    def __init__(self, job: Job, data: Data, folder: Path) -> None:
         torch.manual_seed(job.seed)
         self.job, self.data = job, data
         model = build(job.model, classes=len(data.labels), channels=1, **job.options)
@@ -262,10 +334,12 @@ class Run:
         self.lr = torch.zeros((), device=DEVICE)
         self.loss = torch.zeros(2, device=DEVICE)
         self.muon = Muon(self.model, self.lr, job.decay)
-        self.forward = torch.compile(self.model) if compiled else self.model
+        self.forward = self.model
         self.stream = torch.cuda.Stream() if DEVICE.type == "cuda" else None
         self.graph: Any = None
+        self.epochs = 1
         self.taught = False
+        self.field = 0.0
         self.history: list[dict[str, float]] = []
 
     def step(self) -> None:
@@ -304,44 +378,77 @@ class Run:
         for weight in self.model.parameters():
             weight.grad = None
 
-    def begin(self) -> float:
-        """Record the graph; seconds of a step."""
+    def begin(self, log: Log) -> float:
+        """Time eager steps, a recorded one and a compiled one; keep the fastest; its seconds."""
         self.shuffle(self.job.changes)
-        if self.stream is None:
-            started = time.perf_counter()
-            self.step()
-            self.zero()
-            return time.perf_counter() - started
         before = copy.deepcopy(self.model.state_dict())
+        times = {"eager": self.timed()}
+        if self.stream is not None:
+            times["graph"] = self.record()
+            if self.job.compile and WORTH.get(self.job.network, True):
+                times |= self.try_compiled(times["graph"], log)
+        self.model.load_state_dict(before)
+        self.average.load_state_dict(before)
+        self.muon.forget()
+        self.done.zero_()
+        self.loss.zero_()
+        told = ", ".join(f"{name} {1000 * step:.2f}" for name, step in times.items())
+        log(f"{self.job.name}: ms a step: {told}")
+        if times["eager"] <= min(times.values()):
+            self.graph, self.forward = None, self.model
+        return min(times.values())
+
+    def try_compiled(self, before: float, log: Log) -> dict[str, float]:
+        """Record a compiled network; go back to the other where that fails or is not faster."""
+        graph, started = self.graph, time.perf_counter()
+        step = math.inf
+        try:
+            self.forward = torch.compile(self.model)
+            step = self.record()
+        except RuntimeError as error:
+            log(f"  {self.job.name} cannot be compiled: {str(error).splitlines()[0]}")
+        WORTH[self.job.network] = step < before
+        if step >= before:
+            self.graph, self.forward = graph, self.model
+        log(f"  {self.job.name} compiled in {time.perf_counter() - started:.0f} s")
+        return {} if math.isinf(step) else {"compiled": step}
+
+    def record(self) -> float:
+        """Record a step as a graph; seconds of a step."""
+        self.graph = None
+        self.zero()
         self.stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self.stream):
-            for _ in range(3):
-                self.at.zero_()
-                self.step()
-                self.zero()
-        torch.cuda.current_stream().wait_stream(self.stream)
+        for _ in range(3):
+            self.one(first=True)
         torch.cuda.synchronize()
         self.at.zero_()
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph, stream=self.stream):
             self.step()
-        torch.cuda.synchronize()
+        return self.timed()
+
+    def timed(self) -> float:
+        """Seconds of a step, as it is taken now."""
+        number = 20 if DEVICE.type == "cuda" else 2
+        wait()
+        self.one(first=True)
+        wait()
         started = time.perf_counter()
-        for _ in range(20):
-            self.at.zero_()
-            self.graph.replay()
-        torch.cuda.synchronize()
-        seconds = (time.perf_counter() - started) / 20
-        self.model.load_state_dict(before)
-        self.average.load_state_dict(before)
-        for momenta in self.muon.momenta.values():
-            torch._foreach_zero_(momenta)
-        for state in self.muon.adam.state.values():
-            for value in state.values():
-                value.zero_()
-        self.done.zero_()
-        self.loss.zero_()
-        return seconds
+        for _ in range(number):
+            self.one(first=True)
+        wait()
+        return (time.perf_counter() - started) / number
+
+    def one(self, *, first: bool = False) -> None:
+        """A step, on the run's own stream; with `first`, on the first images."""
+        with torch.cuda.stream(self.stream):
+            if first:
+                self.at.zero_()
+            if self.graph is not None:
+                self.graph.replay()
+            else:
+                self.step()
+                self.zero()
 
     def shuffle(self, changes: Changes) -> None:
         """A new epoch's order and changes."""
@@ -432,110 +539,121 @@ def accuracy(answers: Tensor, truth: Tensor) -> float:
     return 100 * float((answers.argmax(1) == truth).float().mean())
 
 
-def train(runs: list[Run], seconds: float, stored: Stored | None, log: Log, started: float) -> None:
-    """All of them side by side, each on a stream of its own, within `seconds`."""
-    times = [run.begin() for run in runs]
-    left = seconds - (time.perf_counter() - started)
-    log(f"begun in {time.perf_counter() - started:.1f} s")
-    # Side by side they are faster than one after the other; measured below, epochs fit the sum.
-    a_epoch = measured(runs, times)
-    steps = [run.steps for run in runs]
-    epochs = max(1, min(max(run.job.epochs for run in runs), int(left / a_epoch)))
-    for run, step in zip(runs, times, strict=True):
-        run.total.fill_(epochs * run.steps)
-        rate = run.job.batch / step
-        log(
-            f"{run.job.name}: {sum(p.numel() for p in run.model.parameters()) / 1e6:.2f} M, "
-            f"{macs(run) / 1e6:.0f} M MACs, step {1000 * step:.2f} ms, {rate:,.0f} images/s, "
-            f"{6 * macs(run) * rate / 1e12:.1f} TFLOP/s; {epochs} epochs of {a_epoch:.2f} s"
-        )
-    epoch, passed = -1, time.perf_counter()
-    while (epoch := epoch + 1) < epochs:
-        if epoch == 3 and DEVICE.type == "cuda":
-            now = time.perf_counter()
-            a_epoch = (now - passed) / 2
-            fits = 3 + int((seconds - (now - started)) / a_epoch)
-            epochs = max(4, min(max(run.job.epochs for run in runs), fits))
-            log(f"  {epochs} epochs of {a_epoch:.2f} s")
-            for run in runs:
-                run.total.fill_(epochs * run.steps)
-        elif epoch == 1:
-            passed = time.perf_counter()
-        last = epoch >= epochs - max(1, round(epochs * 0.08))
-        for run in runs:
-            run.shuffle(LAST if last and not stored else run.job.changes)
-            if stored:
-                stored.into(run, epoch)
-                run.taught = True
-        if DEVICE.type == "cuda":
-            for run in runs:
-                run.stream.wait_stream(torch.cuda.current_stream())
-        for _ in range(max(steps)):
-            for run in runs:
-                if run.graph is None:
-                    run.step()
-                    run.zero()
-                else:
-                    with torch.cuda.stream(run.stream):
-                        run.graph.replay()
-        if DEVICE.type == "cuda":
-            torch.cuda.synchronize()
-        shown = epoch + 1 == epochs or (epoch + 1) % max(1, epochs // 6) == 0
-        for run in runs:
-            loss, right = (run.loss / run.steps).tolist()
-            run.loss.zero_()
-            row = {"epoch": epoch + 1, "loss": loss, "right": right}
-            if shown:
-                plain = draw(len(run.data.public), Changes(), torch.Generator())
-                answers = run.answers(run.data.public, plain, fast=True)
-                row["public"] = accuracy(answers, run.data.truth)
-                log(f"  {run.job.name} " + " ".join(f"{k} {v:.4g}" for k, v in row.items()))
-            row["lr"] = float(run.lr)
-            run.history.append(row)
-        if time.perf_counter() - started > seconds * 1.04:
-            log("  out of time: stopped early")
-            break
+def wait() -> None:
+    """For the card, if there is one."""
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
 
 
-def measured(runs: list[Run], times: list[float]) -> float:
-    """Seconds of an epoch of all of them side by side."""
-    if DEVICE.type != "cuda" or len(runs) == 1:
-        return sum(run.steps * step for run, step in zip(runs, times, strict=True)) * 1.03
-    states = [[t.clone() for t in floats(run.model)] for run in runs]
-    torch.cuda.synchronize()
+@contextlib.contextmanager
+def without_waiting() -> Iterator[None]:
+    """What would wait for the card is an error."""
+    if DEVICE.type == "cuda":
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        if DEVICE.type == "cuda":
+            torch.cuda.set_sync_debug_mode("default")
+
+
+def train(runs: list[Run], end: Callable[[], float], stored: Stored | None, log: Log) -> None:
+    """All of them side by side, each on a stream of its own, until `end` at the latest, which is
+    asked when they are compiled."""
     started = time.perf_counter()
-    for _ in range(20):
+    times_of_steps = [run.begin(log) for run in runs]
+    log(f"begun in {time.perf_counter() - started:.1f} s")
+    until = end()
+    a_epoch = sum(run.steps * step for run, step in zip(runs, times_of_steps, strict=True))
+    fit(runs, a_epoch, 0, until)
+    for run, step in zip(runs, times_of_steps, strict=True):
+        log(rates(run, step))
+    epoch, times = 0, []
+    while epoch < runs[0].epochs and time.perf_counter() < until + RESERVE_S / 2:
+        times.append(an_epoch(runs, epoch, stored, log))
+        epoch += 1
+        if epoch == 3 and DEVICE.type == "cuda":  # side by side they are faster than in turn
+            fit(runs, sum(times[1:]) / 2, epoch, until)
+            log(f"  {runs[0].epochs} epochs of {sum(times[1:]) / 2:.2f} s")
+        ended = epoch == runs[0].epochs
         for run in runs:
-            with torch.cuda.stream(run.stream):
-                run.at.zero_()
-                run.graph.replay()
-    torch.cuda.synchronize()
-    step = (time.perf_counter() - started) / 20
-    for run, state in zip(runs, states, strict=True):
-        torch._foreach_copy_(floats(run.model), state)
-        torch._foreach_copy_(floats(run.average), state)
-        for momenta in run.muon.momenta.values():
-            torch._foreach_zero_(momenta)
-        for values in run.muon.adam.state.values():
-            for value in values.values():
-                value.zero_()
-        run.done.zero_()
-        run.loss.zero_()
-    torch.cuda.synchronize()
-    return step * max(run.steps for run in runs) * 1.03
+            note(run, epoch, log, shown=ended or epoch % max(1, runs[0].epochs // 6) == 0)
+    if epoch < runs[0].epochs:
+        log(f"  out of time after {epoch} of {runs[0].epochs} epochs")
+
+
+def fit(runs: list[Run], a_epoch: float, done: int, until: float) -> None:
+    """Plan as many epochs as the time allows, if they take `a_epoch` seconds each."""
+    left = int((until - time.perf_counter()) / (a_epoch * 1.03))
+    epochs = max(done + 1, min(max(run.job.epochs for run in runs), done + left))
+    for run in runs:
+        run.epochs = epochs
+        run.total.fill_(epochs * run.steps)
+
+
+def rates(run: Run, step: float) -> str:
+    """Size and speed."""
+    number, cost, rate = sum(p.numel() for p in run.model.parameters()), macs(run), 1 / step
+    rate *= run.job.batch
+    return (
+        f"{run.job.name}: {number / 1e6:.2f} M, {cost / 1e6:.0f} M MACs, step {1000 * step:.2f} ms,"
+        f" {rate:,.0f} images/s, {6 * cost * rate / 1e12:.1f} TFLOP/s; {run.epochs} epochs"
+    )
+
+
+def an_epoch(runs: list[Run], epoch: int, stored: Stored | None, log: Log) -> float:
+    """One epoch of all; its seconds."""
+    started = time.perf_counter()
+    try:
+        with without_waiting():
+            steps(runs, epoch, stored)
+    except RuntimeError as error:  # found here for the first time: rather slow than nothing
+        if "synchroniz" not in str(error):
+            raise
+        log(f"  an epoch waits for the card: {str(error).splitlines()[0]}")
+        steps(runs, epoch, stored)
+    wait()
+    return time.perf_counter() - started
+
+
+def steps(runs: list[Run], epoch: int, stored: Stored | None) -> None:
+    """All steps of an epoch: no read by the host."""
+    for run in runs:
+        last = epoch >= run.epochs - max(1, round(run.epochs * 0.08))
+        run.shuffle(LAST if last and not stored else run.job.changes)
+        if stored:
+            stored.into(run, epoch)
+        if run.stream is not None:
+            run.stream.wait_stream(torch.cuda.current_stream())
+    for number in range(max(run.steps for run in runs)):
+        for run in runs:
+            if number < run.steps:
+                run.one()
+
+
+def note(run: Run, epoch: int, log: Log, *, shown: bool) -> None:
+    """A row of the history; with `shown`, how good it is."""
+    loss, right = (run.loss / run.steps).tolist()
+    run.loss.zero_()
+    row = {"epoch": epoch, "loss": loss, "right": right}
+    if shown:
+        plain = draw(len(run.data.public), Changes(), torch.Generator())
+        row["public"] = accuracy(run.answers(run.data.public, plain, fast=True), run.data.truth)
+        log(f"  {run.job.name} " + " ".join(f"{k} {v:.4g}" for k, v in row.items()))
+    row["lr"] = float(run.lr)
+    run.history.append(row)
 
 
 class Stored:
     """Answers of the teachers for K stored augmentations of each image."""
 
     def __init__(
-        self, teachers: list[Run], data: Data, number: int, weight: float, seconds: float
+        self, teachers: list[Run], data: Data, number: int, weight: float, until: float
     ) -> None:
         self.parameters, self.answers, self.weight = [], [], weight
         self.light = max(1, number // 5)
-        started = time.perf_counter()
         for seed in range(number):
-            if time.perf_counter() - started > seconds and seed > self.light + 1:
+            if time.perf_counter() > until and seed > self.light + 1:
                 break
             # The first are lighter: the end of a training goes through these.
             changes = LAST if seed < self.light else TRAINING
@@ -547,11 +665,16 @@ class Stored:
             self.answers.append(torch.stack(said).mean(0))
         self.labels = data.targets
 
+    def save(self, path: Path) -> None:
+        """`answers` (classes, N, K) uint8 as in results/answers.npz: square roots in 1/255."""
+        roots = (torch.stack(self.answers, 2).sqrt() * 255).round().byte()
+        np.savez_compressed(path, answers=roots.permute(1, 0, 2).cpu().numpy())
+
     def into(self, run: Run, epoch: int) -> None:
         """The changes and the targets of an epoch: the heavier ones in turn, at last the light."""
-        epochs = int(run.total) // run.steps
+        run.taught = True
         heavy = len(self.answers) - self.light
-        end = epoch >= epochs - max(1, round(epochs * 0.1))
+        end = epoch >= run.epochs - max(1, round(run.epochs * 0.1))
         index = epoch % self.light if end else self.light + (epoch + run.job.seed) % heavy
         run.parameters.copy_(self.parameters[index])
         flips = torch.rand(len(run.order), generator=run.generator, device=DEVICE) < 0.5
@@ -575,12 +698,15 @@ class Log:
 
 def keep(run: Run, kept: dict[str, Any], log: Log) -> None:
     """Its figures into the log, its answers into `kept`."""
-    views, truth = run.views(), run.data.truth
+    views, truth, fresh = run.views(), run.data.truth, run.data.fresh
     mean = (views["plain"] + views["mirror"]) / 2
-    field = [accuracy(views[f"field-{seed}"], truth) for seed in range(4)]
+    drawn = [answers for name, answers in views.items() if name.startswith("field")]
+    run.field = float(np.mean([accuracy(answers[fresh], truth[fresh]) for answers in drawn]))
     log(
         f"= {run.job.name}: plain {accuracy(views['plain'], truth):.2f} mirrored "
-        f"{accuracy(mean, truth):.2f} field {np.mean(field):.2f}"
+        f"{accuracy(mean, truth):.2f} field {np.mean([accuracy(a, truth) for a in drawn]):.2f}, "
+        f"without copies plain {accuracy(views['plain'][fresh], truth[fresh]):.2f} "
+        f"field {run.field:.2f}"
     )
     for name, answers in views.items():
         kept[f"{run.job.name}/{name}"] = answers.cpu().numpy().astype(np.float16)
@@ -591,79 +717,116 @@ def bring_home(runs: list[Run], kept: dict[str, Any], out: Path, log: Log) -> No
     np.savez_compressed(out / "predictions.npz", **kept)
     facts = {
         run.job.name: {
-            "job": dataclasses.asdict(run.job),
+            "job": {"name": run.job.name, **dataclasses.asdict(run.job)},
             "taught": run.taught,
             "history": run.history,
         }
         for run in runs
     }
     (out / "facts.json").write_text(json.dumps(facts))
-    chosen = {
-        run.job.name: {
-            k: v.detach().cpu().half() if v.is_floating_point() else v.cpu()
-            for k, v in run.average.state_dict().items()
-        }
-        for run in runs
-        if run.job.kept
-    }
+    chosen, left_out = choose(runs)
     buffer = io.BytesIO()
     torch.save(chosen, buffer)
     content = buffer.getvalue()
+    parts = [content[start : start + PART] for start in range(0, len(content), PART)]
     for old in out.glob("weights.part*"):
         old.unlink()
-    for number, start in enumerate(range(0, len(content), PART)):
-        (out / f"weights.part{number}").write_bytes(content[start : start + PART])
+    for number, part in enumerate(parts):
+        (out / f"weights.part{number}").write_bytes(part)
     log(f"written: {len(content) / 2**20:.1f} MiB of weights of {', '.join(chosen)}")
+    if left_out:
+        log(f"  no room for the weights of {', '.join(left_out)}")
 
 
-def plan(name: str) -> tuple[list[tuple[float, list[Job]]], int, list[tuple[float, list[Job]]]]:
-    """Groups of teachers with their seconds, stored augmentations, groups of students."""
-    large = {"widths": [128, 256, 512], "blocks": [2, 2, 2], "dropout": 0.3}
-    wide = {"widths": [32, 96, 192], "blocks": [1, 2, 2], "dropout": 0.1}
-    middle = {"widths": [32, 96, 288], "blocks": [1, 2, 2], "dropout": 0.15}
-    cbam = {"widths": [96, 192, 384, 512], "blocks": 2, "hidden": 0, "dropout": 0.3}
-    teachers = [
-        Job("mien-l-0", "mien-s", large, seed=0, changes=HEAVY, kept=True),
-        Job("attention-0", "attention", cbam, seed=1),
-        Job(
-            "facenet-0",
-            "facenet",
-            {"dropout": 0.4},
-            side=107,
-            lr=0.0012,
-            decay=0.05,
-            epochs=24,
-            changes=FACES,
-            mean=0.5,
-            std=0.502,
-            start="facenet.npz",
-        ),
-        Job(
-            "face-mobilenet-0",
-            "face-mobilenet",
-            {"dropout": 0.3},
-            side=96,
-            lr=0.001,
-            decay=0.05,
-            epochs=24,
-            changes=FACES,
-            mean=0.458,
-            std=1.0,
-            start="face-mobilenet.npz",
-        ),
-    ]
-    students = [
-        [Job(f"mien-s-wide-{s}", "mien-s", wide, lr=0.005, epochs=160, seed=s, kept=True)
-         for s in range(3)],
-        [Job(f"mien-m-{s}", "mien-s", middle, lr=0.004, epochs=160, seed=s, kept=True)
-         for s in range(3)],
-    ]  # fmt: skip
-    if name == "smoke":
-        return [(4.0, [job]) for job in teachers[2:]], 2, [(6.0, jobs) for jobs in students]
-    more = Job("mien-l-1", "mien-s", {**large, "blocks": [1, 2, 2]}, seed=7)
-    groups = [(95.0, [teachers[0]]), (60.0, [teachers[1]]), (65.0, [teachers[2]])]
-    groups += [(28.0, [teachers[3]]), (60.0, [more])]
-    return groups, 15, [(82.0, students[0]), (150.0, students[1])]
+def choose(runs: list[Run]) -> tuple[dict[str, dict[str, Tensor]], list[str]]:
+    """Name → weights in 16 bits of the best of each network, by field accuracy on images without
+    copies in training, as far as they fit; and the names of those that do not."""
+    chosen: dict[str, dict[str, Tensor]] = {}
+    left_out, size = [], 0
+    for network in dict.fromkeys(run.job.network for run in runs):
+        seeds = sorted((r for r in runs if r.job.network == network), key=lambda r: -r.field)
+        for run in seeds[: seeds[0].job.keep]:
+            state = {
+                k: v.detach().cpu().half() if v.is_floating_point() else v.cpu()
+                for k, v in run.average.state_dict().items()
+            }
+            needed = sum(v.nbytes for v in state.values())
+            if size + needed > WEIGHTS:
+                left_out.append(run.job.name)
+            else:
+                chosen[run.job.name], size = state, size + needed
+    return chosen, left_out
+
+
+class Sprint:
+    """All that is trained, and the time for it."""
+
+    def __init__(self, given: argparse.Namespace, log: Log) -> None:
+        self.given, self.log = given, log
+        self.end = time.perf_counter() + given.seconds - RESERVE_S
+        self.data = Data(given.data, 16 if given.tiny else None)
+        log(f"{len(self.data.images):,} training faces, {len(self.data.public):,} to select on")
+        log(f"on {torch.cuda.get_device_name() if DEVICE.type == 'cuda' else 'the CPU'}")
+        self.plan = Plan.read(given.plan)
+        self.runs: list[Run] = []
+        self.kept: dict[str, Any] = {}
+        self.stored: Stored | None = None
+        everything = [*self.plan.teachers, *self.plan.students]
+        self.shares_left = sum(group.seconds for group in everything) + self.plan.ask_s
+
+    def share(self, seconds: float) -> float:
+        """When what has this share of the time is to end."""
+        now = time.perf_counter()
+        until = now + max(0, self.end - now) * seconds / self.shares_left
+        self.shares_left -= seconds
+        return until
+
+    def run(self) -> None:
+        """The plan, as far as the time allows."""
+        for group in self.plan.teachers:
+            self.train(group)
+        if not self.runs:
+            return
+        self.ask()
+        for group in self.plan.students:
+            self.train(group)
+
+    def train(self, group: Group) -> None:
+        """A group; what is wrong with it does not end the sprint."""
+        names = ", ".join(job.name for job in group.jobs)
+        if time.perf_counter() > self.end - 2 * RESERVE_S and not self.given.tiny:
+            self.log(f"no time for {names}")
+            return
+        small = {"epochs": 1, "batch": 8} if self.given.tiny else {}
+        try:
+            made = [
+                Run(dataclasses.replace(job, **small), self.data, self.given.data)
+                for job in group.jobs
+            ]
+            train(made, lambda: self.share(group.seconds), self.stored, self.log)
+            for run in made:
+                keep(run, self.kept, self.log)
+        except RuntimeError:  # memory, a graph, a compiler: the next group may do
+            self.log(f"{names}: {traceback.format_exc()}")
+            return
+        for run in made:
+            run.graph = run.muon = run.forward = run.model = None
+        self.runs.extend(made)
+        bring_home(self.runs, self.kept, self.given.out, self.log)
+        if DEVICE.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def ask(self) -> None:
+        """The teachers about stored augmentations of the training images."""
+        views = [f"{run.job.name}/{view}" for run in self.runs for view in ("plain", "mirror")]
+        mean = torch.from_numpy(np.mean([self.kept[view].astype(np.float32) for view in views], 0))
+        right = accuracy(mean, self.data.truth.cpu())
+        self.log(f"= mean of {len(self.runs)} teachers, mirrored: {right:.2f}")
+        number = 2 if self.given.tiny else self.plan.draws
+        until = self.share(self.plan.ask_s)
+        self.stored = Stored(self.runs, self.data, number, self.plan.weight, until)
+        self.stored.save(self.given.out / "answers.npz")
+        self.log(f"answers to {len(self.stored.answers)} draws stored")
 
 
 def main() -> None:
@@ -671,63 +834,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=560)
-    parser.add_argument("--plan", default="sprint")
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--plan", default="next")
     parser.add_argument("--tiny", action="store_true", help="a rehearsal: few faces, one epoch")
     given = parser.parse_args()
 
     given.out.mkdir(parents=True, exist_ok=True)
-    log, began = Log(given.out / "log.txt"), time.perf_counter()
-    data = Data(given.data, 16 if given.tiny else None)
-    log(f"{len(data.images):,} training faces, {len(data.public):,} to select on, {DEVICE}")
-    teachers, number, students = plan(given.plan)
-    scale = given.seconds / 560
-    kept: dict[str, Any] = {}
-    runs: list[Run] = []
-
-    def group(seconds: float, jobs: list[Job], stored: Stored | None = None) -> list[Run]:
-        started = time.perf_counter()
-        made = []
-        for job in jobs:
-            if given.tiny:
-                job = dataclasses.replace(job, epochs=1, batch=8)
-            made.append(Run(job, data, given.data, compiled=given.compile))
-        end = began + given.seconds - 8  # figures and files take some seconds, too
-        train(made, min(seconds * scale, end - started), stored, log, started)
-        for run in made:
-            keep(run, kept, log)
-            run.graph = run.muon = run.forward = None
-            run.model = None
-        runs.extend(made)
-        bring_home(runs, kept, given.out, log)
-        if DEVICE.type == "cuda":
-            torch.cuda.empty_cache()
-        return made
-
-    for seconds, jobs in teachers:
-        group(seconds, jobs)
-    if number and runs:
-        truth = data.truth
-        mean = torch.stack(
-            [
-                torch.from_numpy(kept[f"{r.job.name}/{v}"]).float()
-                for r in runs
-                for v in ("plain", "mirror")
-            ]
-        ).mean(0)
-        log(f"= mean of {len(runs)} teachers, mirrored: {accuracy(mean, truth.cpu()):.2f}")
-        stored = Stored(runs, data, 2 if given.tiny else number, 0.8, 40 * scale)
-        answers = torch.stack(stored.answers).half().cpu().numpy()
-        np.save(given.out / "answers.npy", answers[:, :, :-1])  # the last is what is left to 1
-        log(f"answers {answers.shape} stored")
-        for seconds, jobs in students:
-            group(seconds, jobs, stored)
-    if given.plan == "smoke":
-        for job in (teachers[0][1][0], students[0][1][0]):
-            started = time.perf_counter()
-            step = Run(job, data, given.data, compiled=True).begin()
-            passed = time.perf_counter() - started
-            log(f"compiled: {job.name} {1000 * step:.2f} ms a step, begun in {passed:.0f} s")
+    log = Log(given.out / "log.txt")
+    Sprint(given, log).run()
     log("done")
 
 
