@@ -1,6 +1,5 @@
 """What lies in examples/ runs, from start to end, in an empty folder."""
 
-import contextlib
 import json
 import os
 import shlex
@@ -48,11 +47,10 @@ def test_the_shell_script(
     monkeypatch.chdir(tmp_path)
     for command in told.splitlines():
         monkeypatch.setattr(sys, "argv", shlex.split(command))
-        with contextlib.suppress(SystemExit):
+        with pytest.raises(SystemExit) as stop:
             main()
-    said = capsys.readouterr()
-    assert "mien: " not in said.err
-    assert "page: " in said.out
+        assert not stop.value.code, command
+    assert "page: " in capsys.readouterr().out
     assert (tmp_path / "comparison" / "index.html").is_file()
 
 

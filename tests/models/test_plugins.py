@@ -54,7 +54,9 @@ def mien(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
         monkeypatch.setattr(registry, "_added", {})
         monkeypatch.delitem(sys.modules, "my_nets", raising=False)
         registry._load_plugins.cache_clear()
-        return CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False).stdout
+        done = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
+        assert done.exit_code == 0, done.stderr
+        return done.stdout
 
     yield run
     registry._load_plugins.cache_clear()
