@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError
 from mien.evaluate.evaluation import load
-from mien.evaluate.field import DRAWS
+from mien.framing import DRAWS
 from mien.evaluate.intervals import mean_interval
 
 KINDS = {"MD301": "the same pixels", "MD302": "the same photo, altered"}

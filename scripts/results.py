@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from mien.evaluate.evaluation import Evaluation
 from mien.evaluate.evaluation import load as load_evaluation
 from mien.evaluate.evaluation import save as save_evaluation
-from mien.evaluate.field import DRAWS
+from mien.framing import DRAWS
 from mien.labels import FER2013
 
 RESULTS = Path(__file__).parents[1] / "results"

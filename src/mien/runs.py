@@ -3,7 +3,7 @@
 import csv
 import dataclasses
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,10 +65,9 @@ class History:
 
     @property
     def best(self) -> int:
-        """Position of the epoch that was kept: of the best validation accuracy, of equals the one
-        of the least loss."""
-        scores = [(a, -b) for a, b in zip(self["val_accuracy"], self["val_loss"], strict=True)]
-        return scores.index(max(scores))
+        """Position of the epoch that was kept."""
+        values = zip(*self.columns.values(), strict=True)
+        return best_epoch([dict(zip(self.columns, row, strict=True)) for row in values])
 
     @property
     def seconds(self) -> float:
@@ -325,6 +324,18 @@ class RunFolder:
             ),
             created_by=f"mien {mien.__version__}",
         )
+
+
+def best_epoch(rows: Sequence[Mapping[str, float]]) -> int:
+    """Position of the epoch with the best mean of validation accuracy and field accuracy; of equals
+    the one of the least loss. Runs of mien 0.1 have no field accuracy."""
+
+    def score(row: Mapping[str, float]) -> tuple[float, float]:
+        plain = row["val_accuracy"]
+        return plain + row.get("val_field_accuracy", plain), -row["val_loss"]
+
+    scores = [score(row) for row in rows]
+    return scores.index(max(scores))
 
 
 def find_run(model: str | Path) -> RunFolder | None:

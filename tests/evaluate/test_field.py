@@ -3,7 +3,8 @@ import pytest
 
 from mien.bundle import Classifier, open_bundle
 from mien.evaluate import field
-from mien.evaluate.field import DRAWS, SCALE, SHIFT, TURN_DEG, count_right, draw, reframe
+from mien.evaluate.field import count_right
+from mien.framing import DRAWS, SCALE, SHIFT, TURN_DEG, draw, framed_once, reframe
 from scripts import results
 from tests.fakes import brightness_bundle
 

@@ -142,8 +142,8 @@ def calibrate_bundle(
     """
     from mien.data import open_dataset
     from mien.evaluate import calibrate
-    from mien.evaluate.field import DRAWS
     from mien.evaluate.fitting import check_calibration
+    from mien.framing import DRAWS
     from mien.report.evaluation_page import summary
     from mien.report.model_card import write_model_card
 

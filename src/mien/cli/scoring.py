@@ -44,8 +44,8 @@ def evaluate(
     need_report()
     from mien import evaluate as scoring
     from mien.data import check_outside, open_dataset
-    from mien.evaluate.field import DRAWS
     from mien.files import check_folder, untouched
+    from mien.framing import DRAWS
     from mien.report.evaluation_page import summary, write_evaluation
     from mien.runs import RunFolder
 

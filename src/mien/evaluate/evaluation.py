@@ -16,11 +16,12 @@ from mien.data import Dataset, Split
 from mien.data.ferplus import join_votes, majority
 from mien.errors import DataError, InputError, NotComparable, RunError
 from mien.evaluate.calibration import Calibration, calibration, kept_accuracy
-from mien.evaluate.field import DRAWS, count_right
+from mien.evaluate.field import count_right
 from mien.evaluate.intervals import Estimate, mean_interval
 from mien.evaluate.metrics import Metrics, measure, to_json
 from mien.extras import need
 from mien.files import read_json, replacing, write_json, write_text
+from mien.framing import DRAWS
 from mien.values import as_json
 
 PREDICTIONS = "predictions.parquet"
@@ -76,7 +77,7 @@ class Evaluation:
     ferplus: NDArray[np.int64] | None = None
     """(N,) FER+'s majority label, -1 where there is none; None without votes."""
     field: NDArray[np.int64] | None = None
-    """(N,) in how many of the `field.DRAWS` framings it was answered rightly; None if not asked."""
+    """(N,) in how many of the `DRAWS` framings it was answered rightly; None if not asked."""
 
     def metrics(self) -> Metrics:
         """All figures, computed afresh from the probabilities."""

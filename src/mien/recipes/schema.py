@@ -94,12 +94,23 @@ class Augment(Part):
     """Probability of each flaw of real photos: uneven light, gamma, defocus, shake, few pixels,
     noise, JPEG (`mien.train.photo`)."""
     until: Fraction = 1
-    """Fraction of the epochs with all of this; after it images are mirrored at the most, so that
-    the network ends on pictures like those it will see (Ge et al. 2021, arXiv:2107.08430)."""
+    """Fraction of the epochs with all of this; after it every range is half as wide and nothing is
+    erased, so that the network ends on faces as detectors frame them (Ge et al. 2021,
+    arXiv:2107.08430, leave all out)."""
 
     def lasts(self, epoch: int, epochs: int) -> bool:
         """Whether `epoch`, counted from 0, still has it."""
         return epoch < round(self.until * epochs)
+
+    def gentle(self) -> "Augment":
+        """Half of every range, and nothing erased: the last epochs."""
+        ranges = {
+            name: tuple(1 + (end - 1) / 2 for end in getattr(self, name))
+            for name in ("zoom", "brightness", "contrast")
+        }
+        halved = ("rotation_deg", "shift", "shear_deg", "photo")
+        lengths = {name: getattr(self, name) / 2 for name in halved}
+        return self.model_copy(update={**ranges, **lengths, "erase": 0.0})
 
     @model_validator(mode="after")
     def _ordered(self) -> "Augment":
@@ -203,8 +214,8 @@ class Progressive(Part):
 
 
 class Finish(Part):
-    """Epochs after the last, on images that are mirrored at the most and have their full size: from
-    the weights of the best epoch, by a fresh optimizer (a warm restart, Loshchilov & Hutter 2017,
+    """Epochs after the last, on gently changed images (`augment.until`) of full size: from the
+    weights of the best epoch, by a fresh optimizer (a warm restart, Loshchilov & Hutter 2017,
     on what the network will see). The best epoch of all is kept."""
 
     epochs: int = Field(ge=1)

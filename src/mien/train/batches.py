@@ -1,4 +1,4 @@
-"""Batches straight from the memory-mapped images, without worker processes."""
+"""Batches straight from the images, without worker processes."""
 
 from collections.abc import Iterator
 
@@ -10,29 +10,48 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mien.data.dataset import Split
 from mien.preprocess import Preprocess
+from mien.train.lessons import Lessons
 
-Batch = tuple[Tensor, Tensor, Tensor]
-"""Images, what to answer, labels."""
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Images, the changes drawn of each, what to answer, labels."""
 
 
 class Images(Dataset[Batch]):
-    """Rows of a split → (n, S, S) uint8 grey at the network's size, what to answer, and the (n,)
-    int64 labels; these are what to answer, too, unless float32 `targets` (N, C) are given."""
+    """Rows of a split → (n, S, S) uint8 grey at the network's size, the (n, columns) changes of
+    `lessons`, what to answer, and the (n,) int64 labels.
+
+    Without `lessons` nothing changes, and the labels are what to answer. On a graphics card, all
+    images lie there.
+    """
 
     def __init__(
-        self, split: Split, preprocess: Preprocess, targets: NDArray[np.float32] | None = None
+        self, split: Split, preprocess: Preprocess, lessons: Lessons | None = None
     ) -> None:
-        self.split = split
-        self.preprocess = preprocess
-        self.answers = split.labels if targets is None else targets
+        self.split, self.preprocess, self.lessons = split, preprocess, lessons
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.labels = torch.from_numpy(np.ascontiguousarray(split.labels)).to(self.device)
+        self.drawn = torch.empty(len(split), 0, device=self.device)
+        self.answers = self.labels
+        self.images: Tensor | None = None
+        if self.device.type == "cuda":
+            self.images = torch.from_numpy(preprocess.resize(split.images)).to(self.device)
 
-    def __getitem__(self, rows: NDArray[np.int64]) -> Batch:
-        images = self.preprocess.resize(self.split.images[rows])
-        answers, labels = self.answers[rows], self.split.labels[rows]
-        return torch.from_numpy(images), torch.from_numpy(answers), torch.from_numpy(labels)
+    def begin(self, epoch: int) -> None:
+        """Draw the changes of an epoch."""
+        if self.lessons is not None:
+            drawn, answers = self.lessons.of(epoch)
+            self.drawn = drawn.to(self.device)
+            self.answers = self.labels if answers is None else answers.to(self.device)
+
+    def __getitem__(self, rows: Tensor) -> Batch:
+        if self.images is not None:
+            images = self.images[rows]
+        else:
+            images = torch.from_numpy(self.preprocess.resize(self.split.images[rows.numpy()]))
+        return images, self.drawn[rows], self.answers[rows], self.labels[rows]
 
 
-class Shuffled(Sampler[NDArray[np.int64]]):
+class Shuffled(Sampler[Tensor]):
     """Batches of row numbers, in an order that only the seed and the epoch decide.
 
     Each row comes once an epoch; with `chances` (N,), which sum to 1, as many are drawn by them.
@@ -40,41 +59,44 @@ class Shuffled(Sampler[NDArray[np.int64]]):
     """
 
     def __init__(
-        self, size: int, batch: int, seed: int, chances: NDArray[np.float64] | None = None
+        self, images: Images, batch: int, seed: int, chances: NDArray[np.float64] | None = None
     ) -> None:
-        self.size, self.batch, self.seed, self.epoch = size, batch, seed, 0
-        self.chances = chances
+        self.images, self.size = images, len(images.split)
+        self.batch, self.seed, self.epoch, self.chances = batch, seed, 0, chances
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of `epoch`."""
+        """Choose the order of `epoch`, and what is shown in it."""
         self.epoch = epoch
+        self.images.begin(epoch)
 
     def __len__(self) -> int:
         return max(1, self.size // self.batch)
 
-    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+    def __iter__(self) -> Iterator[Tensor]:
         rng = np.random.default_rng((self.seed, self.epoch))
         if self.chances is None:
             order = rng.permutation(self.size)
         else:
             order = rng.choice(self.size, self.size, p=self.chances)
+        # The incomplete last batch is left out: BatchNorm on a handful of images is noise.
+        rows = torch.from_numpy(order).to(self.images.device)
         for step in range(len(self)):
-            # The incomplete last batch is left out: BatchNorm on a handful of images is noise.
-            yield order[step * self.batch : (step + 1) * self.batch]
+            yield rows[step * self.batch : (step + 1) * self.batch]
 
 
-class InOrder(Sampler[NDArray[np.int64]]):
+class InOrder(Sampler[Tensor]):
     """Batches of row numbers 0, 1, 2, ..., the last one shorter."""
 
-    def __init__(self, size: int, batch: int) -> None:
-        self.size, self.batch = size, batch
+    def __init__(self, images: Images, batch: int) -> None:
+        self.images, self.size, self.batch = images, len(images.split), batch
 
     def __len__(self) -> int:
         return -(-self.size // self.batch)
 
-    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+    def __iter__(self) -> Iterator[Tensor]:
+        rows = torch.arange(self.size, device=self.images.device)
         for start in range(0, self.size, self.batch):
-            yield np.arange(start, min(start + self.batch, self.size))
+            yield rows[start : start + self.batch]
 
 
 def training_batches(
@@ -82,21 +104,21 @@ def training_batches(
     preprocess: Preprocess,
     batch: int,
     seed: int,
-    targets: NDArray[np.float32] | None = None,
+    lessons: Lessons,
     *,
     balanced: bool = False,
 ) -> DataLoader[Batch]:
-    """Shuffled batches of `split`, with soft `targets` (N, C) in place of labels if given.
+    """Shuffled batches of `split` with the changes and the targets of `lessons`.
 
     With `balanced` each class comes equally often.
     """
-    sampler = Shuffled(len(split), batch, seed, _equal_chances(split) if balanced else None)
-    return _loader(Images(split, preprocess, targets), sampler)
+    images = Images(split, preprocess, lessons)
+    return _loader(Shuffled(images, batch, seed, _equal_chances(split) if balanced else None))
 
 
 def ordered_batches(split: Split, preprocess: Preprocess, batch: int = 256) -> DataLoader[Batch]:
     """Batches of `split` in its own order."""
-    return _loader(Images(split, preprocess), InOrder(len(split), batch))
+    return _loader(InOrder(Images(split, preprocess), batch))
 
 
 def _equal_chances(split: Split) -> NDArray[np.float64]:
@@ -105,7 +127,7 @@ def _equal_chances(split: Split) -> NDArray[np.float64]:
     return np.asarray(1 / counts[rows] / len(counts))
 
 
-def _loader(images: Images, sampler: Sampler[NDArray[np.int64]]) -> DataLoader[Batch]:
+def _loader(sampler: Shuffled | InOrder) -> DataLoader[Batch]:
     # A loader draws a number whenever it starts; from a generator of its own, because a resumed
     # run starts loaders in another order and would augment differently from an unbroken one.
-    return DataLoader(images, batch_size=None, sampler=sampler, generator=torch.Generator())
+    return DataLoader(sampler.images, batch_size=None, sampler=sampler, generator=torch.Generator())

@@ -3,7 +3,6 @@
 import csv
 import io
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from mien.files import replacing, write_text
 from mien.recipes.schema import Training
+from mien.runs import best_epoch
 
 COLUMNS = (
     "epoch",
@@ -25,6 +25,7 @@ COLUMNS = (
     "train_accuracy",
     "val_loss",
     "val_accuracy",
+    "val_field_accuracy",
     "seconds",
 )
 
@@ -62,22 +63,40 @@ def averaging(training: Training) -> list[L.Callback]:
     chosen = training.averaging
     # Lightning would ask the network, which is still in main memory then: each step would copy it.
     device = "cuda" if torch.cuda.is_available() else None
-    moving = partial(_moving, decay=chosen.decay)
-    return [] if chosen.name == "none" else [WeightAveraging(device, multi_avg_fn=moving)]
+    return [] if chosen.name == "none" else [MovingAverage(device, chosen.decay)]
 
 
-def _moving(
-    averages: list[Tensor], currents: list[Tensor], steps: Tensor | int, *, decay: float
-) -> None:
-    """Exponential moving average; short at first, when the weights are far from anywhere.
+class MovingAverage(WeightAveraging):
+    """Exponential moving average of the weights after each step; short at first, when the weights
+    are far from anywhere. All tensors at once, and nothing is read back from a graphics card."""
 
-    All tensors of a kind at once: one by one, a graphics card would wait for each.
-    """
-    if not averages[0].is_floating_point():
-        torch._foreach_copy_(averages, currents)  # BatchNorm's count of batches
-        return
-    weight = min(decay, (1 + int(steps)) / (10 + int(steps)))
-    torch._foreach_lerp_(averages, currents, 1 - weight)
+    def __init__(self, device: str | None, decay: float) -> None:
+        super().__init__(device)
+        self.decay = decay
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Average after a step of the optimizer."""
+        done = self._latest_update_step
+        if trainer.global_step > done and self._average_model is not None:
+            share = 1 - min(self.decay, (1 + done) / (10 + done)) if done else 1.0
+            blend(_tensors(self._average_model.module), _tensors(pl_module), share)
+            self._latest_update_step = trainer.global_step
+
+
+def blend(averages: list[Tensor], currents: list[Tensor], share: float) -> None:
+    """Move each average by `share` of the way to its current; counts are copied."""
+    floats = [average.is_floating_point() for average in averages]
+    for float_, kind in ((True, torch._foreach_lerp_), (False, None)):
+        ours = [a for a, is_float in zip(averages, floats, strict=True) if is_float == float_]
+        theirs = [c for c, is_float in zip(currents, floats, strict=True) if is_float == float_]
+        if ours and kind:
+            kind(ours, theirs, share)
+        elif ours:
+            torch._foreach_copy_(ours, theirs)
+
+
+def _tensors(module: torch.nn.Module) -> list[Tensor]:
+    return [t.detach() for t in (*module.parameters(), *module.buffers())]
 
 
 class History(L.Callback):
@@ -90,9 +109,8 @@ class History(L.Callback):
 
     @property
     def best(self) -> int:
-        """Position of the epoch with the best validation accuracy; of equals, of the least loss."""
-        scores = [(row["val_accuracy"], -row["val_loss"]) for row in self.rows]
-        return scores.index(max(scores))
+        """Position of the epoch that is kept."""
+        return best_epoch(self.rows)
 
     def follow(self, path: Path) -> None:
         """Begin with the rows of another history, that of an earlier stage."""
@@ -176,17 +194,21 @@ class Bar(L.Callback):
             self._task,
             advance=1,
             epoch=f"{trainer.current_epoch + 1}/{trainer.max_epochs}",
-            words=f"loss {float(outputs['loss']):.3f}  {self._words}",
+            words=f"{_loss(outputs['loss'])}{self._words}",
         )
 
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Print the epoch's line, which stays above the bar."""
         m = trainer.callback_metrics
-        self._words = f"validation accuracy {float(m['val_accuracy']):.4f}"
+        self._words = (
+            f"validation accuracy {float(m['val_accuracy']):.4f} "
+            f"field {float(m['val_field_accuracy']):.4f}"
+        )
         self._progress.console.print(
             f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}  "
             f"train loss {float(m['train_loss']):.4f} accuracy {float(m['train_accuracy']):.4f}  "
-            f"validation loss {float(m['val_loss']):.4f} accuracy {float(m['val_accuracy']):.4f}",
+            f"validation loss {float(m['val_loss']):.4f} accuracy {float(m['val_accuracy']):.4f} "
+            f"field {float(m['val_field_accuracy']):.4f}",
             highlight=False,
             soft_wrap=True,
         )
@@ -195,3 +217,8 @@ class Bar(L.Callback):
         """Take the bar away, also after an error."""
         if hasattr(self, "_progress"):
             self._progress.stop()
+
+
+def _loss(loss: Tensor) -> str:
+    """The loss of a step; of a graphics card not a word, which would wait for it."""
+    return "" if loss.is_cuda else f"loss {float(loss):.3f}  "

@@ -1,5 +1,6 @@
 """What a training learns from: images, targets, teachers."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +10,16 @@ from mien.audit import read_exclude, without
 from mien.data import Dataset, Split, class_weights, open_dataset
 from mien.errors import DataError, RunError
 from mien.files import home
+from mien.framing import framed_once
 from mien.preprocess import Preprocess
 from mien.provenance import Images, Source
 from mien.recipes import Recipe
 from mien.runs import RunData, RunFolder
+from mien.train.augment import Augmentation
 from mien.train.check import find_teachers
-from mien.train.targets import Targets, distil, only_labels, soft_targets
-from mien.train.teachers import Teacher, answers_of, open_teachers
+from mien.train.lessons import Lessons
+from mien.train.targets import only_labels, soft_targets
+from mien.train.teachers import Changed, Teacher, answers_of, open_teachers
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,29 @@ class Inputs:
         """The network's input, from images of this size."""
         return recipe.input.preprocess(self.training.images.shape[1])
 
-    def targets(self, recipe: Recipe) -> Targets | None:
-        """(N, classes) float32 of the training images; None where the labels will do."""
+    def lessons(self, recipe: Recipe) -> Lessons:
+        """What a training by `recipe` shows, and its targets."""
         targets = soft_targets(self.training, recipe, len(self.labels))
-        if self.teachers:
-            answers = answers_of(self.teachers, self.training, self.labels, home() / "teachers")
-            targets = distil(targets, answers, recipe.training.distil.weight)
-        needed = recipe.training.mix.mixup or not only_labels(self.training, targets)
-        return targets if needed else None
+        needed = (
+            self.teachers or recipe.training.mix.mixup or not only_labels(self.training, targets)
+        )
+        return Lessons(
+            recipe,
+            len(self.training),
+            torch.from_numpy(targets) if needed else None,
+            self._teach if self.teachers else None,
+        )
+
+    def _teach(self, augmentation: Augmentation, drawn: torch.Tensor) -> torch.Tensor:
+        """(N, classes) float32: what the teachers answer for images that are changed so."""
+        changed = Changed(self.training, augmentation, drawn)
+        answers = answers_of(self.teachers, changed, self.labels, home() / "teachers")
+        return torch.from_numpy(answers).float()
+
+    @property
+    def framed(self) -> Split:
+        """The validation images as a detector frames them."""
+        return dataclasses.replace(self.validation, images=framed_once(self.validation.images))
 
     def class_weights(self, recipe: Recipe) -> torch.Tensor | None:
         """(classes,) float32 weights of the loss; None without."""

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy, interpolate
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from mien.preprocess import Preprocess
-from mien.recipes.schema import Augment, Recipe
+from mien.recipes import Recipe
 from mien.train.augment import Augmentation, mixup
 from mien.train.batches import Batch
 from mien.train.losses import loss_of
@@ -38,7 +38,7 @@ class Fit(L.LightningModule):
             checkpoint_activations(model)
         self.preprocess = preprocess
         self.augment = Augmentation(recipe.augment)
-        self.mirror = Augmentation(Augment(flip=recipe.augment.flip))
+        self.gentle = Augmentation(recipe.augment.gentle())
         self.mix = mixup(recipe.training.mix)
         self.steps_per_epoch = steps_per_epoch
         self.weights: Tensor | None
@@ -57,17 +57,17 @@ class Fit(L.LightningModule):
         Here and not in `training_step`, which runs under autocast: bf16 coordinates would shake
         the image by whole pixels.
         """
-        images, targets, labels = batch
+        images, drawn, targets, labels = batch
         values = images[:, None].float() / 255
         if self.training:
             lasts = self.recipe.augment.lasts(self.current_epoch, self.recipe.training.epochs)
-            values = self.augment(values) if lasts else self.mirror(values)
+            values = (self.augment if lasts else self.gentle)(values, drawn)
             if self.mix:
                 values, targets = self.mix(values, targets)
                 labels = targets.argmax(1)  # of two pictures in one, that of the larger share
             values = self._small(values)
         values = self.preprocess.normalise(values)
-        return values.contiguous(memory_format=torch.channels_last), targets, labels
+        return values.contiguous(memory_format=torch.channels_last), drawn, targets, labels
 
     def _small(self, images: Tensor) -> Tensor:
         """Images as small as this epoch has them."""
@@ -78,21 +78,27 @@ class Fit(L.LightningModule):
         return interpolate(images, size=size_px, mode="bilinear", antialias=True)
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
-        images, targets, labels = batch
+        images, _, targets, labels = batch
         logits = self.model(images)
         loss = loss_of(logits, targets, self.recipe.training.loss, self.weights)
-        self._log("train", loss, logits, labels)
+        self._log("train_loss", loss, len(labels))
+        self._log("train_accuracy", _accuracy(logits, labels), len(labels))
         return loss
 
-    def validation_step(self, batch: Batch, _index: int) -> None:
-        images, _, labels = batch
+    def validation_step(self, batch: Batch, _index: int, dataloader_idx: int = 0) -> None:
+        """Of the images (0), and of the same images framed as a detector frames them (1)."""
+        images, _, _, labels = batch
         logits = self.model(images).float()
-        self._log("val", cross_entropy(logits, labels), logits, labels)
+        if dataloader_idx:
+            self._log("val_field_accuracy", _accuracy(logits, labels), len(labels))
+        else:
+            self._log("val_loss", cross_entropy(logits, labels), len(labels))
+            self._log("val_accuracy", _accuracy(logits, labels), len(labels))
 
-    def _log(self, stage: str, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        accuracy = (logits.argmax(1) == labels).float().mean()
-        for name, value in (("loss", loss), ("accuracy", accuracy)):
-            self.log(f"{stage}_{name}", value, on_step=False, on_epoch=True, batch_size=len(labels))
+    def _log(self, name: str, value: Tensor, images: int) -> None:
+        self.log(
+            name, value, on_step=False, on_epoch=True, batch_size=images, add_dataloader_idx=False
+        )
 
     def configure_optimizers(self) -> Any:
         training = self.recipe.training
@@ -127,3 +133,7 @@ class Fit(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._plateau_state = checkpoint.get("plateau")
+
+
+def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    return (logits.argmax(1) == labels).float().mean()

@@ -4,116 +4,167 @@ The kinds are those of common corruptions (Hendrycks & Dietterich 2019, arXiv:19
 network trained with them is no longer a stranger to a test of its robustness to such.
 """
 
+import functools
 import math
+from collections.abc import Callable
 
-import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
+Values = dict[str, Tensor]
+"""(N, 1, 1, 1) each: what was drawn of each image, by name."""
+Flaw = Callable[[Tensor, Values], Tensor]
 
-class Photo(nn.Module):
-    """(N, 1, S, S) float32 in 0-1 → the same: each of `FLAWS` on each image with `probability`.
+STRENGTHS = {
+    "uneven_light": (0.2, 0.6),
+    "gamma": (-0.7, 0.7),
+    "defocus": (0.01, 0.03),
+    "shake": (0.02, 0.045),
+    "few_pixels": (1 / 3, 2 / 3),
+    "noise": (0.01, 0.06),
+    "jpeg": (15, 60),
+}
+"""The range each flaw's strength is drawn from: such that people still read the face."""
+NONE = {"few_pixels": 1.0, "jpeg": 100.0}
+"""The strength of a flaw that is not there; 0 where nothing is said."""
+COLUMNS = (*STRENGTHS, "light_angle", "shake_angle")
+"""What is drawn of an image; angles in radians."""
 
-    Which images, and how strongly, is drawn on the CPU: only JPEG waits for a graphics card.
-    """
-
-    def __init__(self, probability: float) -> None:
-        super().__init__()
-        self.probability = probability
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Only the images that a flaw falls on are computed."""
-        images = images.clone()
-        for flaw, low, high in FLAWS:
-            rows = (torch.rand(len(images)) < self.probability).nonzero().flatten()
-            strength = torch.empty(len(rows)).uniform_(low, high)
-            if len(rows):
-                rows = rows.to(images.device, non_blocking=True)
-                images[rows] = flaw(images[rows], strength).clamp(0, 1)
-        return images
-
-
-def uneven_light(images: Tensor, strength: Tensor) -> Tensor:
-    """Light that rises across the face, from 1 - strength to 1 + strength."""
-    x, y = _directions(strength)
-    line = torch.linspace(-1, 1, images.shape[-1])
-    ramp = (x * line + y * line[:, None]) / (x.abs() + y.abs())
-    return images * (1 + _each(strength) * ramp).to(images, non_blocking=True)
-
-
-def gamma(images: Tensor, octaves: Tensor) -> Tensor:
-    """Intensities to the power 2^octaves."""
-    return images ** _each(2**octaves).to(images, non_blocking=True)
-
-
-def defocus(images: Tensor, sigma: Tensor) -> Tensor:
-    """A round Gaussian; `sigma` as a fraction of the side."""
-    return _blur(images, sigma, sigma)
-
-
-def shake(images: Tensor, sigma: Tensor) -> Tensor:
-    """A Gaussian along a line of any direction; `sigma` as a fraction of the side."""
-    return _blur(images, sigma, sigma / 8)
-
-
-def few_pixels(images: Tensor, fraction: Tensor) -> Tensor:
-    """Down to that fraction of the side and up again."""
-    side = images.shape[-1]
-    sizes = (fraction * side).round().int().tolist()
-    small = [interpolate(i[None], n, mode="area") for i, n in zip(images, sizes, strict=True)]
-    return torch.cat([interpolate(i, side, mode="bilinear") for i in small])
-
-
-def noise(images: Tensor, deviation: Tensor) -> Tensor:
-    """Gaussian noise of that standard deviation."""
-    return images + torch.randn_like(images) * _each(deviation).to(images, non_blocking=True)
-
-
-def jpeg(images: Tensor, quality: Tensor) -> Tensor:
-    """JPEG of that quality, as if the crop itself had been the file."""
-    pixels = (images[:, 0] * 255).round().byte().cpu().numpy()
-    out = [_through_jpeg(i, round(q)) for i, q in zip(pixels, quality.tolist(), strict=True)]
-    return torch.from_numpy(np.stack(out))[:, None].to(images) / 255
-
-
-FLAWS = (
-    (uneven_light, 0.2, 0.6),
-    (gamma, -0.7, 0.7),
-    (defocus, 0.01, 0.03),
-    (shake, 0.02, 0.045),
-    (few_pixels, 1 / 3, 2 / 3),
-    (noise, 0.01, 0.06),
-    (jpeg, 15, 60),
+_LUMINANCE = torch.tensor(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ]
 )
-"""What is done, and the range its strength is drawn from: such that people still read the face."""
+"""JPEG's table of quantisation at quality 50 (ITU-T T.81, table K.1)."""
 
 
-def _each(values: Tensor) -> Tensor:
-    return values[:, None, None, None]
+def draw(probability: float, uniform: Callable[[float, float], Tensor]) -> Values:
+    """(N,) of each of `COLUMNS`: each flaw falls on each image with that probability."""
+    drawn = {}
+    for name, (low, high) in STRENGTHS.items():
+        there, strength = uniform(0, 1) < probability, uniform(low, high)
+        drawn[name] = torch.where(there, strength, NONE.get(name, 0.0))
+    return drawn | {name: uniform(0, 2 * math.pi) for name in ("light_angle", "shake_angle")}
 
 
-def _directions(like: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine, (n, 1, 1, 1) each, of a random angle for each of `like` (n,)."""
-    angle = _each(torch.rand_like(like) * 2 * math.pi)
-    return angle.cos(), angle.sin()
+def spoil(images: Tensor, values: Values) -> Tensor:
+    """(N, 1, S, S) float32 in 0-1 → the same, with every flaw that was drawn."""
+    for names, flaw in _FLAWS:
+        none = NONE.get(names[0], 0.0)
+        there = functools.reduce(torch.logical_or, (values[n] != none for n in names))
+        images = _some(images, there, flaw, values)
+    return images
 
 
-def _blur(images: Tensor, along: Tensor, across: Tensor) -> Tensor:
-    """Each image by a Gaussian of its own, `along` and `across` a random direction."""
+def _some(images: Tensor, there: Tensor, flaw: Flaw, values: Values) -> Tensor:
+    """`flaw` on the images where it is `there`: on a CPU they alone are computed; a graphics card
+    computes all, because to choose would be to wait for it."""
+    if images.is_cuda:
+        return torch.where(there, flaw(images, values).clamp(0, 1), images)
+    rows = there.flatten().nonzero().flatten()
+    if len(rows) == 0:
+        return images
+    images = images.clone()
+    chosen = {name: value[rows] for name, value in values.items()}
+    images[rows] = flaw(images[rows], chosen).clamp(0, 1)
+    return images
+
+
+def uneven_light(images: Tensor, values: Values) -> Tensor:
+    """Light that rises across the face, from 1 - strength to 1 + strength."""
+    line = torch.linspace(-1, 1, images.shape[-1], device=images.device)
+    x, y = values["light_angle"].cos(), values["light_angle"].sin()
+    ramp = (x * line + y * line[:, None]) / (x.abs() + y.abs())
+    return images * (1 + values["uneven_light"] * ramp)
+
+
+def gamma(images: Tensor, values: Values) -> Tensor:
+    """Intensities to the power 2^gamma."""
+    return images ** (2 ** values["gamma"])
+
+
+def blur(images: Tensor, values: Values) -> Tensor:
+    """Each image by a Gaussian of its own: round, and longer along a line of any direction.
+
+    The deviations are fractions of the side; both blurs together are one, as variances add.
+    """
     side = images.shape[-1]
-    radius = math.ceil(2.5 * side * float(along.max()))
-    line = torch.arange(-radius, radius + 1) / side
-    x, y = _directions(along)
+    radius = math.ceil(2.5 * side * math.hypot(STRENGTHS["shake"][1], STRENGTHS["defocus"][1]))
+    line = torch.arange(-radius, radius + 1, device=images.device) / side
+    defocus, shake, angle = (values[name] for name in ("defocus", "shake", "shake_angle"))
+    x, y = angle.cos(), angle.sin()
     u, v = x * line + y * line[:, None], y * line - x * line[:, None]
-    kernels = torch.exp(-((u / _each(along)) ** 2 + (v / _each(across)) ** 2) / 2)
-    kernels = (kernels / kernels.sum((2, 3), keepdim=True)).to(images, non_blocking=True)
+    along = (defocus**2 + shake**2).sqrt().clamp(min=1e-3)
+    across = (defocus**2 + (shake / 8) ** 2).sqrt().clamp(min=1e-3)
+    kernels = torch.exp(-((u / along) ** 2 + (v / across) ** 2) / 2)
+    kernels = kernels / kernels.sum((2, 3), keepdim=True)
     padded = pad(images, [radius] * 4, mode="replicate")
     return conv2d(padded.transpose(0, 1), kernels, groups=len(images)).transpose(0, 1)
 
 
-def _through_jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    _, file = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(file, cv2.IMREAD_GRAYSCALE), np.uint8)
+def few_pixels(images: Tensor, values: Values) -> Tensor:
+    """Down to that fraction of the side, and up again; 1 leaves all."""
+    side = images.shape[-1]
+    sizes = (values["few_pixels"] * side).round().long().flatten()
+    through = _through(side).to(images.device)[sizes - 1]
+    return (through @ images[:, 0] @ through.mT)[:, None]
+
+
+@functools.cache
+def _through(side: int) -> Tensor:
+    """(side, side, side): for each number of pixels from 1 on, the matrix that a line of `side`
+    pixels is multiplied with to go down to so many (area) and up again (bilinear)."""
+    lines = torch.eye(side)[:, None]
+    ways = [
+        interpolate(interpolate(lines, n, mode="area"), side, mode="linear")[:, 0].T
+        for n in range(1, side + 1)
+    ]
+    return torch.stack(ways)
+
+
+def noise(images: Tensor, values: Values) -> Tensor:
+    """Gaussian noise of that standard deviation."""
+    return images + torch.randn_like(images) * values["noise"]
+
+
+def jpeg(images: Tensor, values: Values) -> Tensor:
+    """What JPEG of that quality keeps of a grey picture (ITU-T T.81): the cosine transform of each
+    8 x 8 pixels, rounded to multiples of its table; 100 keeps nearly all."""
+    quality, side = values["jpeg"], images.shape[-1]
+    more = -side % 8
+    blocks = pad(images * 255 - 128, [0, more, 0, more], mode="replicate")
+    rows = blocks.shape[2] // 8
+    blocks = blocks.reshape(-1, 1, rows, 8, rows, 8).transpose(3, 4)
+    cosines, table = _cosines().to(images.device), _LUMINANCE.to(images.device)
+    scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)[:, :, :, :, None, None]
+    steps = (table * scale).round().clamp(1, 255)
+    kept = (cosines @ blocks @ cosines.T / steps).round() * steps
+    pixels: Tensor = (cosines.T @ kept @ cosines).transpose(3, 4).flatten(4, 5).flatten(2, 3)
+    return (pixels[..., :side, :side] + 128) / 255
+
+
+_FLAWS: tuple[tuple[tuple[str, ...], Flaw], ...] = (
+    (("uneven_light",), uneven_light),
+    (("gamma",), gamma),
+    (("defocus", "shake"), blur),
+    (("few_pixels",), few_pixels),
+    (("noise",), noise),
+    (("jpeg",), jpeg),
+)
+
+
+@functools.cache
+def _cosines() -> Tensor:
+    """(8, 8) orthonormal: the cosine transform (DCT-II) of eight numbers."""
+    n = torch.arange(8)
+    rows = torch.cos((2 * n + 1) * n[:, None] * math.pi / 16) / 2
+    rows[0] /= math.sqrt(2)
+    return rows

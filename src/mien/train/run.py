@@ -86,7 +86,7 @@ def _fit(recipe: Recipe, model: nn.Module, inputs: Inputs, folder: RunFolder) ->
         preprocess,
         recipe.training.batch,
         recipe.seed,
-        inputs.targets(recipe),
+        inputs.lessons(recipe),
         balanced=recipe.training.sampling == "balanced",
     )
     steps = -(-len(batches) // recipe.training.accumulate)
@@ -100,7 +100,7 @@ def _fit(recipe: Recipe, model: nn.Module, inputs: Inputs, folder: RunFolder) ->
         _trainer(recipe, folder, history).fit(
             fit,
             batches,
-            ordered_batches(inputs.validation, preprocess),
+            [ordered_batches(split, preprocess) for split in (inputs.validation, inputs.framed)],
             ckpt_path=last if last.exists() else None,
         )
     except SystemExit as stop:  # Lightning's answer to Ctrl-C and to SIGTERM

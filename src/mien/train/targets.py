@@ -25,12 +25,6 @@ def soft_targets(split: Split, recipe: Recipe, classes: int) -> Targets:
     return np.ascontiguousarray(targets, np.float32)
 
 
-def distil(targets: Targets, answers: NDArray[np.float64], weight: float) -> Targets:
-    """(N, classes) `targets`, with a share `weight` of the teachers' (N, classes) `answers`
-    (Hinton et al. 2015, arXiv:1503.02531, without temperature)."""
-    return ((1 - weight) * targets + weight * answers).astype(np.float32)
-
-
 def only_labels(split: Split, targets: Targets) -> bool:
     """Whether the targets say no more than the labels."""
     return np.array_equal(targets, one_hot(split.labels, targets.shape[1]))

@@ -1,6 +1,8 @@
 """Trained models that a network learns from, and what they say of the training images."""
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +10,14 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
+from torch import Tensor
 
 from mien.bundle import Bundle, Classifier, open_bundle
 from mien.data import Split
 from mien.errors import RecipeError, RunError
 from mien.files import replacing, sha256
 from mien.runs import RunFolder, find_run
+from mien.train.augment import Augmentation
 
 _BATCH = 128
 
@@ -63,34 +67,54 @@ def _open(place: Path | str) -> Teacher:
     return Trained(run) if run else open_bundle(place)
 
 
+@dataclass(frozen=True)
+class Changed:
+    """Training images, changed as an augmentation and what it has drawn of each say."""
+
+    split: Split
+    augmentation: Augmentation
+    drawn: Tensor
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the images and their changes."""
+        told = self.augmentation.ranges.model_dump_json().encode() + self.drawn.numpy().tobytes()
+        return hashlib.sha256(self.split.digest.encode() + told).hexdigest()
+
+    def images(self, rows: slice) -> NDArray[np.uint8]:
+        """(n, S, S) uint8 of these rows."""
+        values = torch.from_numpy(np.asarray(self.split.images[rows]))[:, None].float() / 255
+        changed = self.augmentation(values, self.drawn[rows])[:, 0]
+        return np.asarray((changed * 255).round().to(torch.uint8).numpy())
+
+
 def answers_of(
-    teachers: Sequence[Teacher], split: Split, labels: tuple[str, ...], kept: Path
+    teachers: Sequence[Teacher], changed: Changed, labels: tuple[str, ...], kept: Path
 ) -> NDArray[np.float64]:
     """(N, len(labels)) float64 in the order of `labels`: the mean of the teachers' probabilities
-    for each image and its mirror image.
+    for each changed image and its mirror image.
 
-    They see the picture as it is, the student an augmented one. Answers are stored in the folder
-    `kept`, for other seeds and other students.
+    Answers are stored in the folder `kept`, for other students and for a run that is resumed.
     """
-    answers = np.zeros((len(split), len(labels)))
+    answers = np.zeros((len(changed.split), len(labels)))
     for teacher in teachers:
         card = teacher.card
-        file = kept / f"{split.digest[:16]}-{card.digest[:16]}-{card.temperature:g}.npy"
+        file = kept / f"{changed.digest[:16]}-{card.digest[:16]}-{card.temperature:g}.npy"
         if not file.exists():
             kept.mkdir(parents=True, exist_ok=True)
             with replacing(file) as out:
-                np.save(out, _answers(teacher, split))
+                np.save(out, _answers(teacher, changed).astype(np.float16))
         answers += np.load(file)[:, [card.labels.index(label) for label in labels]]
-    return answers / len(teachers)
+    return np.asarray(answers / answers.sum(1, keepdims=True))
 
 
-def _answers(teacher: Teacher, split: Split) -> NDArray[np.float64]:
+def _answers(teacher: Teacher, changed: Changed) -> NDArray[np.float64]:
     """(N, labels of the teacher): its answers to all images."""
     network = teacher if isinstance(teacher, Trained) else Classifier(teacher, views="flip")
-    starts = range(0, len(split), _BATCH)
+    starts = range(0, len(changed.split), _BATCH)
     words = f"asking {teacher.card.name}"
     shown = track(starts, words, console=Console(stderr=True), transient=True)
-    rows = [network.probabilities(split.images[i : i + _BATCH]) for i in shown]
+    rows = [network.probabilities(changed.images(slice(i, i + _BATCH))) for i in shown]
     if isinstance(teacher, Trained):
         teacher.model.cpu()  # a graphics card has its memory back
     return np.concatenate(rows)
