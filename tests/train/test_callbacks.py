@@ -131,17 +131,16 @@ def test_without_averaging_nothing_is_averaged(tiny_recipe):
     ("decay", "steps", "kept_share"),
     [(0.5, 0, 0.1), (0.998, 0, 0.1), (0.998, 8, 0.5), (0.4, 8, 0.4), (0.9, 10**6, 0.9)],
 )
-def test_the_moving_average_keeps_more_of_itself_with_each_step(
-    tiny_recipe, decay, steps, kept_share
-):
-    [moving] = averaging(averaged(tiny_recipe, name="ema", decay=decay).training)
-    averages, currents = [torch.tensor([2.0]), torch.zeros(1)], [torch.zeros(1), torch.ones(1)]
-    update = moving._kwargs["multi_avg_fn"]
-    update(averages, currents, steps)
-    assert [a.item() for a in averages] == pytest.approx([2 * kept_share, 1 - kept_share])
-    counts = [torch.tensor(3)]
-    update(counts, [torch.tensor(9)], steps)
-    assert counts[0].item() == 9
+def test_the_moving_average_keeps_more_of_itself_with_each_step(decay, steps, kept_share):
+    assert callbacks.kept_share(decay, steps) == pytest.approx(kept_share)
+
+
+def test_averages_move_by_their_share_and_counts_are_copied():
+    averages = [torch.tensor([2.0]), torch.tensor(3), torch.zeros(1)]
+    callbacks.blend(averages, [torch.zeros(1), torch.tensor(9), torch.ones(1)], 0.25)
+    assert [a.item() for a in averages] == [1.5, 9, 0.25]
+    callbacks.blend(averages[:1], [torch.ones(1)], 1.0)
+    assert averages[0].item() == 1
 
 
 def ended(lr: float = 0.1, **metrics: float) -> SimpleNamespace:
@@ -155,8 +154,9 @@ def ended(lr: float = 0.1, **metrics: float) -> SimpleNamespace:
     )
 
 
-def measured(accuracy: float, loss: float) -> dict[str, float]:
-    return {"train_loss": 1.5, "train_accuracy": 0.25, "val_loss": loss, "val_accuracy": accuracy}
+def measured(accuracy: float, loss: float, field: float = 0.4) -> dict[str, float]:
+    trained = {"train_loss": 1.5, "train_accuracy": 0.25}
+    return trained | {"val_loss": loss, "val_accuracy": accuracy, "val_field_accuracy": field}
 
 
 def test_the_history_is_written_with_each_epoch_to_six_digits(tmp_path, monkeypatch):
@@ -167,8 +167,8 @@ def test_the_history_is_written_with_each_epoch_to_six_digits(tmp_path, monkeypa
     kept_rows.on_train_epoch_end(ended(0.12345678, other=7.0, **measured(0.5, 1234567.8)))
     lines = (tmp_path / "history.csv").read_text().splitlines()
     assert lines == [
-        "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds",
-        "1,0.123457,1.5,0.25,1.23457e+06,0.5,2.35",
+        "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,val_field_accuracy,seconds",
+        "1,0.123457,1.5,0.25,1.23457e+06,0.5,0.4,2.35",
     ]
     again = History(tmp_path / "history.csv")
     again.load_state_dict(kept_rows.state_dict())
@@ -176,7 +176,7 @@ def test_the_history_is_written_with_each_epoch_to_six_digits(tmp_path, monkeypa
     again.on_train_epoch_end(ended(0.05, **measured(0.75, 2.0)))
     assert (tmp_path / "history.csv").read_text().splitlines() == [
         *lines,
-        "2,0.05,1.5,0.25,2,0.75,0.5",
+        "2,0.05,1.5,0.25,2,0.75,0.4,0.5",
     ]
     assert len(kept_rows.rows) == 1
     later = History(tmp_path / "later.csv")
@@ -191,16 +191,17 @@ def test_the_history_is_written_with_each_epoch_to_six_digits(tmp_path, monkeypa
         ([(0.5, 1.0), (0.6, 2.0), (0.4, 0.1)], 1),
         ([(0.5, 1.0), (0.5, 0.9), (0.5, 1.1)], 1),
         ([(0.5, 1.0), (0.5, 1.0)], 0),
+        ([(0.6, 1.0, 0.4), (0.5, 1.0, 0.6), (0.7, 1.0, 0.3)], 1),
     ],
 )
-def test_the_best_epoch_is_the_most_accurate_of_equals_the_one_of_least_loss(
+def test_the_best_epoch_is_the_most_accurate_in_both_framings_of_equals_that_of_least_loss(
     tmp_path, epochs, best
 ):
     kept_rows = History(tmp_path / "history.csv")
     checkpoint = Best(tmp_path, kept_rows)
     saved = []
-    for accuracy, loss in epochs:
-        kept_rows.on_train_epoch_end(ended(**measured(accuracy, loss)))
+    for figures in epochs:
+        kept_rows.on_train_epoch_end(ended(**measured(*figures)))
         saved.append(checkpoint.check_monitor_top_k())
     assert kept_rows.best == best
     assert max(n for n, save in enumerate(saved) if save) == best
@@ -218,10 +219,10 @@ def test_the_bar_tells_epoch_loss_and_accuracy():
     assert task.fields["words"] == "loss 0.512  starting"
     bar.on_train_epoch_end(ended(**measured(0.61239, 1.25)))
     bar.on_train_batch_end(ended(), None, {"loss": torch.tensor(0.5)}, None, 0)
-    assert task.fields["words"] == "loss 0.500  validation accuracy 0.6124"
+    assert task.fields["words"] == "loss 0.500  validation accuracy 0.6124 field 0.4000"
     bar.teardown()
     assert bar._progress.finished or not bar._progress.live.is_started
     assert (
-        "epoch   2/3  train loss 1.5000 accuracy 0.2500  validation loss 1.2500 accuracy 0.6124"
-        in said.getvalue()
+        "epoch   2/3  train loss 1.5000 accuracy 0.2500  validation loss 1.2500 accuracy 0.6124 "
+        "field 0.4000" in said.getvalue()
     )

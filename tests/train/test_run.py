@@ -212,9 +212,9 @@ def begin(tiny_recipe, ten, tmp_path):
     def beginning(*overrides: str) -> SimpleNamespace:
         found = SimpleNamespace()
 
-        def training_batches(split, preprocess, batch, seed, targets, *, balanced):
-            made = batches(split, preprocess, batch, seed, targets, balanced=balanced)
-            vars(found).update(split=split, batches=made, targets=targets, batch=batch)
+        def training_batches(split, preprocess, batch, seed, lessons, *, balanced):
+            made = batches(split, preprocess, batch, seed, lessons, balanced=balanced)
+            vars(found).update(split=split, batches=made, targets=lessons.targets, batch=batch)
             return made
 
         def fit(recipe, model, preprocess, weights, steps):
@@ -267,7 +267,7 @@ def test_a_run_takes_its_data_at_their_size(begin):
     found = begin("input={size_px: 32, mean: [0.4], std: [0.2]}")
     assert found.preprocess == Preprocess(32, (0.4,), (0.2,), 20)
     assert len(found.split) == 10
-    assert [len(labels) for _, _, labels in found.validation] == [3]
+    assert [[len(labels) for *_, labels in batches] for batches in found.validation] == [[3], [3]]
     assert found.resumed is None
     assert found.trainer.max_epochs == 2
 
@@ -288,7 +288,7 @@ def test_the_seed_decides_the_first_weights_the_order_and_what_a_limit_leaves(be
         found = begin(f"seed={seed}", "data.limit=6")
         order = [rows.tolist() for rows in found.batches.sampler]
         first = next(found.model.parameters()).flatten()[:4].tolist()
-        validated = [labels.tolist() for _, _, labels in found.validation]
+        validated = [labels.tolist() for *_, labels in found.validation[0]]
         assert (len(found.split), len(validated[0])) == (6, 3)
         return [sorted(found.split.names), order, first]
 

@@ -78,21 +78,24 @@ class MovingAverage(WeightAveraging):
         """Average after a step of the optimizer."""
         done = self._latest_update_step
         if trainer.global_step > done and self._average_model is not None:
-            share = 1 - min(self.decay, (1 + done) / (10 + done)) if done else 1.0
-            blend(_tensors(self._average_model.module), _tensors(pl_module), share)
+            share = kept_share(self.decay, done) if done else 0.0
+            blend(_tensors(self._average_model.module), _tensors(pl_module), 1 - share)
             self._latest_update_step = trainer.global_step
+
+
+def kept_share(decay: float, steps: int) -> float:
+    """How much of itself the average keeps in the step after so many."""
+    return min(decay, (1 + steps) / (10 + steps))
 
 
 def blend(averages: list[Tensor], currents: list[Tensor], share: float) -> None:
     """Move each average by `share` of the way to its current; counts are copied."""
-    floats = [average.is_floating_point() for average in averages]
-    for float_, kind in ((True, torch._foreach_lerp_), (False, None)):
-        ours = [a for a, is_float in zip(averages, floats, strict=True) if is_float == float_]
-        theirs = [c for c, is_float in zip(currents, floats, strict=True) if is_float == float_]
-        if ours and kind:
-            kind(ours, theirs, share)
-        elif ours:
-            torch._foreach_copy_(ours, theirs)
+    pairs = list(zip(averages, currents, strict=True))
+    moved = [pair for pair in pairs if pair[0].is_floating_point()]
+    counts = [pair for pair in pairs if not pair[0].is_floating_point()]
+    torch._foreach_lerp_(*map(list, zip(*moved, strict=True)), share)
+    if counts:
+        torch._foreach_copy_(*map(list, zip(*counts, strict=True)))
 
 
 def _tensors(module: torch.nn.Module) -> list[Tensor]:

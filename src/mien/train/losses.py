@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, log_softmax, one_hot
+from torch.nn.functional import cross_entropy, log_softmax
 
 from mien.recipes.schema import Loss
 
@@ -16,10 +16,11 @@ def loss_of(logits: Tensor, answers: Tensor, wanted: Loss, weights: Tensor | Non
     smoothing = wanted.label_smoothing
     if not wanted.focal:
         return cross_entropy(logits, answers, weights, label_smoothing=smoothing)
-    classes, total = logits.shape[1], torch.tensor(float(len(answers)))
+    classes = logits.shape[1]
+    total: Tensor | int = len(answers)
     if answers.ndim == 1:
         total = total if weights is None else weights[answers].sum()
-        answers = one_hot(answers, classes).to(logits)
+        answers = torch.eye(classes, device=logits.device)[answers]  # one_hot reads the labels
     targets = (1 - smoothing) * answers + smoothing / classes
     said = log_softmax(logits, 1)
     easy = (1 - said.exp()).clamp_min(1e-6)  # a power below 1 has an endless slope at 0

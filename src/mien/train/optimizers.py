@@ -44,7 +44,7 @@ def optimizer_of(
             dtype=torch.bfloat16 if in_bf16(precision) else torch.float32,
         )
     kind = torch.optim.Adam if chosen.name == "adam" else torch.optim.AdamW
-    return kind(groups, lr=chosen.lr, betas=(chosen.momentum, 0.999))
+    return kind(groups, lr=chosen.lr, betas=(chosen.momentum, 0.999), fused=True)
 
 
 class GroupedMuon(Muon):

@@ -67,8 +67,8 @@ def spoil(images: Tensor, values: Values) -> Tensor:
 def _some(images: Tensor, there: Tensor, flaw: Flaw, values: Values) -> Tensor:
     """`flaw` on the images where it is `there`: on a CPU they alone are computed; a graphics card
     computes all, because to choose would be to wait for it."""
-    if images.is_cuda:
-        return torch.where(there, flaw(images, values).clamp(0, 1), images)
+    if images.device.type != "cpu":
+        return everywhere(images, there, flaw, values)
     rows = there.flatten().nonzero().flatten()
     if len(rows) == 0:
         return images
@@ -76,6 +76,11 @@ def _some(images: Tensor, there: Tensor, flaw: Flaw, values: Values) -> Tensor:
     chosen = {name: value[rows] for name, value in values.items()}
     images[rows] = flaw(images[rows], chosen).clamp(0, 1)
     return images
+
+
+def everywhere(images: Tensor, there: Tensor, flaw: Flaw, values: Values) -> Tensor:
+    """`flaw` computed on every image, and taken where it is `there`."""
+    return torch.where(there, flaw(images, values).clamp(0, 1), images)
 
 
 def uneven_light(images: Tensor, values: Values) -> Tensor:
