@@ -1,8 +1,9 @@
 """What the input pipeline costs: training steps on fresh augmented batches and on one fixed batch.
 
-    python scripts/pipeline.py DATA [--recipe attention] [--steps 30] [--precision auto]
+    python scripts/pipeline.py DATA [--recipe mien-s-wide] [--steps 30] [--precision auto]
 
 Both kinds of step alternate in one process, so that a machine whose speed drifts slows both.
+Pictures have their full size, whatever the first epochs of the recipe have.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from mien.models import build
 from mien.recipes import load_recipe
 from mien.train.batches import training_batches
 from mien.train.environment import configure_libraries
+from mien.train.lessons import Lessons
 from mien.train.module import Fit
 from mien.train.precision import in_bf16, keep_depthwise_in_fp32
 
@@ -27,12 +29,12 @@ from mien.train.precision import in_bf16, keep_depthwise_in_fp32
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--recipe", default="attention")
+    parser.add_argument("--recipe", default="mien-s-wide")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     given = parser.parse_args()
 
-    recipe = load_recipe(given.recipe)
+    recipe = load_recipe(given.recipe, ["training.progressive.from_px=null"])
     configure_libraries(save_memory=recipe.training.checkpoint_activations)
     data = open_dataset(given.data)
     preprocess = recipe.input.preprocess(data.split("train").images.shape[1])
@@ -45,11 +47,14 @@ def main() -> None:
     bf16 = in_bf16(given.precision)
     if bf16:
         keep_depthwise_in_fp32(model)
-    batches = training_batches(data.split("train"), preprocess, recipe.training.batch, 0)
+    train = data.split("train")
+    lessons = Lessons(recipe, len(train))
+    batches = training_batches(train, preprocess, recipe.training.batch, 0, lessons)
+    batches.sampler.set_epoch(0)
     fit = Fit(recipe, model, preprocess, None, len(batches)).train()
     optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9, nesterov=True)
 
-    def step(images: torch.Tensor, targets: torch.Tensor, _labels: torch.Tensor) -> None:
+    def step(images: torch.Tensor, _drawn: object, targets: torch.Tensor, _labels: object) -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             loss = cross_entropy(model(images), targets)
         loss.backward()
