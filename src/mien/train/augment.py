@@ -23,7 +23,7 @@ COLUMNS = (*_GEOMETRY, "mirrored", *_LIGHT, *_ERASED, *photo.COLUMNS)
 
 
 class Augmentation(nn.Module):
-    """(N, 1, S, S) float32 in 0-1 → the same: geometry, light, flaws of photos, erasing."""
+    """(N, 1, S, S) float32 in 0-1 → the same: geometry, light, flaws, erasing, mirroring."""
 
     def __init__(self, ranges: Augment) -> None:
         super().__init__()
@@ -62,25 +62,26 @@ class Augmentation(nn.Module):
         if drawn is None:
             drawn = self.draw(len(images)).to(images.device)
         values = dict(zip(COLUMNS, drawn.T[:, :, None, None, None], strict=True))
-        images = self._geometry(images, values)
+        if self.moves:
+            images = self._geometry(images, values)
         if self.lights:
             mean = images.mean((1, 2, 3), keepdim=True)
             images = ((images - mean) * values["contrast"] + mean) * values["brightness"]
             images = images.clamp(0, 1)
         if self.ranges.photo:
             images = photo.spoil(images, values)
-        return _erase(images, values) if self.ranges.erase else images
+        if self.ranges.erase:
+            images = _erase(images, values)
+        # Last, so that it is the exact mirror image of the picture that teachers were asked about.
+        return torch.where(values["mirrored"] > 0, images.flip(3), images)
 
     def _geometry(self, images: Tensor, values: dict[str, Tensor]) -> Tensor:
-        """One affine for all of it; mirrored exactly where nothing else moves."""
-        if not self.moves:
-            mirrored = images.flip(3) if self.ranges.flip else images
-            return torch.where(values["mirrored"] > 0, mirrored, images)
+        """One affine for all of it."""
         x, y = _places(images)
         x, y = x - 2 * values["right"], y - 2 * values["down"]
         cos, sin = values["angle"].cos(), values["angle"].sin()
         x, y = x * cos + y * sin, y * cos - x * sin
-        x = (x - values["shear"].tan() * y) / values["zoom_x"] * (1 - 2 * values["mirrored"])
+        x = (x - values["shear"].tan() * y) / values["zoom_x"]
         grid = torch.stack([x, y / values["zoom_y"]], 4)[:, 0]
         fill = _PADDING[self.ranges.fill]
         return grid_sample(images, grid, padding_mode=fill, align_corners=False)
