@@ -119,15 +119,15 @@ def few_pixels(images: Tensor, values: Values) -> Tensor:
     """Down to that fraction of the side, and up again; 1 leaves all."""
     side = images.shape[-1]
     sizes = (values["few_pixels"] * side).round().long().flatten()
-    through = _through(side).to(images.device)[sizes - 1]
+    through = _through(side, images.device)[sizes - 1]
     return (through @ images[:, 0] @ through.mT)[:, None]
 
 
 @functools.cache
-def _through(side: int) -> Tensor:
+def _through(side: int, device: torch.device) -> Tensor:
     """(side, side, side): for each number of pixels from 1 on, the matrix that a line of `side`
     pixels is multiplied with to go down to so many (area) and up again (bilinear)."""
-    lines = torch.eye(side)[:, None]
+    lines = torch.eye(side, device=device)[:, None]
     ways = [
         interpolate(interpolate(lines, n, mode="area"), side, mode="linear")[:, 0].T
         for n in range(1, side + 1)
@@ -148,7 +148,7 @@ def jpeg(images: Tensor, values: Values) -> Tensor:
     blocks = pad(images * 255 - 128, [0, more, 0, more], mode="replicate")
     rows = blocks.shape[2] // 8
     blocks = blocks.reshape(-1, 1, rows, 8, rows, 8).transpose(3, 4)
-    cosines, table = _cosines().to(images.device), _LUMINANCE.to(images.device)
+    cosines, table = _cosines_and_table(images.device)
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)[:, :, :, :, None, None]
     steps = (table * scale).round().clamp(1, 255)
     kept = (cosines @ blocks @ cosines.T / steps).round() * steps
@@ -167,9 +167,10 @@ _FLAWS: tuple[tuple[tuple[str, ...], Flaw], ...] = (
 
 
 @functools.cache
-def _cosines() -> Tensor:
-    """(8, 8) orthonormal: the cosine transform (DCT-II) of eight numbers."""
+def _cosines_and_table(device: torch.device) -> tuple[Tensor, Tensor]:
+    """(8, 8) each: the cosine transform (DCT-II) of eight numbers, orthonormal, and the table of
+    quantisation. Copied to a device once: it would wait for each copy."""
     n = torch.arange(8)
     rows = torch.cos((2 * n + 1) * n[:, None] * math.pi / 16) / 2
     rows[0] /= math.sqrt(2)
-    return rows
+    return rows.to(device), _LUMINANCE.to(device)
