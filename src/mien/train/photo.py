@@ -28,8 +28,8 @@ STRENGTHS = {
 """The range each flaw's strength is drawn from: such that people still read the face."""
 NONE = {"few_pixels": 1.0, "jpeg": 100.0}
 """The strength of a flaw that is not there; 0 where nothing is said."""
-COLUMNS = (*STRENGTHS, "light_angle", "shake_angle")
-"""What is drawn of an image; angles in radians."""
+COLUMNS = (*STRENGTHS, "light_angle", "shake_angle", "noise_right", "noise_down")
+"""What is drawn of an image; angles in radians, places as shares."""
 
 _LUMINANCE = torch.tensor(
     [
@@ -52,7 +52,10 @@ def draw(probability: float, uniform: Callable[[float, float], Tensor]) -> Value
     for name, (low, high) in STRENGTHS.items():
         there, strength = uniform(0, 1) < probability, uniform(low, high)
         drawn[name] = torch.where(there, strength, NONE.get(name, 0.0))
-    return drawn | {name: uniform(0, 2 * math.pi) for name in ("light_angle", "shake_angle")}
+    ends = (2 * math.pi, 2 * math.pi, 1, 1)
+    return drawn | {
+        name: uniform(0, end) for name, end in zip(COLUMNS[len(STRENGTHS) :], ends, strict=True)
+    }
 
 
 def spoil(images: Tensor, values: Values) -> Tensor:
@@ -136,8 +139,19 @@ def _through(side: int, device: torch.device) -> Tensor:
 
 
 def noise(images: Tensor, values: Values) -> Tensor:
-    """Gaussian noise of that standard deviation."""
-    return images + torch.randn_like(images) * values["noise"]
+    """Gaussian noise of that standard deviation: the square at a place that was drawn of a larger
+    one, so that it repeats with the draw."""
+    side = images.shape[-1]
+    plane = _noise(4 * side, images.device)
+    right, down = ((values[name] * 3 * side).long() for name in ("noise_right", "noise_down"))
+    line = torch.arange(side, device=images.device)
+    return images + plane[down + line[:, None], right + line] * values["noise"]
+
+
+@functools.cache
+def _noise(side: int, device: torch.device) -> Tensor:
+    """(side, side) of mean 0 and deviation 1, the same on every device."""
+    return torch.randn(side, side, generator=torch.Generator().manual_seed(0)).to(device)
 
 
 def jpeg(images: Tensor, values: Values) -> Tensor:
