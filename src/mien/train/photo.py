@@ -164,7 +164,7 @@ def jpeg(images: Tensor, values: Values) -> Tensor:
     blocks = blocks.reshape(-1, 1, rows, 8, rows, 8).transpose(3, 4)
     cosines, table = _cosines_and_table(images.device)
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)[:, :, :, :, None, None]
-    steps = (table * scale).round().clamp(1, 255)
+    steps = (table * scale + 0.5).floor().clamp(1, 255)
     kept = (cosines @ blocks @ cosines.T / steps).round() * steps
     pixels: Tensor = (cosines.T @ kept @ cosines).transpose(3, 4).flatten(4, 5).flatten(2, 3)
     return (pixels[..., :side, :side] + 128) / 255
