@@ -303,6 +303,38 @@ def test_augmentation_lasts_for_its_part_of_the_epochs(until, epochs, with_all):
     assert lasting == [True] * with_all + [False] * (epochs - with_all)
 
 
+def test_the_last_epochs_have_half_of_every_range_and_nothing_erased():
+    with_all = Augment(
+        rotation_deg=20,
+        shift=0.1,
+        shear_deg=8,
+        zoom=(0.8, 1.4),
+        zoom_axes="each",
+        flip=True,
+        brightness=(0.5, 1.5),
+        contrast=(0.6, 1),
+        erase=0.5,
+        fill="zeros",
+        photo=0.3,
+        until=0.9,
+    )
+    assert with_all.gentle().model_dump() == {
+        "rotation_deg": 10,
+        "shift": 0.05,
+        "shear_deg": 4,
+        "zoom": pytest.approx((0.9, 1.2)),
+        "zoom_axes": "each",
+        "flip": True,
+        "brightness": (0.75, 1.25),
+        "contrast": (0.8, 1),
+        "erase": 0,
+        "fill": "zeros",
+        "photo": 0.15,
+        "until": 0.9,
+    }
+    assert Augment().gentle() == Augment()
+
+
 def test_the_input_is_the_card_s_preprocessing():
     chosen = Input(size_px=64, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
     assert chosen.preprocess(40) == Preprocess(64, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 40)

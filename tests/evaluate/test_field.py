@@ -55,6 +55,15 @@ def test_a_scale_above_1_enlarges_the_middle():
     assert smaller.sum() < 0.5 * image.sum()
 
 
+def test_one_pass_has_each_image_in_one_of_the_framings_in_turn():
+    images = np.random.default_rng(0).integers(0, 256, (10, 12, 12), np.uint8)
+    found = framed_once(images)
+    assert (found.shape, found.dtype) == ((10, 12, 12), np.uint8)
+    for row in range(10):
+        assert (found[row] == reframe(images, draw(10, row % DRAWS))[row]).all()
+    assert (framed_once(images) == found).all()
+
+
 def test_right_answers_are_counted_over_the_draws(tmp_path):
     """Of an image that is dark on one side, some framings show less light than others."""
     classifier = Classifier(brightness_bundle(tmp_path / "b", ("dark", "bright")))

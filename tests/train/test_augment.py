@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mien.recipes.schema import Augment, Mix
-from mien.train.augment import Augmentation, mixup
+from mien.train.augment import COLUMNS, Augmentation, mixup
 
 EVERYTHING = {
     "rotation_deg": 30,
@@ -50,6 +50,40 @@ def test_each_change_is_drawn_for_each_image_and_repeats_with_the_seed(name):
     assert len({tuple(image.flatten().tolist()) for image in out}) >= expected
     assert torch.equal(augmented(same(), **ranges), out)
     assert not torch.equal(augmented(same(), seed=1, **ranges), out)
+
+
+def test_a_draw_repeats_and_each_image_has_its_own_whatever_stands_beside_it():
+    some = Augmentation(Augment(photo=0.5, **EVERYTHING))
+    drawn = some.draw(8, torch.Generator().manual_seed(0))
+    assert (drawn.shape, drawn.dtype) == ((8, len(COLUMNS)), torch.float32)
+    assert torch.equal(some.draw(8, torch.Generator().manual_seed(0)), drawn)
+    assert not torch.equal(some.draw(8, torch.Generator().manual_seed(1)), drawn)
+    out = some(noise(), drawn)
+    torch.rand(3)  # whatever was drawn before
+    assert torch.equal(some(noise(), drawn), out)
+    for row in range(8):
+        alone = some(noise()[row : row + 1], drawn[row : row + 1])
+        assert torch.allclose(alone, out[row : row + 1], atol=1e-5)
+
+
+def test_a_mirrored_picture_is_the_mirror_image_of_the_same_draw():
+    """All that was changed is mirrored with it: teachers are asked for both sides of a picture."""
+    some = Augmentation(Augment(photo=0.5, **EVERYTHING))
+    drawn = some.draw(8, torch.Generator().manual_seed(0))
+    drawn[:, COLUMNS.index("mirrored")] = 0
+    plain = some(noise(), drawn)
+    drawn[4:, COLUMNS.index("mirrored")] = 1
+    out = some(noise(), drawn)
+    assert torch.equal(out[:4], plain[:4])
+    assert torch.equal(out[4:], plain[4:].flip(3))
+
+
+def test_pictures_elsewhere_are_changed_there_and_nothing_is_read_of_them():
+    """The meta device stands for a graphics card: it has no values to read or to wait for."""
+    some = Augmentation(Augment(photo=0.5, **EVERYTHING))
+    for drawn in (None, some.draw(8).to("meta")):
+        out = some(noise().to("meta"), drawn)
+        assert (out.device.type, out.shape, out.dtype) == ("meta", (8, 1, 24, 24), torch.float32)
 
 
 def test_flip_only_mirrors_half_of_the_images():
