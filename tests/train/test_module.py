@@ -10,6 +10,7 @@ from torch import nn
 
 from mien.preprocess import Preprocess
 from mien.recipes import Recipe
+from mien.train.lessons import Lessons
 from mien.train.module import Fit
 
 GREY = Preprocess(16, (0.5,), (0.25,), 16)
@@ -50,11 +51,20 @@ class Answers(nn.Module):
         return x * self.scale
 
 
-def batch(n: int = 6, side: int = 16) -> list[torch.Tensor]:
+def pictures(n: int = 6, side: int = 16) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (n, side, side), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (n, side, side), dtype=torch.uint8, generator=generator)
+
+
+def batch(some: Fit, n: int = 6, side: int = 16, targets: torch.Tensor | None = None) -> list:
+    """A batch as the loader hands it to `some` in its epoch; labels 0, 1, ..., 6, 0, ..."""
+    drawn, _ = Lessons(some.recipe, n).of(some.current_epoch)
     labels = torch.arange(n) % 7
-    return [images, labels, labels]
+    return [pictures(n, side), drawn, labels if targets is None else targets, labels]
+
+
+def standardised(preprocess: Preprocess, images: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(preprocess.standardise(images.numpy()))
 
 
 def test_randomness_depends_on_the_seed_and_the_epoch_alone(fit):
@@ -74,17 +84,17 @@ def test_augmentation_differs_from_epoch_to_epoch(fit):
     for epoch in (0, 1, 0):
         some = fit(epoch, augment=EVERYTHING)
         some.on_train_epoch_start()
-        shown.append(some.on_after_batch_transfer(batch(), 0)[0])
+        shown.append(some.on_after_batch_transfer(batch(some), 0)[0])
     assert torch.equal(shown[0], shown[2])
     assert not torch.equal(shown[0], shown[1])
 
 
 @pytest.mark.parametrize("preprocess", [GREY, COLOUR])
 def test_images_are_standardised_as_for_recognition(fit, preprocess):
-    images, targets, labels = batch()
-    values, told, kept = fit(preprocess=preprocess).on_after_batch_transfer(batch(), 0)
-    expected = preprocess.standardise(images.numpy())
-    assert torch.allclose(values, torch.from_numpy(expected), atol=1e-6)
+    some = fit(preprocess=preprocess)
+    images, _, targets, labels = batch(some)
+    values, _, told, kept = some.on_after_batch_transfer(batch(some), 0)
+    assert torch.allclose(values, standardised(preprocess, images), atol=1e-6)
     assert values.dtype == torch.float32
     assert values.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(told, targets)
@@ -95,12 +105,13 @@ def test_validation_sees_pictures_as_they_are_and_full_size(fit):
     """Nothing is augmented, mixed or shrunk, whatever the recipe does to training images."""
     training = {"progressive": {"from_px": 8, "until": 1}, "mix": {"mixup": 1}, "epochs": 4}
     trained = fit(0, augment=EVERYTHING, training=training)
-    images, labels, _ = batch()
-    targets = torch.eye(7)[labels]
-    shown = [images, targets, labels]
+    targets = torch.eye(7)[torch.arange(6)]
+    shown = images, _, _, labels = batch(trained, targets=targets)
     assert trained.on_after_batch_transfer(shown, 0)[0].shape == (6, 1, 8, 8)
-    values, told, kept = trained.eval().on_after_batch_transfer(shown, 0)
-    assert torch.allclose(values, torch.from_numpy(GREY.standardise(images.numpy())), atol=1e-6)
+    # Those of validation have no changes drawn.
+    shown = [images, torch.empty(6, 0), targets, labels]
+    values, _, told, kept = trained.eval().on_after_batch_transfer(shown, 0)
+    assert torch.allclose(values, standardised(GREY, images), atol=1e-6)
     assert torch.equal(told, targets)
     assert torch.equal(kept, labels)
 
@@ -109,43 +120,55 @@ def test_validation_sees_pictures_as_they_are_and_full_size(fit):
 def test_training_pictures_grow_as_pillow_would_resize_them(fit, epoch, side):
     preprocess = Preprocess(40, (0.0,), (1.0,), 40)
     training = {"epochs": 6, "progressive": {"from_px": 24, "until": 0.5}}
-    images = batch(2, 40)
-    values = fit(epoch, preprocess, training=training).on_after_batch_transfer(images, 0)[0]
+    some = fit(epoch, preprocess, training=training)
+    values = some.on_after_batch_transfer(batch(some, 2, 40), 0)[0]
     assert values.shape == (2, 1, side, side)
-    for value, image in zip(values[:, 0], images[0], strict=True):
+    for value, image in zip(values[:, 0], pictures(2, 40), strict=True):
         picture = Image.fromarray(image.float().numpy() / 255)
         expected = np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR))
         assert value.numpy() == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("flip", [True, False])
-@pytest.mark.parametrize(("epoch", "changed"), [(0, True), (2, True), (3, False), (4, False)])
-def test_the_last_epochs_mirror_at_the_most(fit, epoch, changed, flip):
-    augment = {**EVERYTHING, "flip": flip, "until": 0.6}
-    torch.manual_seed(1)
+@pytest.mark.parametrize(("epoch", "with_all"), [(0, True), (2, True), (3, False), (4, False)])
+def test_the_last_epochs_have_half_of_each_range_and_nothing_erased(fit, epoch, with_all, flip):
+    augment = {"brightness": (0.2, 0.4), "erase": 1, "flip": flip, "until": 0.6}
     some = fit(epoch, augment=augment, training={"epochs": 5})
-    values = some.on_after_batch_transfer(batch(16), 0)[0]
-    plain = torch.from_numpy(GREY.standardise(batch(16)[0].numpy()))
-    same = torch.isclose(values, plain, atol=1e-6).flatten(1).all(1)
-    mirrored = torch.isclose(values, plain.flip(3), atol=1e-6).flatten(1).all(1)
-    if changed:
-        assert not (same | mirrored).any()
-    else:
-        assert (same | mirrored).all()
-        assert 2 < int(mirrored.sum()) < 14 if flip else not mirrored.any()
+    values = some.on_after_batch_transfer(batch(some, 16), 0)[0]
+    light, plain = values * 0.25 + 0.5, pictures(16)[:, None] / 255
+    if with_all:
+        erased = light > 0.45  # grey, which no picture as dark as this has
+        assert erased.flatten(1).any(1).all()
+        assert 0 < light[~erased].max() <= 0.4 + 1e-6
+        return
+    factor = light.mean((1, 2, 3), keepdim=True) / plain.mean((1, 2, 3), keepdim=True)
+    assert 0.6 - 1e-5 < factor.min() < factor.max() < 0.7 + 1e-5
+    same = torch.isclose(light, factor * plain, atol=1e-5).flatten(1).all(1)
+    mirrored = torch.isclose(light, factor * plain.flip(3), atol=1e-5).flatten(1).all(1)
+    assert (same ^ mirrored).all()
+    assert 2 < int(mirrored.sum()) < 14 if flip else not mirrored.any()
+
+
+@pytest.mark.parametrize("epoch", [0, 4])
+def test_a_batch_on_another_device_is_changed_there_and_nothing_is_read_of_it(fit, epoch):
+    """The meta device stands for a graphics card: it has no values to read or to wait for."""
+    training = {"epochs": 5, "progressive": {"from_px": 12, "until": 1}}
+    some = fit(epoch, augment=EVERYTHING | {"until": 0.6}, training=training)
+    shown = [tensor.to("meta") for tensor in batch(some)]
+    values, *others = some.on_after_batch_transfer(shown, 0)
+    assert {tensor.device.type for tensor in (values, *others)} == {"meta"}
 
 
 def test_of_two_mixed_pictures_the_one_of_the_larger_share_gives_the_label(fit):
     torch.manual_seed(0)
-    images, labels, _ = batch(7)
-    targets = torch.eye(7)[labels]
     mixed = fit(training={"mix": {"mixup": 1.0}})
+    shown = images, _, _, labels = batch(mixed, 7, targets=torch.eye(7))
     for _ in range(5):
-        values, told, kept = mixed.on_after_batch_transfer([images, targets, labels], 0)
+        values, _, told, kept = mixed.on_after_batch_transfer(shown, 0)
         share = float(told.max(1).values[0])
         assert torch.equal(kept, told.argmax(1))
         assert torch.equal(kept, labels if share == told[0, 0] else labels.roll(1))
-        plain = torch.from_numpy(GREY.standardise(images.numpy()))
+        plain = standardised(GREY, images)
         own = told[0, 0]
         expected = own * plain + (1 - own) * plain.roll(1, 0)
         assert torch.allclose(values, expected, atol=1e-4)
@@ -153,6 +176,7 @@ def test_of_two_mixed_pictures_the_one_of_the_larger_share_gives_the_label(fit):
 
 LOGITS = torch.tensor([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0], [2.0, 0.0, 0.0]])
 LABELS = torch.tensor([0, 1, 2, 2])  # three are right
+BATCH = (LOGITS, torch.empty(4, 0), LABELS, LABELS)
 
 
 @pytest.fixture
@@ -165,7 +189,7 @@ def logged(monkeypatch):
     return found
 
 
-PER_EPOCH = {"on_step": False, "on_epoch": True, "batch_size": 4}
+PER_EPOCH = {"on_step": False, "on_epoch": True, "batch_size": 4, "add_dataloader_idx": False}
 RIGHT, WRONG = -np.log(np.e**2 / (np.e**2 + 2)), -np.log(1 / (np.e**2 + 2))
 
 
@@ -179,7 +203,7 @@ RIGHT, WRONG = -np.log(np.e**2 / (np.e**2 + 2)), -np.log(1 / (np.e**2 + 2))
 def test_a_training_step_weighs_each_class_and_counts_what_is_right(fit, logged, weights, expected):
     tensor = None if weights is None else torch.tensor(weights)
     some = fit(weights=tensor)
-    loss = some.training_step([LOGITS, LABELS, LABELS], 0)
+    loss = some.training_step(BATCH, 0)
     assert loss.item() == pytest.approx(expected)
     loss.backward()
     assert some.model.scale.grad is not None
@@ -192,18 +216,23 @@ def test_a_training_step_weighs_each_class_and_counts_what_is_right(fit, logged,
 def test_validation_loss_is_the_plain_cross_entropy_whatever_is_trained_for(fit, logged):
     loss = {"class_weights": "balanced", "focal": 2, "label_smoothing": 0.3}
     some = fit(weights=torch.tensor([9.0, 1.0, 1.0]), training={"loss": loss})
-    some.validation_step([LOGITS.bfloat16(), LABELS, LABELS], 0)
+    some.validation_step((LOGITS.bfloat16(), *BATCH[1:]), 0)
     assert logged == {
         "val_loss": (pytest.approx((3 * RIGHT + WRONG) / 4), PER_EPOCH),
         "val_accuracy": (0.75, PER_EPOCH),
     }
 
 
+def test_of_the_framed_images_accuracy_alone_is_counted(fit, logged):
+    fit().validation_step(BATCH, 0, 1)
+    assert logged == {"val_field_accuracy": (0.75, PER_EPOCH)}
+
+
 def test_training_minimises_what_the_recipe_asks_for(fit, logged):
     smoothed = fit(training={"loss": {"label_smoothing": 0.3}})
     answers = 0.7 * torch.eye(3)[LABELS] + 0.1
     expected = -(answers * LOGITS.log_softmax(1)).sum(1).mean()
-    loss = smoothed.training_step([LOGITS, LABELS, LABELS], 0)
+    loss = smoothed.training_step(BATCH, 0)
     assert loss.item() == pytest.approx(float(expected))
 
 
