@@ -83,7 +83,7 @@ class Changed:
 
     def images(self, rows: slice) -> NDArray[np.uint8]:
         """(n, S, S) uint8 of these rows."""
-        values = torch.from_numpy(np.asarray(self.split.images[rows]))[:, None].float() / 255
+        values = torch.from_numpy(np.array(self.split.images[rows]))[:, None].float() / 255
         changed = self.augmentation(values, self.drawn[rows])[:, 0]
         return np.asarray((changed * 255).round().to(torch.uint8).numpy())
 
