@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError
 from mien.evaluate.evaluation import load
-from mien.framing import DRAWS
 from mien.evaluate.intervals import mean_interval
+from mien.framing import DRAWS
 
 KINDS = {"MD301": "the same pixels", "MD302": "the same photo, altered"}
 OTHERS = "no copy in training"
