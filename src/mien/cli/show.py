@@ -18,7 +18,7 @@ def need_report(extra: str = "report") -> None:
 def need_train() -> None:
     """Raise MissingExtra unless what trains is installed."""
     need_report("train")
-    for module in ("torch", "timm", "lightning", "kornia", "onnx", "onnxscript"):
+    for module in ("torch", "timm", "lightning", "onnx", "onnxscript"):
         installed(module, extra="train")
 
 

@@ -13,7 +13,7 @@ import torch
 import mien
 from mien.train.memory import keep_freed
 
-_PACKAGES = ("torch", "timm", "lightning", "kornia", "numpy", "opencv-python-headless")
+_PACKAGES = ("torch", "timm", "lightning", "numpy", "opencv-python-headless")
 
 
 def configure_libraries(*, save_memory: bool) -> None:
