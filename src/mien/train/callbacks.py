@@ -93,9 +93,9 @@ def blend(averages: list[Tensor], currents: list[Tensor], share: float) -> None:
     pairs = list(zip(averages, currents, strict=True))
     moved = [pair for pair in pairs if pair[0].is_floating_point()]
     counts = [pair for pair in pairs if not pair[0].is_floating_point()]
-    torch._foreach_lerp_(*map(list, zip(*moved, strict=True)), share)
+    torch._foreach_lerp_([a for a, _ in moved], [c for _, c in moved], share)
     if counts:
-        torch._foreach_copy_(*map(list, zip(*counts, strict=True)))
+        torch._foreach_copy_([a for a, _ in counts], [c for _, c in counts])
 
 
 def _tensors(module: torch.nn.Module) -> list[Tensor]:
