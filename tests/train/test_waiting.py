@@ -1,4 +1,4 @@
-"""Nothing within an epoch reads a number back from the device: a graphics card would be waited for."""
+"""Nothing within an epoch reads a number back from the device: a card would be waited for."""
 
 from collections.abc import Iterator
 from pathlib import Path
