@@ -230,8 +230,11 @@ def told_by_run(name: str, run: Path) -> dict[str, Any]:
     recipe = yaml.safe_load((run / "recipe.yaml").read_text())
     with (run / "history.csv").open(newline="") as file:
         epochs = list(csv.DictReader(file))
-    with (RESULTS / "histories.csv").open("a", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([name, *e.values()] for e in epochs)
+    with (RESULTS / "histories.csv").open("r+", newline="") as file:
+        columns = csv.DictReader(file).fieldnames or []
+        file.seek(0, 2)
+        writer = csv.DictWriter(file, columns, lineterminator="\n")  # runs of 0.1 have fewer
+        writer.writerows({"run": name, **epoch} for epoch in epochs)
     with (RESULTS / "recipes.yaml").open("a") as file:
         yaml.safe_dump({name: recipe}, file, sort_keys=False, width=100)
     finish = recipe["training"].get("finish") or {"epochs": 0}

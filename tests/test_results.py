@@ -107,7 +107,7 @@ def test_a_run_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         views = [*found.views[:2], "mine/plain", "mine/flip"]
         assert results.predictions().views.tolist() == views
         added = (tmp_path / "results" / "histories.csv").read_text().splitlines()[-1]
-        assert added == "mine,1,0.1,2,0.3,1.9,0.31,60.4"
+        assert added == "mine,1,0.1,2,0.3,1.9,0.31,,60.4"
         assert list(yaml.safe_load((results.RESULTS / "recipes.yaml").read_text()))[-1] == "mine"
     finally:
         monkeypatch.undo()
