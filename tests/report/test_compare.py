@@ -364,6 +364,26 @@ def test_runs_that_differ_in_their_seed_are_pooled(tmp_path: Path, undrawn):
         assert float(row[f"{key}_sd"]) == pytest.approx(np.std(found, ddof=1), rel=1e-4)
 
 
+def test_all_that_differs_between_seeds_has_its_deviation(tmp_path: Path, undrawn):
+    both = [
+        a_run(tmp_path / f"net-{seed}", evaluation("net", 0.6, seed, **more), epochs=epochs)
+        for seed, (epochs, more) in enumerate(
+            [
+                (3, {"temperature": 1.25, "latency_ms": 2.0}),
+                (5, {"temperature": 0.75, "latency_ms": 3.0}),
+            ]
+        )
+    ]
+    for seed, run in enumerate(both):
+        (run / "recipe.yaml").write_text(f"name: net\nseed: {seed}\n")
+    compare(both, tmp_path / "out", "public")
+    text = (tmp_path / "out" / "comparison.md").read_text()
+    assert "1.0000 ± 0.3536 |" in text, "temperature"
+    assert "| 2.5 ± 0.7 |" in text, "milliseconds"
+    assert "| 4.0 ± 1.4 |" in text, "epochs"
+    assert "Spread(" not in text
+
+
 def test_one_network_with_other_views_is_an_entry_but_no_other_seed(tmp_path: Path, undrawn):
     (run,) = seeds(tmp_path, {0: 0.5})
     save(evaluation("net", 0.6, views="flip"), run / "evaluation" / "public-flip")

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from mien.evaluate.intervals import Estimate, Spread
-from mien.report.tables import Column, Table, count, percent, plain, scaled, table_of
+from mien.report.tables import Column, Table, count, general, percent, plain, scaled, table_of
 
 COLUMNS = (
     Column("model", "model"),
@@ -23,6 +23,13 @@ def test_readers_see_units_and_intervals():
         ["a|b", "50.00 [40.00, 60.00]", "–", "1.2", "3,589"],
         ["c", "–", "1.00 ± 0.25", "–", "–"],
     ]
+
+
+def test_values_of_several_seeds_are_shown_with_their_deviation():
+    assert scaled(60, 1)(90) == "1.5"
+    assert scaled(60, 1)(Spread(90, 30)) == "1.5 ± 0.5"
+    assert general(4)(1.0) == "1"
+    assert general(4)(Spread(0.25, 0.05)) == "0.2500 ± 0.0500"
 
 
 def test_markdown_keeps_bars_out_of_cells():

@@ -34,7 +34,17 @@ from mien.report.robustness import (
     comparison_table,
     robust_entries,
 )
-from mien.report.tables import Column, Row, Table, count, percent, plain, scaled, table_of
+from mien.report.tables import (
+    Column,
+    Row,
+    Table,
+    count,
+    general,
+    percent,
+    plain,
+    scaled,
+    table_of,
+)
 
 _COLUMNS = (
     Column("model", "model"),
@@ -47,7 +57,7 @@ _COLUMNS = (
     Column("published", "published accuracy, %", percent()),
     Column("published_n", "published on images", count),
     Column("published_source", "source"),
-    Column("temperature", "temperature", "{:g}".format),
+    Column("temperature", "temperature", general(4)),
     Column("views", "views"),
     Column("complexity", "complexity"),
     Column("parameters", "parameters, M", scaled(1e6, 2)),
@@ -56,7 +66,7 @@ _COLUMNS = (
     Column("latency_ms", "CPU, ms/face", plain(1)),
     Column("val_accuracy", "validation accuracy, %", percent()),
     Column("val_loss", "validation loss", plain()),
-    Column("epochs", "epochs"),
+    Column("epochs", "epochs", general(1)),
     Column("epoch_s", "training, s/epoch", plain(0)),
     Column("training_s", "training, min", scaled(60, 1)),
 )

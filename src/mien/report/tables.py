@@ -28,8 +28,19 @@ def plain(digits: int = 4) -> Show:
 
 
 def scaled(unit: float, digits: int) -> Show:
-    """Shows a number in multiples of `unit`."""
-    return lambda v: f"{v / unit:,.{digits}f}"
+    """Shows a number, with its deviation, in multiples of `unit`."""
+
+    def show(v: Any) -> str:
+        if isinstance(v, Spread):
+            return Spread(v.mean / unit, v.sd / unit).plain(digits)
+        return f"{v / unit:,.{digits}f}"
+
+    return show
+
+
+def general(digits: int) -> Show:
+    """Shows a number as short as it is; one with its deviation to `digits` decimal places."""
+    return lambda v: v.plain(digits) if isinstance(v, Spread) else f"{v:g}"
 
 
 count = "{:,}".format
