@@ -35,6 +35,12 @@ def test_the_three_corrected_recipes_ship():
     assert {"attention", "mobilenetv2", "resnet50"} <= set(recipe_names())
 
 
+def test_a_recipe_without_a_name_says_what_is_missing(tmp_path):
+    (tmp_path / "mine.yaml").write_text("model: {name: mien-s}\n")
+    with pytest.raises(RecipeError, match=r"mine\.yaml: name is missing$"):
+        load_recipe(tmp_path / "mine.yaml")
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -100,7 +106,7 @@ def test_a_mistyped_recipe_gets_a_suggestion(name, message):
         (b"- a\n- b\n", "is not a recipe"),
         (b"a: [1\n", "is not valid YAML"),
         (b"\x89PNG\xff\xfe", "is not valid YAML"),
-        (b"name: a\n", "(?i)model: field required"),
+        (b"name: a\n", "model is missing"),
         (b"name: a\nmodel:\ntraining:\n", "model"),
     ],
 )

@@ -139,6 +139,8 @@ def _first(error: ValidationError) -> str:
         return f"unknown key {where!r}{_hint(where)}"
     if problem["type"] == "value_error":  # ours, and says itself what it got
         return f"{where}: {problem['ctx']['error']}" if where else str(problem["ctx"]["error"])
+    if problem["type"] == "missing":
+        return f"{where} is missing"
     return f"{where}: {problem['msg']} (got {problem['input']!r})" if where else problem["msg"]
 
 
