@@ -216,7 +216,7 @@ def test_the_bar_tells_epoch_loss_and_accuracy():
     assert (task.completed, task.total) == (4, 12)
     bar.on_train_batch_end(ended(), None, {"loss": torch.tensor(0.51239)}, None, 0)
     assert (task.completed, task.fields["epoch"]) == (5, "2/3")
-    assert task.fields["words"] == "loss 0.512  starting"
+    assert task.fields["words"] == "loss 0.512"
     bar.on_train_epoch_end(ended(**measured(0.61239, 1.25)))
     bar.on_train_batch_end(ended(), None, {"loss": torch.tensor(0.5)}, None, 0)
     assert task.fields["words"] == "loss 0.500  validation accuracy 0.6124 field 0.4000"

@@ -171,7 +171,7 @@ class Bar(L.Callback):
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._words = "starting"
+        self._words = ""
 
     def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
         """Show the bar, from where the run stands."""
@@ -179,8 +179,9 @@ class Bar(L.Callback):
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[words]}"),
+            TextColumn("steps  {task.fields[words]}"),
             TimeRemainingColumn(),
+            TextColumn("left"),
             console=self.console,
             transient=True,
         )
@@ -197,7 +198,7 @@ class Bar(L.Callback):
             self._task,
             advance=1,
             epoch=f"{trainer.current_epoch + 1}/{trainer.max_epochs}",
-            words=f"{_loss(outputs['loss'])}{self._words}",
+            words=f"{_loss(outputs['loss'])}{self._words}".rstrip(),
         )
 
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
