@@ -8,17 +8,18 @@ import typer
 
 from mien.extras import installed
 
+_REPORT = ("yaml", "pydantic", "sklearn", "pandas", "pyarrow", "matplotlib", "jinja2")
 
-def need_report(extra: str = "report") -> None:
-    """Raise MissingExtra, which names `extra`, unless what reads data sets is installed."""
-    for module in ("yaml", "pydantic", "sklearn", "pandas", "pyarrow", "matplotlib", "jinja2"):
-        installed(module, extra=extra)
+
+def need_report() -> None:
+    """Raise MissingExtra unless what reads data sets and evaluations is installed."""
+    for module in _REPORT:
+        installed(module, extra="report")
 
 
 def need_train() -> None:
     """Raise MissingExtra unless what trains is installed."""
-    need_report("train")
-    for module in ("torch", "timm", "lightning", "onnx", "onnxscript"):
+    for module in (*_REPORT, "torch", "timm", "lightning", "onnx", "onnxscript"):
         installed(module, extra="train")
 
 
