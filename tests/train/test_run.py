@@ -120,7 +120,7 @@ def test_a_finished_run_is_not_overwritten(finished, drawn, tiny_recipe):
 
 def test_resume_with_another_recipe_is_refused(finished, drawn, tiny_recipe, tmp_path):
     other = changed(tiny_recipe, tmp_path, "training.optimizer.lr=0.5")
-    with pytest.raises(RunError, match="was begun with another recipe"):
+    with pytest.raises(RunError, match="was begun with another recipe or --set"):
         run(other, drawn, finished, resume=True)
     assert load_recipe(finished / "recipe.yaml") == tiny_recipe
 

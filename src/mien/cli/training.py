@@ -53,7 +53,10 @@ def train(
     try:
         fit(chosen, data, run, resume=resume)
     except KeyboardInterrupt:
-        sys.stderr.write(f"mien: stopped; continue with the same command and --resume ({run})\n")
+        sys.stderr.write(
+            f"mien: stopped; the same command with --resume goes on after the last whole epoch "
+            f"({run})\n"
+        )
         raise typer.Exit(130) from None
     with busy("exporting"):
         bundles = package(run, open_dataset(data))

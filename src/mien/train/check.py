@@ -79,7 +79,10 @@ def _check_folder(recipe: Recipe, run: RunFolder, resume: bool) -> None:
         if not run.is_run:
             raise RunError(f"{out} holds no run to resume; leave --resume out to start one")
         if load_recipe(run.recipe_file) != recipe:
-            raise RunError(f"{out} was begun with another recipe; resume with {run.recipe_file}")
+            raise RunError(
+                f"{out} was begun with another recipe or --set; resume with: "
+                f"mien train {run.recipe_file} --data DATA --out {out} --resume"
+            )
     elif out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; choose another --out")
     elif out.exists() and any(out.iterdir()):
