@@ -347,7 +347,7 @@ def test_runs_that_differ_in_their_seed_are_pooled(tmp_path: Path, undrawn):
     shown = f"{np.mean(accuracies):.2f} ± {np.std(accuracies, ddof=1):.2f}"
     assert f"net, 3 seeds: {shown} %" in page
     text = (tmp_path / "out" / "comparison.md").read_text()
-    assert f"| net | {shown} |" in text, "one row for the three"
+    assert f"| net, 3 seeds | {shown} |" in text, "one row for the three"
     assert "| net-1 |" not in text
     assert "| other |" in text, "another recipe"
     single = rows(tmp_path / "out" / "comparison.csv")

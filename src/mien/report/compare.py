@@ -216,7 +216,8 @@ def _shown(comparison: Table, pooled: Sequence[Pool]) -> dict[str, Table]:
     rows = []
     for pool in pooled:
         found = [by_name[entry.name] for entry in pool.entries]
-        rows.append(_pooled(found) | {"model": pool.name} if pool.seeds > 1 else found[0])
+        together = {"model": f"{pool.name}, {pool.seeds} seeds"}
+        rows.append(_pooled(found) | together if pool.seeds > 1 else found[0])
     whole = Table(_COLUMNS, rows)
     tables = {title: whole.only("model", *keys) for title, keys in _SHOWN.items()}
     return {
