@@ -27,7 +27,7 @@ def test_the_card_says_what_the_bundle_is_and_how_it_was_measured(tmp_path: Path
         "random weights",
         "1,234 of train",
         "learned from: the labels\n",
-        "the epoch was chosen on them",
+        "the epoch or the seed was chosen on them",
         "| accuracy, % | 100.00 [100.00, 100.00] | 40 |",
         "| angry | 6 | 100 [100, 100] | 100 [100, 100] | – |",
         "AI Act",
@@ -60,7 +60,7 @@ def test_a_card_whole(tmp_path: Path):
         "## Training",
         "- recipe: mien-s, seed 3, 7 epochs\n- start: weights imagenet\n"
         "- images: 1,234 of train of greys (digest aaaaaaaaaaaa)\n- learned from: the labels\n"
-        f"- epoch chosen on: 40 of public of greys (digest {CHOSEN.digest[:12]})",
+        f"- epoch or seed chosen on: 40 of public of greys (digest {CHOSEN.digest[:12]})",
     ]
     assert parts[5:7] == [
         "## On private of greys",
@@ -84,7 +84,11 @@ def test_a_card_whole(tmp_path: Path):
     ("split", "chosen", "told"),
     [
         ("test", True, "Nothing was chosen or fitted on these images."),
-        ("val", True, "were fitted on these same images, and the epoch was chosen on them."),
+        (
+            "val",
+            True,
+            "were fitted on these same images, and the epoch or the seed was chosen on them.",
+        ),
         ("val", False, "Temperature and threshold were fitted on these same images.\n"),
     ],
 )
@@ -125,7 +129,7 @@ def test_an_ensemble_tells_how_its_members_were_trained(tmp_path: Path):
         in text
     )
     assert "  - ensemble by: vote\n  - x, weight 0.500\n    - sha256" in text
-    assert "and the epochs of members were chosen on them." in text
+    assert "and the epochs or seeds of members were chosen on them." in text
 
 
 def test_a_network_in_8_bits_tells_of_both(tmp_path: Path):
@@ -135,7 +139,7 @@ def test_a_network_in_8_bits_tells_of_both(tmp_path: Path):
     text = write_model_card(small, evaluate(small, greys(), "public")).read_text()
     assert "- recipe: mien-s, seed 3, 7 epochs\n" in text
     assert f"- quantised from the network with sha256: {'9' * 64}\n" in text
-    assert "and the epoch was chosen on them." in text
+    assert "and the epoch or the seed was chosen on them." in text
 
 
 def test_a_bundle_of_unknown_origin_says_so(tmp_path: Path):

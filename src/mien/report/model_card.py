@@ -90,7 +90,7 @@ def _training(provenance: Provenance | None) -> str:
             "start": "random weights" if start == "none" else f"weights {start}",
             "images": _images(provenance.train, provenance.data),
             "learned from": "; ".join(_targets(provenance)),
-            "epoch chosen on": _images(provenance.validation, provenance.data),
+            "epoch or seed chosen on": _images(provenance.validation, provenance.data),
         }
     )
 
@@ -126,7 +126,7 @@ def _protocol(card: Card, evaluation: Evaluation) -> str:
     if card.provenance is None or evaluation.digest not in card.provenance.chosen_on:
         return text + "."
     several = isinstance(card.provenance, Ensemble)
-    chosen = "the epochs of members were" if several else "the epoch was"
+    chosen = "the epochs or seeds of members were" if several else "the epoch or the seed was"
     return text + f", and {chosen} chosen on them."
 
 

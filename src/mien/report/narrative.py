@@ -51,7 +51,12 @@ def caveats(entries: Sequence[Entry], reference: Reference | None = None) -> lis
             f"Published figures are on other images than these {len(first.truth):,}: compare with "
             "care."
         )
-    return [*found, *([reference.note] if reference and reference.note and compared else [])]
+    if reference is None:
+        return found
+    if not compared:
+        known = ", ".join(reference.figures)
+        return [*found, f"The reference has no figure for these models; it has: {known}."]
+    return [*found, *([reference.note] if reference.note else [])]
 
 
 def published(entry: Entry, reference: Reference | None) -> Published | None:
