@@ -157,4 +157,4 @@ def calibrate_bundle(
             bundle, dataset, split, views=views, votes=votes, progress=advance
         )
     write_model_card(bundle, evaluation)
-    say(f"{summary(evaluation, evaluation.metrics())}\ncard:    {bundle.folder / 'card.json'}")
+    say(f"{bundle.folder}, {summary(evaluation, evaluation.metrics())}")
