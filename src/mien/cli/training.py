@@ -3,13 +3,17 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli.bundles import calibrate_bundle
 from mien.cli.options import DataPath
 from mien.cli.show import busy, console, need_report, need_train, say
+
+if TYPE_CHECKING:
+    from mien.bundle import Bundle
+    from mien.recipes import Recipe
 
 
 def train(
@@ -32,26 +36,42 @@ def train(
     """Train a model; export its best epoch to RUN/bundle."""
     need_train()
     from mien.recipes import load_recipe
-    from mien.train.check import check, find_teachers, free_place
+    from mien.train.check import check, free_place
 
     table = [] if votes is None else [f"data.votes={json.dumps(str(votes))}"]
     chosen = load_recipe(recipe, [*(set_ or []), *table])
     run = out or free_place(chosen.name, resume=resume)
     check(chosen, data, run, resume=resume)
-    if chosen.training.loss.votes and chosen.data.votes is None:
+    _say_what_is_missing(chosen, data, run)
+    bundles = _fit(chosen, data, run, resume)
+    say(f"trained: {run}")
+    for bundle in bundles:
+        say(f"bundle:  {bundle.folder}")
+    say(f"next:    mien evaluate {run} --data {data}")
+
+
+def _say_what_is_missing(recipe: "Recipe", data: Path, run: Path) -> None:
+    """Votes and teachers that the recipe would learn from."""
+    from mien.train.check import find_teachers
+
+    if recipe.training.loss.votes and recipe.data.votes is None:
         say("no FER+ votes given (--votes FILE): learning from labels alone")
-    for name in find_teachers(chosen, run)[1]:
+    for name in find_teachers(recipe, run)[1]:
         say(
             f"teacher {name} is not trained, learning without it; it is made by: "
             f"mien train {name} --data {data} --out {run.parent / name}"
         )
+
+
+def _fit(recipe: "Recipe", data: Path, run: Path, resume: bool) -> "list[Bundle]":
+    """Train, export and calibrate."""
     with busy("loading torch"):
         from mien.data import open_dataset
         from mien.package import package
         from mien.runs import RunFolder
         from mien.train.run import run as fit
     try:
-        fit(chosen, data, run, resume=resume)
+        fit(recipe, data, run, resume=resume)
     except KeyboardInterrupt:
         sys.stderr.write(
             f"mien: stopped; the same command with --resume goes on after the last whole epoch "
@@ -62,10 +82,7 @@ def train(
         bundles = package(run, open_dataset(data))
     for bundle in bundles:
         calibrate_bundle(bundle, data, RunFolder(run))
-    say(f"trained: {run}")
-    for bundle in bundles:
-        say(f"bundle:  {bundle.folder}")
-    say(f"next:    mien evaluate {run} --data {data}")
+    return bundles
 
 
 def recipes(
