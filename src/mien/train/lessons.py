@@ -2,7 +2,7 @@
 
 With teachers, an epoch repeats one of a few stored draws: "a good teacher is patient and
 consistent" (Beyer et al. 2022, arXiv:2106.05237), it answers for the very picture that the student
-sees.
+sees. Teachers see it at the size of the data; a student of another size sees it enlarged first.
 """
 
 from collections.abc import Callable
