@@ -197,7 +197,7 @@ def test_the_play_becomes_a_table_and_segments(reader, play, tmp_path):
     assert all(len(value.partition(".")[2]) <= 6 for row in rows[1:] for value in row)
     assert summary == Summary(41, 56, 13, 0, 0, {"bright": 18, "dark": 38})
     assert told["begin"] == [41]
-    assert [seen.index for seen in told["show"]] == list(range(41))
+    assert [seen.frame for seen in told["show"]] == list(range(41))
 
 
 @pytest.mark.parametrize("kept", [0, 1, 5, 10, 11, 13, 19, 20, 25, 32, 33, 34, 40, 41])

@@ -318,7 +318,7 @@ def frames(tones: list[int | None], step_s: float = 0.1) -> list[Frame]:
 
 def test_frames_are_read_in_order_with_their_place(bright_faces):
     seen = list(bright_faces.stream(FakeSource(frames([255, 0, None, 128]))))
-    assert [(s.path, s.index, s.time_s) for s in seen] == [
+    assert [(s.path, s.frame, s.time_s) for s in seen] == [
         ("f.mp4", i, pytest.approx(i / 10)) for i in range(4)
     ]
     readings = [r for s in seen for r in s.readings]
@@ -343,11 +343,11 @@ def test_frames_of_a_camera_are_answered_one_by_one(bright_faces):
 
     def camera() -> Iterator[Frame]:
         for frame in frames([255] * 5):
-            taken.append(frame.index)
+            taken.append(frame.frame)
             yield frame
 
     answers = bright_faces.stream(FakeSource(camera(), live=True))
-    assert next(answers).index == 0
+    assert next(answers).frame == 0
     assert taken == [0]
 
 
@@ -371,7 +371,7 @@ def test_a_face_away_for_long_is_another_one(bright_faces):
 def test_a_film_is_tracked_and_pictures_are_not(bright_faces, tmp_path: Path):
     clip = film(tmp_path / "f.mp4", [0.0, 0.5, 1.0], size=(64, 48))
     seen = list(bright_faces.stream(clip))
-    assert [(s.index, s.readings[0].face_id) for s in seen] == [(0, 0), (1, 0), (2, 0)]
+    assert [(s.frame, s.readings[0].face_id) for s in seen] == [(0, 0), (1, 0), (2, 0)]
     assert all(s.readings[0].smoothed for s in seen)
     found = bright_faces.recognize(clip, cut=Cut(start_s=0.4))
     assert [(r.frame, r.time_s) for r in found] == [(1, 0.5), (2, 1.0)]

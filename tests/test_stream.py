@@ -18,7 +18,7 @@ def found(number: int) -> Detections:
 @pytest.mark.parametrize("count", [0, 1, 3, 100])
 def test_answers_come_in_the_order_of_the_items(workers: int, count: int):
     seen = list(in_order(range(count), found, workers))
-    assert [s.index for s in seen] == list(range(count))
+    assert [s.frame for s in seen] == list(range(count))
 
 
 def test_a_slow_picture_keeps_its_place():
@@ -31,7 +31,7 @@ def test_a_slow_picture_keeps_its_place():
             second.set()
         return found(number)
 
-    assert [s.index for s in in_order(range(9), find, 2)] == list(range(9))
+    assert [s.frame for s in in_order(range(9), find, 2)] == list(range(9))
 
 
 @pytest.mark.parametrize(

@@ -257,7 +257,7 @@ def _writers(
 
 def _draw(folder: Path, result: Result) -> None:
     if result.pixels is not None:
-        place = _place(folder, result.path, result.index)
+        place = _place(folder, result.path, result.frame)
         save_picture(place, draw(result.pixels, result.readings))
 
 
@@ -276,10 +276,10 @@ def _clip(path: Path, source: Source) -> "Clip":
     return Clip(path, source.rate, source.path, source.cut.start_s, source.cut.end_s)
 
 
-def _place(folder: Path, path: str | None, index: int | None = None) -> Path:
+def _place(folder: Path, path: str | None, frame: int | None = None) -> Path:
     """Where the drawing of a picture goes: its own path below `folder`."""
-    if index is not None:
-        return folder / f"frame_{index:06d}.jpg"
+    if frame is not None:
+        return folder / f"frame_{frame:06d}.jpg"
     name = Path(path or "picture")
     parts = [p for p in name.parts if p not in (name.anchor, "..", ".")]
     return folder.joinpath(*parts).with_suffix(f"{name.suffix}.jpg")

@@ -128,7 +128,7 @@ class Recognizer:
             frame = item.load()
         except MienError as error:
             frame = Frame(item.name, None, error=str(error))
-        where = (frame.path, frame.index, frame.time_s)
+        where = (frame.path, frame.frame, frame.time_s)
         if frame.pixels is None:
             return Detections(*where, frame.error)
         faces = self.detector.detect(frame.pixels)
@@ -143,7 +143,7 @@ class Recognizer:
         return [self._result(found, scores) for found in batch]
 
     def _result(self, found: Detections, scores: Iterator[Scores]) -> Result:
-        where: dict[str, Any] = {"path": found.path, "time_s": found.time_s, "frame": found.index}
+        where: dict[str, Any] = {"path": found.path, "time_s": found.time_s, "frame": found.frame}
         readings = Readings()
         for face, sharp in zip(found.faces, found.sharpness, strict=True):
             score = next(scores)
@@ -152,7 +152,7 @@ class Recognizer:
         if not readings:
             status = "no_face" if found.error is None else "unreadable"
             readings.append(Reading(None, None, status, error=found.error, **where))
-        return Result(found.path, found.index, found.time_s, readings, found.pixels)
+        return Result(found.path, found.frame, found.time_s, readings, found.pixels)
 
     def _scores(self, images: NDArray[np.uint8]) -> list[Scores]:
         rows = self._classifier.scores(images)

@@ -30,7 +30,7 @@ class Detections:
     `mien.quality` want them. `pixels` are kept on request alone: they are what takes memory."""
 
     path: str | None
-    index: int | None
+    frame: int | None
     time_s: float | None
     error: str | None
     faces: Sequence[Face] = ()
@@ -45,7 +45,7 @@ class Result:
     """A picture or frame with its readings: one per face, or one that says why there is none."""
 
     path: str | None
-    index: int | None
+    frame: int | None
     time_s: float | None
     readings: Readings
     pixels: NDArray[np.uint8] | None = None

@@ -137,9 +137,9 @@ def test_a_process_that_ends_is_not_held_by_its_engine(engine):
 
 
 def test_an_answer_says_which_picture_it_is_of(engine):
-    (seen,) = engine.submit(Frame("a.png", PIXELS, index=3, time_s=0.5))
+    (seen,) = engine.submit(Frame("a.png", PIXELS, frame=3, time_s=0.5))
     told = seen.result(10)
-    assert (told.path, told.index, told.time_s) == ("a.png", 3, 0.5)
+    assert (told.path, told.frame, told.time_s) == ("a.png", 3, 0.5)
 
 
 def test_a_picture_that_waits_keeps_no_pixels(engine, recognizer, monkeypatch):

@@ -243,5 +243,5 @@ def test_what_is_fetched_counts_as_what_is_sent_and_private_networks_are_never_a
 def test_a_frame_of_a_stream_knows_when_it_was():
     data = PORTRAIT.read_bytes()
     frame = Upload("frame", data, settings().limits, 7, 1.5).load()
-    assert (frame.path, frame.index, frame.time_s) == ("frame", 7, 1.5)
+    assert (frame.path, frame.frame, frame.time_s) == ("frame", 7, 1.5)
     assert frame.pixels.shape == (512, 512, 3)

@@ -49,10 +49,10 @@ def test_a_slow_consumer_gets_the_newest_frame_and_the_rest_are_dropped(monkeypa
     assert live.live
     assert live.name == NAME
     seen = iter(live)
-    assert (next(seen).index, live.dropped) == (0, 0)
+    assert (next(seen).frame, live.dropped) == (0, 0)
     go_on[0].set()
     until_gone()
-    assert [frame.index for frame in seen] == [3]
+    assert [frame.frame for frame in seen] == [3]
     assert live.dropped == 2
 
 
@@ -67,7 +67,7 @@ def test_a_quick_consumer_gets_every_frame(monkeypatch):
     live = live_of(frames(), monkeypatch)
     seen = []
     for frame in live:
-        seen.append(frame.index)
+        seen.append(frame.frame)
         taken.release()
     assert (seen, live.dropped) == (list(range(20)), 0)
     until_gone()
@@ -121,7 +121,7 @@ def test_a_source_that_fails_is_an_error_after_what_came(monkeypatch, failure, m
         raise failure
 
     seen = iter(live_of(frames(), monkeypatch))
-    assert next(seen).index == 0
+    assert next(seen).frame == 0
     with pytest.raises(PictureError) as caught:
         next(seen)
     assert str(caught.value) == message
@@ -178,8 +178,8 @@ def test_a_film_is_played_at_its_own_pace(monkeypatch):
     monkeypatch.setattr(module, "Video", lambda source: frames)
     seen = []
     for frame in module._played("film.mp4"):
-        seen.append(frame.index)
-        clock.now_s += 0.3 if frame.index == 3 else 0  # one frame takes longer than the next may
+        seen.append(frame.frame)
+        clock.now_s += 0.3 if frame.frame == 3 else 0  # one frame takes longer than the next may
     assert seen == [0, 1, 2, 3, 4]
     assert clock.slept_s == [0, 0.04, 0, 0.46, 0]
 
@@ -222,7 +222,7 @@ def test_a_camera_s_frames_are_rgb_with_the_seconds_since_it_began(monkeypatch):
     assert str(caught.value) == "camera 3 has stopped; is it still plugged in?"
     assert asked == [3]
     assert camera.released
-    assert [(f.path, f.index, f.time_s) for f in frames] == [
+    assert [(f.path, f.frame, f.time_s) for f in frames] == [
         *(("camera 3", 0, 0.123), ("camera 3", 1, 0.247)),
     ]
     assert all((f.pixels == (2, 20, 200)).all() and f.pixels.shape == (2, 3, 3) for f in frames)
@@ -234,7 +234,7 @@ def test_a_live_camera_gives_its_frames_and_is_called_by_its_number(monkeypatch)
     assert live.name == "camera 3"
     with pytest.raises(PictureError, match="camera 3 has stopped"):
         for frame in live:
-            seen.append(frame.index)
+            seen.append(frame.frame)
     assert seen in ([0, 1], [1])
 
 
@@ -260,7 +260,7 @@ def test_a_real_film_is_played_to_its_end(tmp_path):
     live, began = Live(path), time.monotonic()
     frames = list(live)
     assert time.monotonic() - began > 0.27
-    assert frames[-1].index == 7, "the last frame is the newest"
+    assert frames[-1].frame == 7, "the last frame is the newest"
     assert len(frames) + live.dropped == 8
     assert all(f.pixels.shape == (48, 64, 3) and f.path == path for f in frames)
 
@@ -286,6 +286,6 @@ def test_a_film_that_breaks_off_is_an_error_after_what_came(tmp_path):
     came = []
     with pytest.raises(PictureError, match="breaks off"):
         for frame in Live(str(path)):
-            came.append(frame.index)
+            came.append(frame.frame)
     assert came and came == sorted(set(came)) and came[-1] <= 4
     until_gone(str(path))

@@ -405,7 +405,7 @@ def test_a_video_s_items_are_its_frames(tmp_path: Path):
     assert isinstance(opened, Source)
     assert (opened.length, opened.kind, opened.live, opened.rate) == (5, "video", False, 25)
     assert (opened.name, list(opened.files), opened.warnings) == (str(path), [str(path)], ())
-    assert [frame.index for frame in opened] == [0, 2, 4, 6, 8]
+    assert [frame.frame for frame in opened] == [0, 2, 4, 6, 8]
     assert len(list(open_source(path, most_pixels=64 * 48))) == 10
     with pytest.raises(PictureError, match="64x48 pixels; expected at most 3,071"):
         open_source(path, most_pixels=64 * 48 - 1)
@@ -415,7 +415,7 @@ def test_the_rest_of_a_video_begins_behind_what_is_done(tmp_path: Path):
     path = film(tmp_path / "a.mp4", [i / 25 for i in range(10)], (64, 48), empty=True)
     opened = open_source(path, cut=Cut(every=2))
     done = Readings(Reading(None, None, "no_face", time_s=t) for t in (0.0, 0.08, 0.16))
-    assert [frame.index for frame in opened.rest(done)] == [6, 8]
+    assert [frame.frame for frame in opened.rest(done)] == [6, 8]
     torn = Readings([*done, Reading(None, None, "unreadable", error="torn")])
     assert (list(opened.rest(torn)), opened.rest(torn).length) == ([], 0)
     assert len(list(opened)) == 5, "itself it stays as it was"

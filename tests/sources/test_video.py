@@ -44,7 +44,7 @@ def seen(path: Path, cut: Cut | None = None) -> list[tuple[int, float]]:
     frames = []
     for frame in Video(str(path), cut):
         assert frame.error is None
-        frames.append((frame.index, frame.time_s))
+        frames.append((frame.frame, frame.time_s))
     return frames
 
 
@@ -91,7 +91,7 @@ def test_a_moving_gif_has_its_own_times_and_colours(tmp_path):
     path = tmp_path / "a.gif"
     shades[0].save(path, save_all=True, append_images=shades[1:], duration=durations_ms)
     frames = list(Video(str(path)))
-    assert [(f.index, f.time_s) for f in frames] == [(0, 0.0), (1, 0.1), (2, 0.3), (3, 0.4)]
+    assert [(f.frame, f.time_s) for f in frames] == [(0, 0.0), (1, 0.1), (2, 0.3), (3, 0.4)]
     for number, frame in enumerate(frames):
         assert np.abs(frame.pixels - np.array([50 * number, 10, 90])).max() < 4
 
@@ -228,13 +228,13 @@ def test_a_video_can_be_read_twice(films):
     video = Video(str(films["uneven", "mkv"]), Cut(fps=5))
     once, twice = list(video), list(video)
     assert len(once) > 10
-    assert [(f.index, f.time_s) for f in once] == [(f.index, f.time_s) for f in twice]
+    assert [(f.frame, f.time_s) for f in once] == [(f.frame, f.time_s) for f in twice]
     assert all((a.pixels == b.pixels).all() for a, b in zip(once, twice, strict=True))
 
 
 def test_two_readers_of_a_video_do_not_disturb_each_other(films):
     video = Video(str(films["steady", "mp4"]), Cut(every=25))
-    assert [(a.index, b.index) for a, b in zip(video, video, strict=True)] == [
+    assert [(a.frame, b.frame) for a, b in zip(video, video, strict=True)] == [
         (i, i) for i in range(0, 125, 25)
     ]
 
@@ -286,7 +286,7 @@ def test_a_broken_tail_costs_only_the_frames_in_it(tmp_path, suffix, codec, part
     frames = list(Video(str(path)))
     good = [f for f in frames if f.error is None]
     assert 40 * part - 15 <= len(good) <= 40
-    assert [f.index for f in good] == list(range(len(good)))
+    assert [f.frame for f in good] == list(range(len(good)))
     assert [f.time_s for f in good[:-3]] == [f.time_s for f in whole[: len(good) - 3]]
     for before, after in zip(whole, good[:-3], strict=False):
         assert (before.pixels == after.pixels).all()
@@ -532,7 +532,7 @@ def test_a_film_of_an_address_is_fetched_and_called_by_it(online):
     assert (opened.length, opened.files) == (3, ())
     assert head(opened) == (160, 96, 5.0, 25.0)
     for _ in range(2):
-        assert [(f.path, f.index) for f in opened] == [(online, 0), (online, 25), (online, 50)]
+        assert [(f.path, f.frame) for f in opened] == [(online, 0), (online, 25), (online, 50)]
     with pytest.raises(InputError, match="private network"):
         open_video(online)
     with pytest.raises(PictureError) as caught:

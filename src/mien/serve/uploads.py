@@ -32,7 +32,7 @@ class Upload:
     data: bytes | str
     """A file, or its base64 text."""
     limits: Limits
-    index: int | None = None
+    frame: int | None = None
     time_s: float | None = None
     """Of a frame of a stream: its number, and the seconds since the stream began."""
 
@@ -47,7 +47,7 @@ class Upload:
             raise PictureError(f"{found} {limits.pixels:,}")
         if max(size) > limits.side_px:
             raise PictureError(f"{found} {limits.side_px:,} on a side")
-        return Frame(self.name, decode(data, name=self.name), self.index, self.time_s)
+        return Frame(self.name, decode(data, name=self.name), self.frame, self.time_s)
 
 
 async def uploads(request: Request, settings: Settings) -> list[Item]:

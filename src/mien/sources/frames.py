@@ -26,13 +26,13 @@ REMOTE = ("http://", "https://")
 class Frame:
     """One picture of a source, or the reason why there is none.
 
-    `pixels` is (H, W, 3) uint8 RGB; `index` (from 0) and `time_s` (from the beginning) are those of
-    a frame of a video.
+    `pixels` is (H, W, 3) uint8 RGB; `frame` (its number, from 0) and `time_s` (seconds from the
+    beginning) are known of a video alone.
     """
 
     path: str | None
     pixels: NDArray[np.uint8] | None
-    index: int | None = None
+    frame: int | None = None
     time_s: float | None = None
     error: str | None = None
 
