@@ -54,6 +54,7 @@ VARIANTS: dict[str, list[str]] = {
     "taught by mien-s, 0.9": ["training.distil={teachers: [mien-s], weight: 0.9}"],
     "without erasing": ["augment.erase=0"],
     "without flaws of photos": ["augment.photo=0"],
+    "flaws of photos on 0.2": ["augment.photo=0.2"],
     "without rotation, shift, zoom": [
         "augment.rotation_deg=0",
         "augment.shift=0",
