@@ -222,7 +222,7 @@ def test_a_film_is_continued_to_the_same_tables_segments_and_timeline(
         return rows, lines, pd.read_csv(folder / "s.csv")
 
     rows, lines, segments = run(tmp_path)
-    frames = [int(row.split(",")[2]) for row in rows[1:]]
+    frames = [int(row.split(",")[3]) for row in rows[1:]]
     whole = sum(frame < kept for frame in frames)
     (tmp_path / "t.csv").write_text("".join(rows[: whole + 1]) + "play")
     (tmp_path / "t.jsonl").write_text("".join(lines[:whole]) + '{"path": "play')

@@ -541,3 +541,12 @@ def test_public_names():
         assert getattr(mien, name)
     with pytest.raises(AttributeError):
         mien.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("form", [list, iter])
+def test_each_reading_of_several_pictures_knows_its_place(bright_faces, form):
+    pictures = [even(90), b"no picture", even(200)]
+    results = list(bright_faces.stream(form(pictures)))
+    assert [r.index for r in results] == [0, 1, 2]
+    assert [{r.index for r in result.readings} for result in results] == [{0}, {1}, {2}]
+    assert [r.index for r in bright_faces.recognize(even(200))] == [None]

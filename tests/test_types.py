@@ -181,6 +181,10 @@ JSON = {
         dataclasses.replace(NOBODY, time_s=0.0, frame=0),
         {"path": "b.png", "time_s": 0.0, "frame": 0, "status": "no_face"},
     ),
+    "of several": (
+        dataclasses.replace(NOBODY, index=0),
+        {"path": "b.png", "index": 0, "status": "no_face"},
+    ),
     "nobody": (NOBODY, {"path": "b.png", "status": "no_face"}),
     "unreadable": (
         UNREADABLE,
@@ -207,12 +211,12 @@ def test_readings_are_a_json_list():
 
 def test_a_row_has_every_column_in_order():
     assert (
-        *("path", "time_s", "frame", "face_id", "x", "y", "width", "height"),
+        *("path", "index", "time_s", "frame", "face_id", "x", "y", "width", "height"),
         *("score", "label", "confidence", "status"),
     ) == COLUMNS
     row = OF_A_FILM.to_row(LABELS)
     assert tuple(row) == (*COLUMNS, *LABELS)
-    values = ("a.mp4", 0.5, 12, 3, 1, 2, 3, 4, 0.9, "happy", 0.7, "unsure", 0.2, 0.7, 0.1)
+    values = ("a.mp4", None, 0.5, 12, 3, 1, 2, 3, 4, 0.9, "happy", 0.7, "unsure", 0.2, 0.7, 0.1)
     assert tuple(row.values()) == values
 
 

@@ -127,14 +127,15 @@ class Recognizer:
         try:
             frame = item.load()
         except MienError as error:
-            frame = Frame(item.name, None, error=str(error))
+            frame = Frame(item.name, None, error=str(error), index=item.index)
         where = (frame.path, frame.frame, frame.time_s)
         if frame.pixels is None:
-            return Detections(*where, frame.error)
+            return Detections(*where, frame.error, index=frame.index)
         faces = self.detector.detect(frame.pixels)
         crops = [crop(frame.pixels, face, self.detector, align=self.align) for face in faces]
         inputs = [*self.card.preprocess.resize(crops)]
-        return Detections(*where, None, faces, inputs, [*map(sharpness, crops)], frame.pixels)
+        sharp = [*map(sharpness, crops)]
+        return Detections(*where, None, faces, inputs, sharp, frame.pixels, frame.index)
 
     def answer(self, batch: list[Detections]) -> list[Result]:
         """The readings of a batch of pictures, whose faces share one run of the network."""
@@ -143,7 +144,8 @@ class Recognizer:
         return [self._result(found, scores) for found in batch]
 
     def _result(self, found: Detections, scores: Iterator[Scores]) -> Result:
-        where: dict[str, Any] = {"path": found.path, "time_s": found.time_s, "frame": found.frame}
+        where: dict[str, Any] = {"path": found.path, "index": found.index}
+        where |= {"time_s": found.time_s, "frame": found.frame}
         readings = Readings()
         for face, sharp in zip(found.faces, found.sharpness, strict=True):
             score = next(scores)
@@ -152,7 +154,8 @@ class Recognizer:
         if not readings:
             status = "no_face" if found.error is None else "unreadable"
             readings.append(Reading(None, None, status, error=found.error, **where))
-        return Result(found.path, found.frame, found.time_s, readings, found.pixels)
+        place = (found.path, found.frame, found.time_s)
+        return Result(*place, readings, found.pixels, found.index)
 
     def _scores(self, images: NDArray[np.uint8]) -> list[Scores]:
         rows = self._classifier.scores(images)

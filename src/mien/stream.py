@@ -38,6 +38,8 @@ class Detections:
     """An (S, S) crop for each face."""
     sharpness: Sequence[float] = ()
     pixels: NDArray[np.uint8] | None = None
+    index: int | None = None
+    """The place of the photo or film among several, from 0."""
 
 
 @dataclass(slots=True)
@@ -49,6 +51,8 @@ class Result:
     time_s: float | None
     readings: Readings
     pixels: NDArray[np.uint8] | None = None
+    index: int | None = None
+    """The place of the photo or film among several, from 0."""
 
 
 def batches(

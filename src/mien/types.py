@@ -108,7 +108,8 @@ class Reading:
 
     `status` is `ok`, or why to be careful: `small`, `blurred` or `unsure`. In tables of many
     pictures a picture without a face has one reading too, with `no_face` or `unreadable`, and
-    neither `face` nor `scores`. `time_s` (seconds from the beginning), `frame` (counted from 0),
+    neither `face` nor `scores`. `index` is the place of the photo or film among several, counted
+    from 0; None for a single one. `time_s` (seconds from the beginning), `frame` (counted from 0),
     `face_id` and `smoothed` are those of videos.
     """
 
@@ -123,6 +124,7 @@ class Reading:
     """Probabilities averaged over the last moments of the same face."""
     error: str | None = None
     """Why a picture is `unreadable`."""
+    index: int | None = None
 
     def __post_init__(self) -> None:
         if (self.face is None) != (self.scores is None):
@@ -147,6 +149,7 @@ class Reading:
         """JSON-safe; what is not known of this reading is left out."""
         told: dict[str, Any] = {
             "path": self.path,
+            "index": self.index,
             "time_s": self.time_s,
             "frame": self.frame,
             "face_id": self.face_id,
@@ -171,6 +174,7 @@ class Reading:
         box = self.face.box if self.face else None
         return {
             "path": self.path,
+            "index": self.index,
             "time_s": self.time_s,
             "frame": self.frame,
             "face_id": self.face_id,
@@ -187,7 +191,7 @@ class Reading:
 
 
 COLUMNS = (
-    *("path", "time_s", "frame", "face_id", "x", "y", "width", "height"),
+    *("path", "index", "time_s", "frame", "face_id", "x", "y", "width", "height"),
     *("score", "label", "confidence", "status"),
 )
 """Columns of every table, before one per expression."""

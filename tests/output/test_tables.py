@@ -16,7 +16,9 @@ from mien.output.tables import check_suffix
 from mien.types import COLUMNS, Box, Face, Reading, Readings, Scores
 
 LABELS = ("angry", "happy")
-HEADER = "path,time_s,frame,face_id,x,y,width,height,score,label,confidence,status,angry,happy\n"
+HEADER = (
+    "path,index,time_s,frame,face_id,x,y,width,height,score,label,confidence,status,angry,happy\n"
+)
 
 
 def picture(name: str, faces: int = 2) -> Readings:
@@ -41,13 +43,13 @@ FRAME = Readings(
             smoothed=Scores(LABELS, (0.5, 0.5)),
         ),
         Reading(Face(Box(4, 5, 6, 7)), Scores(LABELS, (0.0, 1.0)), path="f.mp4", time_s=2.0),
-        Reading(None, None, "unreadable", path="g.png", error="g.png is empty"),
+        Reading(None, None, "unreadable", path="g.png", error="g.png is empty", index=3),
     ]
 )
 CSV_ROWS = (
-    "f.mp4,0.333333,10,0,-3,5,20,24,0.123457,angry,0.666667,unsure,0.666667,0.333333\n"
-    "f.mp4,2.0,,,4,5,6,7,,happy,1.0,ok,0.0,1.0\n"
-    "g.png,,,,,,,,,,,unreadable,,\n"
+    "f.mp4,,0.333333,10,0,-3,5,20,24,0.123457,angry,0.666667,unsure,0.666667,0.333333\n"
+    "f.mp4,,2.0,,,4,5,6,7,,happy,1.0,ok,0.0,1.0\n"
+    "g.png,3,,,,,,,,,,,unreadable,,\n"
 )
 
 
@@ -86,14 +88,19 @@ def test_json_lines_hold_what_the_csv_does_and_more_unrounded(suffix: str, tmp_p
         "smoothed": {"angry": 0.5, "happy": 0.5},
     }
     assert set(bare) == {"path", "time_s", "status", "box", "label", "confidence", "expressions"}
-    assert none == {"path": "g.png", "status": "unreadable", "error": "g.png is empty"}
+    assert none == {
+        "path": "g.png",
+        "index": 3,
+        "status": "unreadable",
+        "error": "g.png is empty",
+    }
 
 
 def test_a_parquet_has_columns_of_their_kinds_and_every_digit(tmp_path: Path):
     written(tmp_path / "new" / "t.parquet", FRAME, picture("a.jpg", 1))
     table = pq.read_table(tmp_path / "new" / "t.parquet")
     kinds = {"path": "string", "label": "string", "status": "string"}
-    whole = ("frame", "face_id", "x", "y", "width", "height")
+    whole = ("index", "frame", "face_id", "x", "y", "width", "height")
     kinds |= dict.fromkeys(whole, "int64")
     assert {f.name: str(f.type) for f in table.schema} == {
         name: kinds.get(name, "double") for name in (*COLUMNS, *LABELS)
@@ -190,7 +197,7 @@ def test_rows_come_back_as_faces(tmp_path: Path):
     assert unsure.scores.labels == LABELS
     assert unsure.scores.values == pytest.approx((2 / 3, 1 / 3), abs=1e-6)
     for reading, was in zip((unsure, sure, none), FRAME, strict=True):
-        for name in ("path", "time_s", "frame", "face_id", "status"):
+        for name in ("path", "index", "time_s", "frame", "face_id", "status"):
             before = getattr(was, name)
             assert getattr(reading, name) == (
                 round(before, 6) if isinstance(before, float) else before
@@ -210,10 +217,10 @@ def test_rounded_probabilities_sum_to_one_again(tmp_path: Path):
 @pytest.mark.parametrize(
     "row",
     [
-        "a.jpg,,,,1,2,3,four,,happy,0.5,ok,0.5,0.5",
-        "a.jpg,,,,1,2,,4,,happy,0.5,,0.5,0.5",
-        "a.jpg,,,,1,2,3,4,,happy,0.5,ok,0,0",
-        "a.jpg,,,,1,2,3,4,,happy,0.5,ok,,",
+        "a.jpg,,,,,1,2,3,four,,happy,0.5,ok,0.5,0.5",
+        "a.jpg,,,,,1,2,,4,,happy,0.5,,0.5,0.5",
+        "a.jpg,,,,,1,2,3,4,,happy,0.5,ok,0,0",
+        "a.jpg,,,,,1,2,3,4,,happy,0.5,ok,,",
         "a.jpg",
     ],
 )

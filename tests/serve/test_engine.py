@@ -168,6 +168,7 @@ class Bad:
     """A picture that cannot be loaded."""
 
     name = "bad"
+    index = None
 
     def load(self) -> Frame:
         raise PictureError("no picture")

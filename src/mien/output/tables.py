@@ -12,7 +12,7 @@ from mien.files import csv_text, file_errors, replacing
 from mien.types import COLUMNS, Box, Face, Reading, Readings, Scores
 
 _DECIMALS = 6
-_WHOLE = ("frame", "face_id", "x", "y", "width", "height")
+_WHOLE = ("index", "frame", "face_id", "x", "y", "width", "height")
 
 
 class Table(Protocol):
@@ -104,7 +104,7 @@ def _reading(row: dict[str, Any], labels: tuple[str, ...]) -> Reading:
         values = [real[label] for label in labels]
         scores = Scores(labels, tuple(v / sum(values) for v in values))
     place = (known.get("path"), real.get("time_s"), whole.get("frame"), whole.get("face_id"))
-    return Reading(face, scores, known["status"], *place)
+    return Reading(face, scores, known["status"], *place, index=whole.get("index"))
 
 
 def _cells(reading: Reading, labels: Sequence[str]) -> list[Any]:

@@ -35,6 +35,7 @@ class Upload:
     frame: int | None = None
     time_s: float | None = None
     """Of a frame of a stream: its number, and the seconds since the stream began."""
+    index: int | None = None
 
     def load(self) -> Frame:
         """The picture; InputError or PictureError."""

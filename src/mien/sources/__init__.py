@@ -49,6 +49,8 @@ class Pending:
     color: Color = "rgb"
     private: bool = False
     """Whether an address may lead into a private network."""
+    index: int | None = None
+    """Its place among several, from 0."""
 
     @property
     def name(self) -> str | None:
@@ -58,7 +60,8 @@ class Pending:
 
     def load(self) -> Frame:
         """The picture; InputError, PictureError or ShapeError."""
-        return Frame(self.name, load(self.source, color=self.color, private=self.private))
+        pixels = load(self.source, color=self.color, private=self.private)
+        return Frame(self.name, pixels, index=self.index)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +134,7 @@ def _open_pictures(source: Any, color: Color, private: bool) -> Pictures:
     warnings: list[str] = []
     if (sources := _several(source, warnings)) is None:
         return Pictures(name, "picture", [Pending(source, color, private)])
-    pictures = (Pending(one, color, private) for one in sources)
+    pictures = (Pending(one, color, private, index) for index, one in enumerate(sources))
     if isinstance(source, Iterator):  # taken one by one: it may be long
         return Pictures(name, "pictures", pictures, warnings)
     return Pictures(name, "pictures", list(pictures), warnings)

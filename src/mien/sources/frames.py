@@ -27,7 +27,8 @@ class Frame:
     """One picture of a source, or the reason why there is none.
 
     `pixels` is (H, W, 3) uint8 RGB; `frame` (its number, from 0) and `time_s` (seconds from the
-    beginning) are known of a video alone.
+    beginning) are known of a video alone, `index` (the place of the photo or film, from 0) of one
+    of several.
     """
 
     path: str | None
@@ -35,6 +36,7 @@ class Frame:
     frame: int | None = None
     time_s: float | None = None
     error: str | None = None
+    index: int | None = None
 
     def __post_init__(self) -> None:
         if (self.pixels is None) == (self.error is None):
@@ -56,6 +58,11 @@ class Item(Protocol):
     @property
     def name(self) -> str | None:
         """Its path or address; None for what is in memory."""
+        ...
+
+    @property
+    def index(self) -> int | None:
+        """Its place among several, from 0; None for a single one."""
         ...
 
     def load(self) -> Frame:
