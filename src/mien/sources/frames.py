@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, ShapeError
+from mien.sources.kinds import Content, content_of
 from mien.types import Readings
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
-    | {".wmv", ".flv", ".3gp", ".ogv", ".gif"}
+    | {".wmv", ".flv", ".3gp", ".ogv", ".gif", ".mxf", ".dv", ".vob", ".asf", ".3g2", ".qt"}
 )
+"""Of addresses, and of files whose content does not tell."""
+
 
 FASTEST_FPS = 1000
 Kind = Literal["picture", "pictures", "video", "live"]
@@ -149,8 +152,14 @@ def is_live(source: Any) -> bool:
 
 
 def is_video(source: Any) -> bool:
-    """Whether it is a video file, by its suffix."""
-    return isinstance(source, (str, Path)) and _suffix(source) in VIDEO_SUFFIXES
+    """Whether it is a video file: by its content, or by its suffix where that does not tell."""
+    if not isinstance(source, (str, Path)):
+        return False
+    return (content_of(source) or _by_suffix(source)) == "film"
+
+
+def _by_suffix(source: str | Path) -> Content | None:
+    return "film" if _suffix(source) in VIDEO_SUFFIXES else None
 
 
 def _suffix(source: str | Path) -> str:
