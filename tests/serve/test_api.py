@@ -7,7 +7,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
@@ -18,6 +17,7 @@ from mien.serve.app import create
 from mien.serve.problems import MEDIA_TYPE, Problem
 from mien.serve.schemas import Answer, JobOut, ModelOut, VersionOut
 from tests.serve.conftest import asking, settings
+from tests.sources.test_pictures import bmp
 
 PATH = "/v1/recognize"
 PHOTO = PORTRAIT.read_bytes()
@@ -68,7 +68,7 @@ def test_of_many_pictures_a_bad_one_is_told_beside_the_others(client):
     first, bad, empty = answer.json()["pictures"]
     assert answer.status_code == 200
     assert len(first["readings"]) == 1
-    assert bad["error"] == "1.jpg is not a PNG, JPEG, WebP or BMP picture"
+    assert bad["error"] == "1.jpg is not a readable picture (png, jpeg, webp, bmp, tiff, heic)"
     assert empty["readings"] == [] and empty["error"] is None
 
 
@@ -88,14 +88,14 @@ BOMBS = {
     "jpeg": picture(SIZE, "JPEG"),
     "webp": picture(SIZE, "WEBP", lossless=True),
     "webp with a canvas": picture(SIZE, "WEBP", exif=b"Exif\0\0"),
-    "bmp head": b"BM" + bytes(16) + np.array([30_000, -30_000], "<i4").tobytes() + bytes(40),
+    "bmp head": bmp(6000, -5000),
 }
 
 
 @pytest.mark.parametrize("kind", BOMBS)
 @pytest.mark.parametrize("send", ["multipart", "json"])
 def test_too_many_pixels_are_refused_before_they_are_decoded(client, monkeypatch, kind, send):
-    monkeypatch.setattr("mien.serve.uploads.decode", lambda *_a, **_k: pytest.fail("decoded"))
+    monkeypatch.setattr("mien.serve.uploads.decoded", lambda *_a, **_k: pytest.fail("decoded"))
     given = {"files": files(BOMBS[kind])} if send == "multipart" else {"json": as_json(BOMBS[kind])}
     answer = client.post(PATH, **given)
     assert answer.status_code == 422

@@ -93,7 +93,7 @@ def test_a_bad_file_is_told_and_the_others_are_read(page):
     bad = {"name": "bad.png", "mimeType": "image/png", "buffer": b"nonsense"}
     good = {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": PORTRAIT.read_bytes()}
     page.set_input_files("#files", [bad, good])
-    said(page, "bad.png is not a PNG, JPEG, WebP or BMP picture")
+    said(page, "bad.png is not a readable picture (png, jpeg, webp, bmp, tiff, heic)")
     expect(page.locator("#status")).to_have_class("error")
     expect(page.locator(".face")).to_have_count(1)
 

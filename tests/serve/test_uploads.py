@@ -168,9 +168,9 @@ REFUSED = {
     "nothing as base64": (
         asked({"base64": ""}),
         422,
-        "picture 0 is not a PNG, JPEG, WebP or BMP picture",
+        "picture 0 is not a readable picture (png, jpeg, webp, bmp, tiff, heic)",
     ),
-    "an empty file": (form(b""), 422, "0.png is not a PNG, JPEG, WebP or BMP picture"),
+    "an empty file": (form(b""), 422, "0.png is empty (0 bytes)"),
     "all of them bad": (form(b"x", b"y", b"z"), 422, "0.png is not"),
 }
 
@@ -185,7 +185,9 @@ def test_what_is_beyond_them_is_refused_in_words(small, what):
 
 def test_where_all_pictures_are_bad_each_is_told(small):
     _, told = send(small, form(b"x", b"y", b"z"))
-    assert told == "; ".join(f"{i}.png is not a PNG, JPEG, WebP or BMP picture" for i in range(3))
+    assert told == "; ".join(
+        f"{i}.png is not a readable picture (png, jpeg, webp, bmp, tiff, heic)" for i in range(3)
+    )
 
 
 @pytest.mark.parametrize(("marks", "status"), [(10_000, 422), (10_001, 413)])

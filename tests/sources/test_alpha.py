@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from mien.sources import decode, load
-from mien.sources.alpha import over_white
+from mien.sources.pictures import over_white
 
 RNG = np.random.default_rng(0)
 SHAPE = (6, 8)

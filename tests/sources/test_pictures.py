@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from mien.errors import InputError, PictureError, ShapeError
 from mien.sources import decode, from_array, pictures, read_picture
-from mien.sources.pictures import from_base64, from_pil, size_of
+from mien.sources.pictures import _jpeg_head, from_base64, from_pil, opened
 
 RED, BLUE = (200, 30, 20), (20, 30, 200)
 
@@ -134,7 +134,8 @@ def webp(kind: bytes, body: bytes) -> bytes:
 
 def bmp(width: int, height: int) -> bytes:
     """The head of a BMP; a negative height is one whose first row is the uppermost."""
-    return b"BM" + struct.pack("<IIIIii", 1000, 0, 54, 40, width, height) + bytes(28)
+    head = struct.pack("<IIIIiiHH", 1000, 0, 54, 40, width, height, 1, 24)
+    return b"BM" + head + bytes(24)
 
 
 UNREADABLE = {
@@ -145,7 +146,7 @@ UNREADABLE = {
     "half a jpeg": (noise_jpeg()[:1500], "truncated"),
     "head of a jpeg": (noise_jpeg()[:3], "truncated"),
     "half a jpeg with a whole thumbnail": (with_thumbnail()[:-8], "truncated"),
-    "webp bomb": (webp(b"VP8L", b"\x2f" + bytes([0xFE, 0xBF, 0xFF, 0x0F])), "16383x16383"),
+    "webp bomb": (webp(b"VP8L", b"\x2f" + bytes([0xFE, 0xBF, 0xFF, 0x0F])), "too many pixels"),
     "bmp bomb": (bmp(40_000, -40_000), "40000x40000"),
     "html": (b"<html><body>404</body></html>", "not a readable picture"),
     "png bomb": (bomb(), "30000x30000"),
@@ -178,7 +179,7 @@ def test_a_head_without_end_is_refused_at_once(kind):
     part = ENDLESS_HEADS[kind]
     data = b"\xff\xd8" + part * (5 * 2**20 // len(part))
     began = time.process_time()
-    assert size_of(data) == (0, 0)
+    assert _jpeg_head(data)[:2] == (0, 0)
     with pytest.raises(PictureError, match="truncated"):
         decode(data, name="endless")
     assert time.process_time() - began < 0.7
@@ -189,7 +190,7 @@ def test_fill_before_a_marker_is_passed_over(kind):
     data = COLOUR[kind]
     start = data.index(b"\xff\xda")
     filled = data[:start] + b"\xff" * 3 + data[start:]
-    assert size_of(filled) == size_of(data) == (40, 24)
+    assert _jpeg_head(filled)[:2] == _jpeg_head(data)[:2] == (40, 24)
     assert (decode(filled, name=kind) == decode(data, name=kind)).all()
 
 
@@ -390,7 +391,6 @@ def all_heads(size: tuple[int, int]) -> dict[str, bytes]:
         "progressive": encoded(image, "JPEG", progressive=True),
         "grey jpeg": encoded(image.convert("L"), "JPEG"),
         "bmp": encoded(image, "BMP"),
-        "bmp from above": bmp(size[0], -size[1]),
         "webp": encoded(image, "WEBP"),
         "lossless webp": encoded(image, "WEBP", lossless=True),
         "webp with alpha": encoded(alpha, "WEBP"),
@@ -400,34 +400,12 @@ def all_heads(size: tuple[int, int]) -> dict[str, bytes]:
 @pytest.mark.parametrize("size", [(40, 24), (1, 1), (2, 700), (700, 3), (260, 257)], ids=str)
 def test_the_size_is_told_by_the_head(size: tuple[int, int]):
     heads = all_heads(size)
-    assert {kind: size_of(data) for kind, data in heads.items()} == dict.fromkeys(heads, size)
+    assert {kind: opened(data, kind).size for kind, data in heads.items()} == dict.fromkeys(
+        heads, size
+    )
     assert heads["webp"][12:16] == b"VP8 "
     assert heads["lossless webp"][12:16] == b"VP8L"
     assert heads["webp with alpha"][12:16] == b"VP8X"
-
-
-@pytest.mark.parametrize(
-    ("data", "size"),
-    [
-        (webp(b"VP8 ", bytes(6) + struct.pack("<HH", 0xC000 | 16_383, 0x4000 | 9)), (16_383, 9)),
-        (webp(b"VP8L", b"\x2f" + struct.pack("<I", 16_382 | 16_383 << 14)), (16_383, 16_384)),
-        (webp(b"VP8L", b"\x2f" + struct.pack("<I", 7 | 8 << 14 | 0xF << 28)), (8, 9)),
-        (webp(b"VP8X", bytes(4) + b"\x01\x02\x03" + b"\x04\x05\x06"), (197_122, 394_501)),
-        (webp(b"VP8X", b""), (1, 1)),
-        (webp(b"VP8?", bytes(10)), None),
-        (b"RIFF" + bytes(4) + b"WAVE" + bytes(20), None),
-        (b"RIFX" + bytes(4) + b"WEBP" + b"VP8L" + bytes(20), None),
-        (b"\x89PNG", (0, 0)),
-        (b"\xff\xd8", (0, 0)),
-        (b"BM", (0, 0)),
-        (bmp(-3, 5), (3, 5)),
-        (encoded(two_halves(), "TIFF"), None),
-        (encoded(two_halves(), "GIF"), None),
-        (b"", None),
-    ],
-)
-def test_sizes_of_heads_that_are_rare_or_cut_short(data: bytes, size):
-    assert size_of(data) == size
 
 
 def with_segments(*segments: bytes) -> bytes:
@@ -440,28 +418,28 @@ def with_segments(*segments: bytes) -> bytes:
 @pytest.mark.parametrize("marker", [0xC4, 0xC8, 0xCC, 0xFE, 0xE1, 0xDB])
 def test_other_segments_of_a_jpeg_are_no_frame(marker: int):
     segment = bytes([0xFF, marker]) + struct.pack(">H", 9) + bytes([8, 1, 2, 3, 4, 5, 6])
-    assert size_of(with_segments(segment)) == (40, 24)
+    assert _jpeg_head(with_segments(segment))[:2] == (40, 24)
 
 
 @pytest.mark.parametrize("marker", [0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC9, 0xCF])
 def test_every_kind_of_frame_of_a_jpeg_tells_its_size(marker: int):
     frame = bytes([0xFF, marker]) + struct.pack(">HBHHB", 8, 8, 300, 500, 0)
     scan = b"\xff\xda\x00\x02"
-    assert size_of(b"\xff\xd8" + frame + scan + b"\0") == (500, 300)
+    assert _jpeg_head(b"\xff\xd8" + frame + scan + b"\0")[:2] == (500, 300)
 
 
 @pytest.mark.parametrize("marker", [0x00, 0x01, *range(0xD0, 0xDA)])
 def test_markers_without_a_length_are_passed_over(marker: int):
     jpeg = COLOUR["jpeg"]
     data = jpeg[:2] + bytes([0xFF, marker]) + jpeg[2:]
-    assert size_of(data) == (40, 24)
+    assert _jpeg_head(data)[:2] == (40, 24)
 
 
 @pytest.mark.parametrize("left", range(5))
 def test_a_jpeg_cut_short_in_its_frame_tells_what_is_left_of_it(left: int):
     frame = bytes([0xFF, 0xC0, 0, 17, 8]) + bytes([1, 2, 3, 4])[:left]
     height, width = [(0, 0), (256, 0), (258, 0), (258, 768), (258, 772)][left]
-    assert size_of(b"\xff\xd8" + frame) == (width, height)
+    assert _jpeg_head(b"\xff\xd8" + frame)[:2] == (width, height)
 
 
 def test_a_jpeg_of_thousands_of_segments_is_refused_at_the_4096th():

@@ -16,7 +16,7 @@ class PictureIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = Field(None, max_length=200, description="Comes back with the answer.")
-    base64: str | None = Field(None, description="PNG, JPEG, WebP or BMP; a data: URL will do.")
+    base64: str | None = Field(None, description="A picture; a data: URL will do.")
     url: str | None = Field(None, max_length=2000)
 
 

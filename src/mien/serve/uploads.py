@@ -17,7 +17,7 @@ from mien.serve.problems import Refused
 from mien.serve.schemas import PictureIn, PicturesForm, PicturesIn
 from mien.serve.settings import Limits, Settings
 from mien.sources import Frame, Item
-from mien.sources.pictures import decode, from_base64, size_of
+from mien.sources.pictures import decoded, from_base64, opened
 
 FIELD = "pictures"
 _MOST_TOKENS = 10_000  # of a JSON body: beyond it, telling what is wrong with it takes minutes
@@ -40,15 +40,15 @@ class Upload:
     def load(self) -> Frame:
         """The picture; InputError or PictureError."""
         data = self.data if isinstance(self.data, bytes) else from_base64(self.data)
-        size = size_of(data)
-        if size is None:
-            raise PictureError(f"{self.name} is not a PNG, JPEG, WebP or BMP picture")
-        limits, found = self.limits, f"{self.name} has {size[0]}x{size[1]} pixels; expected at most"
+        image = opened(data, self.name)
+        size, limits = image.size, self.limits
+        found = f"{self.name} has {size[0]}x{size[1]} pixels; expected at most"
         if size[0] * size[1] > limits.pixels:
             raise PictureError(f"{found} {limits.pixels:,}")
         if max(size) > limits.side_px:
             raise PictureError(f"{found} {limits.side_px:,} on a side")
-        return Frame(self.name, decode(data, name=self.name), self.frame, self.time_s)
+        pixels = decoded(image, self.name)
+        return Frame(self.name, pixels, self.frame, self.time_s, index=self.index)
 
 
 async def uploads(request: Request, settings: Settings) -> list[Item]:

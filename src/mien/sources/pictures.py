@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError, PictureError, ShapeError
 from mien.files import existing
-from mien.sources.alpha import decode_over_white, over_white
+from mien.sources.formats import DAMAGE, damage_of, open_image, truncated
 
 MAX_PIXELS = 2**27
 """134 million pixels, 400 MB decoded; a larger picture is refused as a decompression bomb."""
@@ -24,7 +24,11 @@ Color = Literal["rgb", "bgr"]
 
 PICTURE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".jp2"}
+    | {".apng", ".avif", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jpe", ".mpo", ".pbm", ".pnm"}
 )
+
+_STILL = frozenset({"JPEG", "MPO", "HEIF"})
+"""Formats whose further pictures are previews, other views or depth."""
 
 _START_OF_SCAN = 0xDA
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -79,13 +83,15 @@ def from_array(pixels: Any, color: Color = "rgb") -> NDArray[np.uint8]:
 
 def from_pil(image: Any) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of a PIL image of any mode, turned upright by its EXIF tag."""
-    from PIL import ImageOps
-
     try:
-        upright = ImageOps.exif_transpose(image)
-        upright.load()
-    except (OSError, SyntaxError, ValueError) as error:  # opened lazily, and damaged
+        image.load()
+    except DAMAGE as error:  # opened lazily, and damaged
         raise PictureError(f"the PIL image cannot be decoded: {error}") from error
+    return pixels_of(_upright(image))
+
+
+def pixels_of(upright: Any) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of a PIL image of any mode, as it is stored."""
     if upright.mode.startswith("I;16") or upright.mode in ("I", "F"):
         values = np.asarray(upright, np.float64)
         wide = upright.mode != "F" and values.max(initial=0) > 255
@@ -93,7 +99,27 @@ def from_pil(image: Any) -> NDArray[np.uint8]:
     if upright.mode in ("RGBa", "La"):  # colours multiplied by alpha
         upright = upright.convert(upright.mode.upper())
     transparent = upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info
-    return from_array(np.asarray(upright.convert("RGBA" if transparent else "RGB")))
+    wanted = "RGBA" if transparent else "RGB"
+    return from_array(np.asarray(upright if upright.mode == wanted else upright.convert(wanted)))
+
+
+def _upright(image: Any, in_place: bool = False) -> Any:
+    """The image turned by its EXIF tag; a copy, unless the image itself may be turned."""
+    from PIL import ImageOps
+
+    try:
+        if not in_place:
+            return ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
+        return image
+    except DAMAGE:  # of the EXIF data alone
+        return image
+
+
+def over_white(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8, from (H, W, 4) uint8 whose last channel is alpha, 255 for opaque."""
+    alpha = picture[:, :, 3:].astype(np.uint16)
+    return ((picture[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def from_base64(text: str) -> bytes:
@@ -108,64 +134,58 @@ def from_base64(text: str) -> bytes:
 def decode(data: bytes, *, name: str, grey: bool = False) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB, or (H, W) if `grey`; PictureError names `name` if it is not whole.
 
-    What is transparent is laid over white, as that of arrays and PIL images.
+    What is transparent is laid over white, as that of arrays and PIL images. Of the pictures that a
+    camera stores together (MPO) it is the first; a film (an animated picture, a TIFF of several
+    pages) is a PictureError: `open_source` reads its frames.
+    """
+    return decoded(opened(data, name), name, grey=grey)
+
+
+def decoded(image: Any, name: str, *, grey: bool = False) -> NDArray[np.uint8]:
+    """The same of what `opened` has opened."""
+    with damage_of(name):
+        if (frames := frames_of(image)) > 1:
+            raise PictureError(f"{name} is a film of {frames} frames; expected one picture")
+        if grey and image.format == "JPEG":
+            image.draft("L", image.size)  # its brightness as it is stored
+        image.load()
+    picture = pixels_of(_upright(image, in_place=True))
+    return _to_grey(picture) if grey else picture
+
+
+def opened(data: bytes, name: str) -> Any:
+    """A PIL image of which no pixel has been decoded.
+
+    PictureError for one that is damaged, cut short or larger than `MAX_PIXELS`, MissingExtra for
+    HEIC without its reader.
     """
     if not data:
         raise PictureError(f"{name} is empty (0 bytes)")
-    _check_head(data, name)
-    import cv2
-
-    flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR_RGB
-    try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-        laid = decode_over_white(data)
-    except cv2.error as error:
-        raise PictureError(f"{name} cannot be decoded: {error.err or error}") from error
-    if picture is None:
-        raise PictureError(f"{name} is not a readable picture (png, jpeg, webp, bmp, tiff)")
-    if laid is not None:
-        picture = cv2.cvtColor(laid, cv2.COLOR_RGB2GRAY) if grey else laid
-    return np.asarray(picture, np.uint8)
-
-
-def size_of(data: bytes) -> tuple[int, int] | None:
-    """Width and height from the header of a PNG, JPEG, WebP or BMP; None for other data."""
-    if data.startswith(b"\x89PNG"):
-        return struct.unpack(">II", data[16:24].ljust(8, b"\0"))
-    if data.startswith(b"\xff\xd8"):
-        return _jpeg_head(data)[:2]
-    if data.startswith(b"BM"):
-        width, height = struct.unpack("<ii", data[18:26].ljust(8, b"\0"))
-        return abs(width), abs(height)
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return _webp_size(data)
-    return None
-
-
-def _webp_size(data: bytes) -> tuple[int, int] | None:
-    kind, body = data[12:16], data[20:30].ljust(10, b"\0")
-    if kind == b"VP8 ":
-        width, height = struct.unpack("<HH", body[6:10])
-        return width & 0x3FFF, height & 0x3FFF
-    if kind == b"VP8L":
-        bits = int.from_bytes(body[1:5], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if kind == b"VP8X":
-        return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
-    return None
-
-
-def _check_head(data: bytes, name: str) -> None:
-    """Refuse a decompression bomb, and a truncated PNG or JPEG: OpenCV would fill it with grey."""
     if data.startswith(b"\xff\xd8"):
         width, height, whole = _jpeg_head(data)
-    else:
-        width, height = size_of(data) or (0, 0)
-        whole = not data.startswith(b"\x89PNG") or b"IEND\xaeB`\x82" in data
+        check_size(width, height, name)
+        if not whole:
+            raise truncated(name)
+    image = open_image(data, name)
+    check_size(image.width, image.height, name)
+    return image
+
+
+def check_size(width: int, height: int, name: str) -> None:
+    """Refuse a decompression bomb with PictureError."""
     if width * height > MAX_PIXELS:
         raise PictureError(f"{name} has {width}x{height} pixels; expected at most {MAX_PIXELS:,}")
-    if not whole:
-        raise PictureError(f"{name} is truncated: its end is missing; fetch it again")
+
+
+def frames_of(image: Any) -> int:
+    """How many pictures follow each other in a PIL image; 1 for a photo and its preview."""
+    return 1 if image.format in _STILL else getattr(image, "n_frames", 1)
+
+
+def _to_grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    import cv2
+
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _jpeg_head(data: bytes) -> tuple[int, int, bool]:
