@@ -4,7 +4,6 @@ the way is what matters, with the network in the package and a real detector whe
 import functools
 import http.server
 import itertools
-import json
 import os
 import shutil
 import signal
@@ -227,18 +226,11 @@ def test_a_film_is_continued_to_the_same_tables_segments_and_timeline(
     (tmp_path / "t.csv").write_text("".join(rows[: whole + 1]) + "play")
     (tmp_path / "t.jsonl").write_text("".join(lines[:whole]) + '{"path": "play')
     again, told, parts = run(tmp_path, resume=True)
-    assert again == rows
-    for one, other in zip(told, lines, strict=True):
-        one, other = json.loads(one), json.loads(other)
-        assert one.pop("smoothed", {}) == pytest.approx(other.pop("smoothed", {}), abs=2e-6)
-        assert one == other
-    pd.testing.assert_frame_equal(parts, segments, atol=2e-6)
+    assert (again, told) == (rows, lines)
+    pd.testing.assert_frame_equal(parts, segments, check_exact=True)
     first, second = timelines
-    assert list(second) == list(first) == [0, 1, 2, 3]
-    for face, moments in first.items():
-        assert [t for t, _ in second[face]] == [t for t, _ in moments]
-        values = np.array([v for _, v in second[face]]), np.array([v for _, v in moments])
-        assert np.allclose(*values, atol=2e-6)
+    assert list(first) == [0, 1, 2, 3]
+    assert second == first
 
 
 def test_only_the_chosen_frames_are_read_also_when_continued(reader, play, tmp_path):
@@ -268,7 +260,7 @@ def test_a_film_that_broke_off_is_not_read_again(reader, play, tmp_path):
     read = functools.partial(analyse, reader, source, Outputs((table,)))
     assert read().unreadable == 1
     before = table.read_bytes()
-    assert before.decode().splitlines()[-1].split(",")[-4] == "unreadable"
+    assert before.decode().splitlines()[-1].split(",")[12] == "unreadable"
     again = read(resume=True)
     assert (again.pictures, again.skipped) == (0, len(set(pd.read_csv(table).time_s.dropna())))
     assert table.read_bytes() == before

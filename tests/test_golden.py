@@ -125,16 +125,20 @@ def test_labels_and_doubts_on_the_edge_are_no_change(tmp_path: Path):
 
 
 def test_a_table_is_compared_by_its_columns(tmp_path: Path):
-    head = "path,x,label,confidence,status,happy,sad"
-    before = {"mien-s.csv": f"{head}\na.png,1,happy,0.6,ok,0.6,0.4\nb.png,,,,no_face,,\n"}
+    head, last = "path,x,label,confidence,status,happy,sad", "smoothed_sad,error"
+    rows = "a.png,1,happy,0.6,ok,0.6,0.4,0.3,\nb.png,,,,no_face,,,,\nc.png,,,,unreadable,,,,torn\n"
+    before = {"mien-s.csv": f"{head},{last}\n{rows}"}
     save("mien-s", before, tmp_path)
     assert changes("mien-s", before, tmp_path) == []
-    after = {"mien-s.csv": f"{head},fear\na.png,2,happy,0.6,ok,0.6,0.41,\nb.png,1,,,no_face,,,\n"}
+    rows = "a.png,2,happy,0.6,ok,0.6,0.41,,0.9,\nb.png,1,,,no_face,,,,,\nc.png,,,,unreadable,,,,,\n"
+    after = {"mien-s.csv": f"{head},fear,{last}\n{rows}"}
     told = [" ".join(str(c).split()) for c in changes("mien-s", after, tmp_path)]
     assert told == [
         "a.png mien-s box.x 1.0 -> 2.0",
+        "a.png mien-s smoothed.sad 0.3 -> 0.9",
         "b.png mien-s box.x - -> 1.0",
-        f"all mien-s mien-s.csv {head} -> {head},fear",
+        "c.png mien-s error torn -> -",
+        f"all mien-s mien-s.csv {head},{last} -> {head},fear,{last}",
     ]
 
 

@@ -355,7 +355,7 @@ def test_faces_of_a_film_are_known_again_and_smoothed(bright_faces):
     seen = list(bright_faces.stream(FakeSource(frames([255, 0, 128], step_s=0.2))))
     first, nobody, last = (s.readings[0] for s in seen)
     assert (first.face_id, nobody.face_id, last.face_id) == (0, None, 0)
-    assert first.smoothed == first.scores
+    assert first.smoothed.values == pytest.approx(first.scores.values, abs=1e-6)
     assert nobody.smoothed is None
     weight = 1 - np.exp(-0.4 / 0.4)  # 0.4 s later, of a memory of 0.4 s
     now, before = of_brightness(128 / 255), of_brightness(1)

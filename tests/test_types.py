@@ -1,13 +1,15 @@
 import dataclasses
 import json
 import math
+import pickle
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.errors import ShapeError
-from mien.types import COLUMNS, Box, Face, Reading, Readings, Scores
+from mien.labels import FER2013
+from mien.types import COLUMNS, Box, Face, Reading, Readings, Scores, columns
 
 LABELS = ("angry", "happy", "sad")
 SCORES = Scores(LABELS, (0.2, 0.7, 0.1))
@@ -215,19 +217,19 @@ def test_a_row_has_every_column_in_order():
         *("score", "label", "confidence", "status"),
     ) == COLUMNS
     row = OF_A_FILM.to_row(LABELS)
-    assert tuple(row) == (*COLUMNS, *LABELS)
-    values = ("a.mp4", None, 0.5, 12, 3, 1, 2, 3, 4, 0.9, "happy", 0.7, "unsure", 0.2, 0.7, 0.1)
-    assert tuple(row.values()) == values
+    smoothed = tuple(f"smoothed_{label}" for label in LABELS)
+    assert tuple(row) == columns(LABELS) == (*COLUMNS, *LABELS, *smoothed, "error")
+    values = ("a.mp4", None, 0.5, 12, 3, 1, 2, 3, 4, 0.9, "happy", 0.7, "unsure")
+    assert tuple(row.values()) == (*values, *SCORES.values, *SMOOTHED.values, None)
 
 
 @pytest.mark.parametrize("reading", [NOBODY, UNREADABLE])
 def test_a_row_without_a_face_leaves_its_columns_empty(reading):
     row = reading.to_row(LABELS)
-    assert tuple(row) == (*COLUMNS, *LABELS)
-    assert {k: v for k, v in row.items() if v is not None} == {
-        "path": reading.path,
-        "status": reading.status,
-    }
+    assert tuple(row) == columns(LABELS)
+    told = {"path": reading.path, "status": reading.status}
+    told |= {"error": reading.error} if reading.error else {}
+    assert {k: v for k, v in row.items() if v is not None} == told
 
 
 def test_a_box_at_the_corner_is_not_left_out():
@@ -240,16 +242,30 @@ def test_a_box_at_the_corner_is_not_left_out():
 def test_a_table_of_readings():
     pytest.importorskip("pandas")
     table = Readings([NOBODY, OF_A_FILM]).to_pandas()
-    assert list(table.columns) == [*COLUMNS, *LABELS]
+    assert list(table.columns) == list(columns(LABELS))
     assert table["path"].tolist() == ["b.png", "a.mp4"]
     assert table["happy"].isna().tolist() == [True, False]
     assert table.loc[1, list(LABELS)].tolist() == [0.2, 0.7, 0.1]
-    assert list(Readings([NOBODY]).to_pandas().columns) == list(COLUMNS)
-    assert Readings().to_pandas().empty
-    assert list(Readings().to_pandas().columns) == list(COLUMNS)
+    assert table["frame"].tolist()[1] == 12, "a whole number beside an empty cell"
 
 
-@pytest.mark.parametrize("value", [Box(0, 0, 1, 1), SCORES, FACE, NOBODY])
-def test_values_are_frozen(value):
-    with pytest.raises(AttributeError):
-        setattr(value, value.__slots__[0], None)
+@pytest.mark.parametrize("readings", [[], [NOBODY], [UNREADABLE], [OF_A_FILM], [NOBODY, OF_A_FILM]])
+def test_a_table_has_its_columns_and_their_types_whatever_was_read(readings):
+    pytest.importorskip("pandas")
+    table = Readings(readings, labels=LABELS).to_pandas()
+    texts = ("path", "label", "status", "error")
+    wholes = ("index", "frame", "face_id", "x", "y", "width", "height")
+    kinds = dict.fromkeys(texts, "string") | dict.fromkeys(wholes, "Int64")
+    expected = {name: kinds.get(name, "float64") for name in columns(LABELS)}
+    assert {name: str(kind) for name, kind in table.dtypes.items()} == expected
+    assert len(table) == len(readings)
+
+
+def test_readings_know_their_labels():
+    assert Readings([OF_A_FILM]).labels == LABELS
+    assert Readings([NOBODY], labels=("sad", "glad")).labels == ("sad", "glad")
+    assert Readings([NOBODY]).labels == FER2013
+    other = Reading(FACE, Scores(("sad", "glad"), (0.5, 0.5)))
+    assert Readings([OF_A_FILM, other]).labels == (*LABELS, "glad"), "of two models"
+    again = pickle.loads(pickle.dumps(Readings([NOBODY], labels=LABELS)))
+    assert (list(again), again.labels) == ([NOBODY], LABELS)

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,14 +156,12 @@ class _Film:
         for reading in done:
             if reading.time_s is None:
                 continue
-            if reading.face is None or reading.scores is None or reading.face_id is None:
+            if reading.face is None or reading.smoothed is None or reading.face_id is None:
                 self.tracker.update(reading.time_s, [], [])
                 self._add(Reading(None, None, "no_face", time_s=reading.time_s))
                 continue
-            smoothed = self.tracker.recall(
-                reading.face_id, reading.time_s, reading.face, reading.scores
-            )
-            self._add(replace(reading, smoothed=smoothed))
+            self.tracker.recall(reading.face_id, reading.time_s, reading.face, reading.smoothed)
+            self._add(reading)
 
     def save(self) -> None:
         if self._segmenter is not None and self._outputs.segments is not None:

@@ -73,12 +73,12 @@ class Recognizer:
         """
         opened = open_source(source, color=color, private=private, cut=cut)
         single = opened.kind == "picture"
-        found = Readings()
+        found = Readings(labels=self.labels)
         for result in (self.read(one.load()) for one in opened) if single else self.stream(opened):
             if strict:
                 require_face(result.readings)
             found += result.readings
-        return Readings(r for r in found if r.face) if single else found
+        return Readings((r for r in found if r.face), labels=self.labels) if single else found
 
     def stream(
         self,
@@ -146,7 +146,7 @@ class Recognizer:
     def _result(self, found: Detections, scores: Iterator[Scores]) -> Result:
         where: dict[str, Any] = {"path": found.path, "index": found.index}
         where |= {"time_s": found.time_s, "frame": found.frame}
-        readings = Readings()
+        readings = Readings(labels=self.labels)
         for face, sharp in zip(found.faces, found.sharpness, strict=True):
             score = next(scores)
             status = status_of(face.box, sharp, score, self.card.unsure_below)

@@ -2,15 +2,19 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from mien.errors import ShapeError
 from mien.extras import need
+from mien.labels import FER2013
 
 if TYPE_CHECKING:
     import pandas
+
+DECIMALS = 6
+"""Of times and probabilities in tables."""
 
 Status = Literal["ok", "small", "blurred", "unsure", "no_face", "unreadable"]
 Point = tuple[float, float]
@@ -169,9 +173,10 @@ class Reading:
             }
         return {name: value for name, value in told.items() if value is not None}
 
-    def to_row(self, labels: Iterable[str]) -> dict[str, Any]:
-        """The columns of a table: `COLUMNS`, then one per expression; None where not known."""
+    def to_row(self, labels: Sequence[str]) -> dict[str, Any]:
+        """What `columns` names; None where not known."""
         box = self.face.box if self.face else None
+        smoothed = self.smoothed.to_dict() if self.smoothed else {}
         return {
             "path": self.path,
             "index": self.index,
@@ -187,6 +192,8 @@ class Reading:
             "confidence": self.confidence,
             "status": self.status,
             **{label: self.expressions.get(label) for label in labels},
+            **{_smoothed(label): smoothed.get(label) for label in labels},
+            "error": self.error,
         }
 
 
@@ -194,11 +201,41 @@ COLUMNS = (
     *("path", "index", "time_s", "frame", "face_id", "x", "y", "width", "height"),
     *("score", "label", "confidence", "status"),
 )
-"""Columns of every table, before one per expression."""
+"""Columns of every table, before those of the expressions."""
+TEXTS = frozenset({"path", "label", "status", "error"})
+"""Columns that hold text."""
+WHOLES = frozenset({"index", "frame", "face_id", "x", "y", "width", "height"})
+"""Columns that hold whole numbers; the others hold fractions."""
+
+
+def columns(labels: Sequence[str]) -> tuple[str, ...]:
+    """All columns of a table: `COLUMNS`, a probability and a smoothed one per expression, `error`.
+
+    Smoothed ones (`smoothed_happy`) are those of films, and empty for photos.
+    """
+    return (*COLUMNS, *labels, *map(_smoothed, labels), "error")
+
+
+def _smoothed(label: str) -> str:
+    return f"smoothed_{label}"
 
 
 class Readings(list[Reading]):
-    """Readings in the order of pictures and frames, a picture's largest face first."""
+    """Readings in the order of pictures and frames, a picture's largest face first.
+
+    `labels` are the expressions of their recognizer, for the columns of readings without a face.
+    """
+
+    def __init__(self, readings: Iterable[Reading] = (), *, labels: Sequence[str] = ()) -> None:
+        super().__init__(readings)
+        self._labels = tuple(labels)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The expressions of their faces and their recognizer; FER-2013's if none is known."""
+        found = dict.fromkeys(r.scores.labels for r in self if r.scores)
+        named = dict.fromkeys(label for labels in (self._labels, *found) for label in labels)
+        return tuple(named) or FER2013
 
     def to_dict(self) -> list[dict[str, Any]]:
         """A JSON-safe dictionary per reading."""
@@ -209,10 +246,15 @@ class Readings(list[Reading]):
         return json.dumps(self.to_dict(), indent=2)
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """A row per reading, `COLUMNS` and one column per expression; needs mien[report]."""
+        """A row per reading and all `columns`, of the same types whatever was read: `string`,
+        `Int64` and `float64`. Needs mien[report]."""
         frames = need("pandas", extra="report")
-        labels = next((r.scores.labels for r in self if r.scores), ())
-        table: pandas.DataFrame = frames.DataFrame(
-            [reading.to_row(labels) for reading in self], columns=[*COLUMNS, *labels]
-        )
-        return table
+        labels = self.labels
+        names = columns(labels)
+        rows = [reading.to_row(labels) for reading in self]
+        table: pandas.DataFrame = frames.DataFrame(rows, columns=list(names), dtype=object)
+        return table.astype({name: _pandas_type(name) for name in names})
+
+
+def _pandas_type(column: str) -> str:
+    return "string" if column in TEXTS else "Int64" if column in WHOLES else "float64"

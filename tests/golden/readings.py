@@ -32,7 +32,7 @@ from mien.files import write_json, write_text
 from mien.output.tables import open_table
 from mien.recognizer import Recognizer
 from mien.sources import read_picture
-from mien.types import Face, Readings
+from mien.types import TEXTS, Face, Readings
 from tests.golden.pictures import FILMS, PICTURES, make_films, make_pictures
 
 ROOT = Path(__file__).parents[2]
@@ -243,11 +243,12 @@ def _table(text: str) -> list[Fields]:
         named = {}
         for column, cell in row.items():
             place = "box." if column in ("x", "y", "width", "height") else ""
-            if column in list(row)[list(row).index("status") + 1 :]:
+            if column in list(row)[list(row).index("status") + 1 : -1]:
                 place = "expressions."
+            if column.startswith("smoothed_"):
+                place, column = "smoothed.", column.removeprefix("smoothed_")
             if cell != "":
-                is_text = column in ("path", "label", "status")
-                named[place + column] = cell if is_text else float(cell)
+                named[place + column] = cell if column in TEXTS else float(cell)
         rows.append(named)
     return rows
 

@@ -4,10 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mien.types import Box, Face, Scores
+from mien.types import DECIMALS, Box, Face, Scores
 
 GAP_S = 1.0
 """A face that was away for longer comes back as another."""
@@ -20,13 +17,15 @@ _NEAR = 0.6
 class _Track:
     box: Box
     seen_s: float
-    average: NDArray[np.float64]
+    average: tuple[float, ...]
 
 
 class Tracker:
     """Gives faces ids by their distance to the last frames' boxes, and averages their scores.
 
     Frames must come in the order of time. The nearest pair of all is matched first, then the next.
+    Times and scores count as a table has them, in six decimals: so a run that is continued from one
+    gives the same averages to the last digit.
     """
 
     def __init__(self) -> None:
@@ -41,18 +40,19 @@ class Tracker:
         self._advance(time_s)
         ids = self._match([face.box for face in faces])
         return [
-            (face_id, self._see(face_id, time_s, face.box, score))
+            (face_id, self._see(face_id, face.box, score))
             for face_id, face, score in zip(ids, faces, scores, strict=True)
         ]
 
-    def recall(self, face_id: int, time_s: float, face: Face, scores: Scores) -> Scores:
-        """Restore a face of an interrupted run; returns its smoothed scores."""
+    def recall(self, face_id: int, time_s: float, face: Face, smoothed: Scores) -> None:
+        """Restore a face of an interrupted run."""
         self._advance(time_s)
         self._next = max(self._next, face_id + 1)
-        return self._see(face_id, time_s, face.box, scores)
+        self._tracks[face_id] = _Track(face.box, self._now_s, smoothed.values)
 
     def _advance(self, time_s: float) -> None:
         """Forget faces that were away for longer than `GAP_S`; those of the last frame stay."""
+        time_s = round(time_s, DECIMALS)
         if time_s <= self._now_s:
             return
         self._tracks = {
@@ -62,14 +62,16 @@ class Tracker:
         }
         self._now_s = time_s
 
-    def _see(self, face_id: int, time_s: float, box: Box, scores: Scores) -> Scores:
-        values = np.array(scores.values)
+    def _see(self, face_id: int, box: Box, scores: Scores) -> Scores:
+        values = scores.values
         track = self._tracks.get(face_id)
         if track is not None:
-            weight = -math.expm1(-(time_s - track.seen_s) / MEMORY_S)
-            values = track.average + weight * (values - track.average)
-        self._tracks[face_id] = _Track(box, time_s, values)
-        return Scores(scores.labels, tuple(float(v) for v in values))
+            weight = -math.expm1(-(self._now_s - track.seen_s) / MEMORY_S)
+            pairs = zip(track.average, (round(v, DECIMALS) for v in values), strict=True)
+            values = tuple(before + weight * (now - before) for before, now in pairs)
+        average = tuple(round(float(v), DECIMALS) for v in values)
+        self._tracks[face_id] = _Track(box, self._now_s, average)
+        return Scores(scores.labels, average)
 
     def _match(self, boxes: list[Box]) -> list[int]:
         pairs = sorted(

@@ -9,10 +9,7 @@ from typing import Any, Protocol
 
 from mien.errors import FileError, InputError
 from mien.files import csv_text, file_errors, replacing
-from mien.types import COLUMNS, Box, Face, Reading, Readings, Scores
-
-_DECIMALS = 6
-_WHOLE = ("index", "frame", "face_id", "x", "y", "width", "height")
+from mien.types import DECIMALS, TEXTS, WHOLES, Box, Face, Reading, Readings, Scores, columns
 
 
 class Table(Protocol):
@@ -37,7 +34,7 @@ def open_table(path: Path, labels: Sequence[str], *, resume: bool = False) -> Ta
     if path.suffix == ".csv":
         if resume:
             done_in(path, labels)
-        heading = csv_text([[*COLUMNS, *labels]])
+        heading = csv_text([columns(labels)])
         return _Lines(path, resume, lambda r: csv_text([_cells(r, labels)]), heading)
     if path.suffix in (".jsonl", ".ndjson"):
         if resume:
@@ -64,14 +61,14 @@ def done_in(path: Path, labels: Sequence[str]) -> Readings:
         return Readings()
     with file_errors(path):
         data = path.read_bytes()
-    header = csv_text([[*COLUMNS, *labels]]).encode()
+    header = csv_text([columns(labels)]).encode()
     if not data.startswith(header) and not header.startswith(data):
         raise InputError(f"{path} has other columns than this model writes; choose another --csv")
     whole = _whole_rows(data)
     rows = csv.DictReader(io.StringIO(whole.decode("utf-8", "replace"), newline=""))
     try:
         done = Readings(_reading(row, tuple(labels)) for row in rows)
-    except (ValueError, LookupError, TypeError, ZeroDivisionError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         raise InputError(
             f"{path} has a row that cannot be read ({error}); choose another --csv"
         ) from error
@@ -95,21 +92,23 @@ def _whole_rows(data: bytes) -> bytes:
 def _reading(row: dict[str, Any], labels: tuple[str, ...]) -> Reading:
     """The reading of a row, without landmarks: they are not in the table."""
     known = {name: value for name, value in row.items() if value != ""}
-    whole = {name: int(known[name]) for name in _WHOLE if name in known}
-    real = {name: float(known[name]) for name in ("time_s", "score", *labels) if name in known}
-    face = scores = None
+    whole = {name: int(value) for name, value in known.items() if name in WHOLES}
+    real = {n: float(value) for n, value in known.items() if n not in WHOLES and n not in TEXTS}
+    face = scores = smoothed = None
     if "width" in whole:
         box = Box(whole["x"], whole["y"], whole["width"], whole["height"])
         face = Face(box, real.get("score"))
-        values = [real[label] for label in labels]
-        scores = Scores(labels, tuple(v / sum(values) for v in values))
+        scores = Scores(labels, tuple(real[label] for label in labels))
+    if any(f"smoothed_{label}" in real for label in labels):
+        smoothed = Scores(labels, tuple(real[f"smoothed_{label}"] for label in labels))
     place = (known.get("path"), real.get("time_s"), whole.get("frame"), whole.get("face_id"))
-    return Reading(face, scores, known["status"], *place, index=whole.get("index"))
+    told = (known["status"], *place, smoothed, known.get("error"), whole.get("index"))
+    return Reading(face, scores, *told)
 
 
 def _cells(reading: Reading, labels: Sequence[str]) -> list[Any]:
     row = reading.to_row(labels).values()
-    return [round(value, _DECIMALS) if isinstance(value, float) else value for value in row]
+    return [round(value, DECIMALS) if isinstance(value, float) else value for value in row]
 
 
 class _Lines:
@@ -177,9 +176,9 @@ class _Parquet:
         self._arrow = need("pyarrow", extra="report")
         parquet = need("pyarrow.parquet", extra="report")
         self._labels = tuple(labels)
-        kinds: dict[str, Any] = dict.fromkeys((*COLUMNS, *labels), self._arrow.float64())
-        kinds |= dict.fromkeys(("path", "label", "status"), self._arrow.string())
-        kinds |= dict.fromkeys(_WHOLE, self._arrow.int64())
+        kinds = {name: self._arrow.float64() for name in columns(labels)}
+        kinds |= {name: self._arrow.string() for name in kinds if name in TEXTS}
+        kinds |= {name: self._arrow.int64() for name in kinds if name in WHOLES}
         self._schema = self._arrow.schema(list(kinds.items()))
         self._place = replacing(path)
         self._writer = parquet.ParquetWriter(self._place.__enter__(), self._schema)
