@@ -54,6 +54,22 @@ def test_overlap_is_the_shared_part_of_both_areas(one, other, share):
 
 
 @pytest.mark.parametrize(
+    ("box", "part"),
+    [
+        (Box(0, 0, 8, 6), Box(0, 0, 8, 6)),
+        (Box(-1, -2, 3, 3), Box(0, 0, 2, 1)),
+        (Box(7, 5, 3, 3), Box(7, 5, 1, 1)),
+        (Box(8, 0, 3, 3), None),
+        (Box(0, 6, 3, 3), None),
+        (Box(-3, 0, 3, 3), None),
+        (Box(0, -3, 3, 3), None),
+    ],
+)
+def test_the_part_of_a_box_within_a_picture(box: Box, part: Box | None):
+    assert box.within(8, 6) == part
+
+
+@pytest.mark.parametrize(
     ("box", "scale", "square"),
     [
         (Box(0, 0, 10, 10), 1.0, Box(0, 0, 10, 10)),

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mien.bundle import DEFAULT, Classifier, open_bundle
 from mien.errors import InputError, MienError, NoFace, PictureError
-from mien.faces import Detector, Finder, as_detector, crop
+from mien.faces import Detector, Finder, as_detector
+from mien.faces import find as find_faces
 from mien.faces.tracking import Tracker
 from mien.quality import sharpness, status_of
 from mien.sources import Cut, Frame, Item, Source, open_source
@@ -131,8 +132,7 @@ class Recognizer:
         where = (frame.path, frame.frame, frame.time_s)
         if frame.pixels is None:
             return Detections(*where, frame.error, index=frame.index)
-        faces = self.detector.detect(frame.pixels)
-        crops = [crop(frame.pixels, face, self.detector, align=self.align) for face in faces]
+        faces, crops = find_faces(frame.pixels, self.detector, align=self.align)
         inputs = [*self.card.preprocess.resize(crops)]
         sharp = [*map(sharpness, crops)]
         return Detections(*where, None, faces, inputs, sharp, frame.pixels, frame.index)

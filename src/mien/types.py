@@ -47,6 +47,14 @@ class Box:
         both = width * height
         return both / (self.width * self.height + other.width * other.height - both)
 
+    def within(self, width: int, height: int) -> "Box | None":
+        """The part that lies in a picture of `width` x `height` px; None if there is none."""
+        left, right = max(0, self.x), min(width, self.x + self.width)
+        top, bottom = max(0, self.y), min(height, self.y + self.height)
+        if left >= right or top >= bottom:
+            return None
+        return Box(left, top, right - left, bottom - top)
+
     def square(self, scale: float = 1.0) -> "Box":
         """The square of side `scale` x the longer side around the same centre."""
         side = max(1, round(max(self.width, self.height) * scale))

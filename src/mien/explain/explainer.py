@@ -13,7 +13,7 @@ from mien.bundle import DEFAULT, Classifier, open_bundle
 from mien.errors import InputError, NoFace
 from mien.explain.occlusion import occlusion
 from mien.extras import installed
-from mien.faces import Detector, Finder, as_detector, crop
+from mien.faces import Detector, Finder, as_detector, find
 from mien.runs import RunFolder, find_run
 from mien.sources import load
 
@@ -75,7 +75,7 @@ class Explainer:
         """
         self._check(label)  # an unknown one is told before anything is read
         picture = load(photo)
-        crops = [crop(picture, f, self._detector) for f in self._detector.detect(picture)]
+        _, crops = find(picture, self._detector)
         if not crops:
             raise NoFace("no face found; for a ready-made face crop use the detector none")
         return [self.explain_crop(face, label=label) for face in crops]

@@ -1,16 +1,18 @@
 """Face detectors with one protocol, and the crop of a face."""
 
+import dataclasses
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
+from mien.faces.answers import as_faces
 from mien.types import Box, Face
 
-__all__ = ["DETECTORS", "Detector", "as_detector", "crop", "open_detector"]
+__all__ = ["DETECTORS", "Detector", "as_detector", "crop", "find", "open_detector"]
 
 DETECTORS = ("auto", "yunet", "haar", "none")
 
@@ -33,7 +35,7 @@ class Detector(Protocol):
         ...
 
 
-Finder = Callable[[NDArray[np.uint8]], Iterable[Face | tuple[int, int, int, int]]]
+Finder = Callable[[NDArray[np.uint8]], Iterable[Face | Sequence[float]]]
 """A function from a (H, W, 3) uint8 RGB picture to faces, or to boxes (x, y, width, height)."""
 
 
@@ -103,13 +105,32 @@ class FromFunction:
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
         """What the function finds, the largest first."""
         with self._lock:
-            answers = list(self._find(picture))
-        try:
-            found = [f if isinstance(f, Face) else Face(Box(*map(round, f))) for f in answers]
-        except TypeError as error:
-            wanted = "expected faces or boxes (x, y, width, height) from the detector"
-            raise InputError(f"{wanted}, got {answers!r:.80}") from error
+            found = as_faces(self._find(picture))
         return sorted(found, key=lambda f: -f.box.width * f.box.height)
+
+
+def find(
+    picture: NDArray[np.uint8], detector: Detector, *, align: bool = True
+) -> tuple[list[Face], list[NDArray[np.uint8]]]:
+    """The faces of a (H, W, 3) uint8 RGB picture, and the `crop` of each.
+
+    A box that the detector draws beyond the picture ends at its edge; the crop does not. Raises
+    InputError for a box wholly outside the picture, and for an answer that is no list of faces.
+    """
+    found = as_faces(detector.detect(picture))
+    faces = [_within(face, picture) for face in found]
+    return faces, [crop(picture, face, detector, align=align) for face in found]
+
+
+def _within(face: Face, picture: NDArray[np.uint8]) -> Face:
+    height, width = picture.shape[:2]
+    box = face.box.within(width, height)
+    if box is None:
+        raise InputError(
+            f"expected the detector's boxes to lie in the picture of {width}x{height} px, "
+            f"got {face.box}; are they in pixels of another size?"
+        )
+    return face if box == face.box else dataclasses.replace(face, box=box)
 
 
 def crop(

@@ -54,6 +54,8 @@ class YuNet:
                 found = self._search(tile, scale)
                 faces += [_moved(face, round(x / scale), round(y / scale)) for face in found]
             faces = _without_repeats(faces)
+        height, width = picture.shape[:2]
+        faces = [face for face in faces if face.box.within(width, height)]  # not of the padding
         return sorted(faces, key=lambda f: (-f.box.width * f.box.height, f.box.x, f.box.y))
 
     def _search(self, part: NDArray[np.uint8], scale: float) -> list[Face]:
