@@ -29,8 +29,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=600)
     given = parser.parse_args()
     data = open_dataset(given.data)
-    for name in ("yunet", "haar"):
-        where(name, data.split("train"), given.images)
+    where(data.split("train"), given.images)
     cost(data.split("public"), given.images)
 
 
@@ -49,9 +48,9 @@ def photo(face: NDArray[np.uint8], tilt_deg: float = 0) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(turned, cv2.COLOR_GRAY2RGB), np.uint8)
 
 
-def where(name: str, train: Split, count: int) -> None:
-    """Print where the box, and the eyes if the detector gives them, lie in the frame."""
-    detector = open_detector(name)
+def where(train: Split, count: int) -> None:
+    """Print where box and eyes lie in the frame."""
+    detector = open_detector()
     rows = sample(train, count)
     found = [f for row in rows if (f := detector.detect(photo(train.images[row])))]
     boxes = [f[0].box for f in found]
@@ -61,22 +60,20 @@ def where(name: str, train: Split, count: int) -> None:
     side = table[:, 2:].max(1)
     low, margin, high = np.quantile(1 / side, [0.25, 0.5, 0.75])
     right, down = np.median((0.5 - (table[:, :2] + table[:, 2:] / 2)) / side[:, None], axis=0)
-    print(f"{name}: found {len(table)} of {len(rows)} training faces")
+    print(f"found {len(table)} of {len(rows)} training faces")
     print(f"  frame / longer side of the box: {margin:.3f} [quartiles {low:.3f}, {high:.3f}]")
     print(f"  frame's centre from the box's, in longer sides: x {right:+.3f}, y {down:+.3f}")
-    rolls = np.abs([f[0].roll_deg for f in found if f[0].landmarks])
-    if len(rolls):
-        share = np.mean(rolls > 10)
-        print(f"  tilt of the eyes: median {np.median(rolls):.1f} degrees, {share:.0%} above 10")
-        eyes = np.array([f[0].landmarks[:2] for f in found if f[0].landmarks])
-        eyes = (eyes - BORDER_PX) / SIDE_PX
-        (rx, ry), (lx, ly) = np.median(eyes, axis=0)
-        print(f"  eyes in the frame (0-1): ({rx:.2f}, {ry:.2f}) and ({lx:.2f}, {ly:.2f})")
+    rolls = np.abs([f[0].roll_deg for f in found])
+    share = np.mean(rolls > 10)
+    print(f"  tilt of the eyes: median {np.median(rolls):.1f} degrees, {share:.0%} above 10")
+    eyes = (np.array([f[0].landmarks[:2] for f in found]) - BORDER_PX) / SIDE_PX
+    (rx, ry), (lx, ly) = np.median(eyes, axis=0)
+    print(f"  eyes in the frame (0-1): ({rx:.2f}, {ry:.2f}) and ({lx:.2f}, {ly:.2f})")
 
 
 def cost(public: Split, count: int) -> None:
     """Print the accuracy by margin and by tilt, with and without alignment."""
-    detector, classifier = open_detector("yunet"), Classifier(open_bundle())
+    detector, classifier = open_detector(), Classifier(open_bundle())
     rows = sample(public, count)
     labels = public.labels[rows]
 

@@ -4,7 +4,7 @@
 
 The plain loop reads a picture, detects, crops and classifies, one after the other, with the same
 parts. Both sides take turns; printed are the medians and the ratio within each turn. The readings
-of both must be the same. Needs YuNet's weights in MIEN_HOME (mien download).
+of both must be the same.
 """
 
 import argparse

@@ -1,7 +1,6 @@
 """Fixtures: mien's home in a temporary folder, data sets from tiny to real, a tiny recipe."""
 
 import os
-import shutil
 
 # On a machine busy with a training, tiny networks on several threads wait for each other: 50 s
 # instead of 1 s for three epochs (measured). Read by torch when it is first imported.
@@ -61,16 +60,6 @@ def shared() -> Path:
     if not (folder / "data" / "fer2013.zip").is_file():
         pytest.skip(f"no data/fer2013.zip in {folder}; set MIEN_SHARED to test on the real data")
     return folder
-
-
-@pytest.fixture(scope="module")
-def yunet_home(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """mien's home with YuNet's weights in it, for the tests of a module."""
-    home = tmp_path_factory.mktemp("yunet")
-    shutil.copy(shared / "models" / "face_detection_yunet_2023mar.onnx", home)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MIEN_HOME", str(home))
-        yield home
 
 
 @pytest.fixture(scope="session")

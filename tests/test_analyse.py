@@ -75,7 +75,7 @@ def reader(tmp_path_factory) -> mien.Recognizer:
 
 
 @pytest.fixture(scope="module")
-def recognizer(yunet_home: Path) -> mien.Recognizer:
+def recognizer() -> mien.Recognizer:
     return mien.Recognizer(detector="yunet")
 
 

@@ -18,7 +18,7 @@ from mien.cli.options import DEFAULT
 from mien.demo import PORTRAIT
 from mien.errors import InputError
 from mien.faces import open_detector
-from mien.faces.weights import YUNET
+from mien.faces.yunet import MIN_FACE_PX, YuNet
 from mien.recipes import recipe_names
 from mien.serve.settings import Limits, Settings
 from mien.watch import Watched
@@ -263,7 +263,7 @@ def test_a_film_is_a_line_a_face_with_its_time_and_number(read, clip: Path):
 
 
 def test_a_frame_without_a_face_is_a_line_with_its_time(mien, album: Path, clip: Path):
-    _, out, _ = mien("recognize", clip, "--model", album / "b", "--detector", "haar")
+    _, out, _ = mien("recognize", clip, "--model", album / "b", "--detector", "yunet")
     assert out.splitlines()[1] == f"{clip} 0.500 s: no face"
 
 
@@ -303,18 +303,18 @@ def test_everything_of_a_film_is_saved_where_asked(read, clip: Path, tmp_path: P
 def test_a_recognizer_is_made_as_asked(mien, album: Path, monkeypatch):
     made = []
 
-    def refuse(*given: object, **how: object) -> None:
-        made.append((given, how))
+    def refuse(*given: object, detector: YuNet, **how: object) -> None:
+        made.append((given, detector.min_face, how))
         raise InputError("seen enough")
 
     monkeypatch.setattr("mien.recognizer.Recognizer.__init__", lambda _, *g, **h: refuse(*g, **h))
     photo = album / "photos" / "a.png"
-    plain = {"detector": "auto", "device": "auto", "threads": None, "align": True, "views": None}
+    plain = {"device": "auto", "threads": None, "align": True, "views": None}
     assert mien("recognize", photo)[0] == 2
-    options = ("--model", "m", "--detector", "haar", "--device", "cpu", "--threads", 3)
+    options = ("--model", "m", "--min-face", 50, "--device", "cpu", "--threads", 3)
     mien("recognize", photo, *options, "--no-align", "--views", "flip")
-    chosen = {"detector": "haar", "device": "cpu", "threads": 3, "align": False, "views": "flip"}
-    assert made == [((DEFAULT,), plain), (("m",), chosen)]
+    chosen = {"device": "cpu", "threads": 3, "align": False, "views": "flip"}
+    assert made == [((DEFAULT,), MIN_FACE_PX, plain), (("m",), 50, chosen)]
 
 
 def test_a_service_is_what_it_was_asked_to_be(mien, monkeypatch, tmp_path: Path):
@@ -323,7 +323,7 @@ def test_a_service_is_what_it_was_asked_to_be(mien, monkeypatch, tmp_path: Path)
     (tmp_path / "key").write_text("  a key of many letters\n")
     assert mien("serve")[0] == 0
     code, _, _ = mien(
-        *("serve", "--host", "::", "--port", 9, "--model", "m", "--detector", "haar"),
+        *("serve", "--host", "::", "--port", 9, "--model", "m", "--detector", "yunet"),
         *("--threads", 2, "--batch", 3, "--api-key-file", tmp_path / "key", "--urls"),
         *("--allow-host", "a", "--allow-host", "b", "--rate", 5, "--keep", 1.5),
         *("--jobs", tmp_path / "jobs"),
@@ -331,7 +331,7 @@ def test_a_service_is_what_it_was_asked_to_be(mien, monkeypatch, tmp_path: Path)
     assert code == 0
     asked = Settings(
         model="m",
-        detector="haar",
+        detector="yunet",
         threads=2,
         batch=3,
         api_key="a key of many letters",
@@ -372,13 +372,6 @@ def test_a_film_named_as_a_number_is_no_camera(mien, monkeypatch, album, tmp_pat
     assert watched == ["7"]
 
 
-def test_a_download_says_where_it_is_and_under_which_licence(mien, monkeypatch, tmp_path: Path):
-    monkeypatch.setattr("mien.faces.weights.locate", lambda weights: tmp_path / weights.name)
-    code, out, _ = mien("download")
-    assert code == 0
-    assert out.startswith(f"{tmp_path / YUNET.name} ({YUNET.licence}, sha256 {YUNET.sha256[:12]}")
-
-
 def test_the_version_is_the_packages(mien):
     assert mien("--version") == (0, f"mien {version}\n", "")
 
@@ -402,7 +395,7 @@ def test_a_full_disk_is_a_line_that_says_what_to_do(mien, monkeypatch, album, er
 
 def test_a_photo_without_a_face_says_so(mien, tmp_path: Path):
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((200, 200), 99, np.uint8))
-    code, out, _ = mien("recognize", tmp_path / "grey.png", "--detector", "haar")
+    code, out, _ = mien("recognize", tmp_path / "grey.png", "--detector", "yunet")
     assert code == 0
     assert out == "no face found; for a ready-made face crop use --detector none\n"
 
@@ -467,25 +460,24 @@ def spoilt(drawn: Path, tmp_path_factory) -> dict[str, object]:
         ("recognize {P} --fps inf", "expected 0 < fps <= 1000"),
         ("recognize {P} --blur", "hides the faces in --video"),
         ("recognize {P} --plot {F}/p.png", "need one"),
-        ("recognize {P} --csv {F}/t.xls --detector haar", "use .csv, .jsonl or .parquet"),
-        ("recognize {P} --csv {F}/notes.png/t.csv --detector haar", "cannot read or write"),
+        ("recognize {P} --csv {F}/t.xls --detector yunet", "use .csv, .jsonl or .parquet"),
+        ("recognize {P} --csv {F}/notes.png/t.csv --detector yunet", "cannot read or write"),
         ("recognize {P} --resume", "the same --csv"),
         ("recognize {P} --device tpu", "expected device auto, cpu or cuda"),
         ("recognize {P} --device cuda", "onnxruntime-gpu"),
         ("recognize {P} --threads 0", "at least one thread"),
-        ("recognize {F}/wall.png --strict --detector haar", "no face found"),
+        ("recognize {F}/wall.png --strict --detector yunet", "no face found"),
         ("recognize http://127.0.0.1:9/a.png", "MIEN_OFFLINE"),
         ("watch 99", "camera 99 cannot be opened"),
         ("serve --api-key-file {F}/gone", "the key in"),
         ("serve --api-key-file {F}/half.jpg", "the key in"),
-        ("download", "MIEN_OFFLINE is set"),
         ("recognize {F}/zero.jpg", "is empty"),
         ("recognize {F}/half.jpg", "truncated"),
         ("recognize {P} --model {F}/changed", "does not match its card"),
         ("recognize {P} --model vgg19", "no bundle 'vgg19'"),
-        ("recognize {P} --detector mtcnn", "there are: auto, yunet, haar, none"),
-        ("recognize {P} --detector haar --out {F}/x.xyz", "use .png, .jpg or .webp"),
-        ("recognize {P} --detector haar --out {F}/notes.png/x.png", "cannot read or write"),
+        ("recognize {P} --detector mtcnn", "there are: yunet, none"),
+        ("recognize {P} --detector yunet --out {F}/x.xyz", "use .png, .jpg or .webp"),
+        ("recognize {P} --detector yunet --out {F}/notes.png/x.png", "cannot read or write"),
         ("data stats {F}/gone --out {F}/s", "does not exist"),
         ("data stats {F}/empty --out {F}/s", "holds no pictures"),
         ("data stats {F}/stray --out {F}/s", "notes.txt is not a picture"),

@@ -1,7 +1,6 @@
 """Every shipped bundle reads the golden pictures and films as it did: see `tests.golden`."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from tests.golden.readings import (
     changes,
     made_with,
     save,
-    yunet_weights,
 )
 
 SHOWN = 20
@@ -30,12 +28,7 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Golden:
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_readings_are_those_that_were_saved(name: str, golden: Golden, tmp_path, monkeypatch):
-    if "yunet" in name:
-        if not yunet_weights().exists():
-            pytest.skip(f"no {yunet_weights()}; set MIEN_SHARED to test on YuNet's faces")
-        shutil.copy(yunet_weights(), tmp_path)
-        monkeypatch.setenv("MIEN_HOME", str(tmp_path))
+def test_readings_are_those_that_were_saved(name: str, golden: Golden):
     found = [str(change) for change in changes(name, golden.texts(name))]
     told = "\n".join(found[:SHOWN])
     saved = json.loads((SAVED / MADE_WITH).read_text())

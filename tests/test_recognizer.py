@@ -1,7 +1,6 @@
 import dataclasses
 import functools
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -18,7 +17,6 @@ import mien
 from mien.bundle import DEFAULT, Classifier
 from mien.demo import PORTRAIT
 from mien.errors import BundleError, InputError, NoFace, PictureError, ShapeError
-from mien.faces import weights
 from mien.faces.tracking import Tracker
 from mien.preprocess import Preprocess
 from mien.sources import Cut, Frame
@@ -60,13 +58,8 @@ def bright_faces(brightness: Path) -> mien.Recognizer:
     return mien.Recognizer(brightness, detector=find)
 
 
-@pytest.mark.parametrize("detector", ["haar", "yunet"])
-def test_the_portrait_smiles(detector: str, request, tmp_path: Path, monkeypatch):
-    if detector == "yunet":
-        shared = request.getfixturevalue("shared")
-        monkeypatch.setenv("MIEN_HOME", str(tmp_path))
-        shutil.copy(shared / "models" / weights.YUNET.name, tmp_path)
-    (reading,) = mien.Recognizer(detector=detector).recognize(PORTRAIT)
+def test_the_portrait_smiles():
+    (reading,) = mien.Recognizer().recognize(PORTRAIT)
     assert reading.label == "happy"
     assert reading.confidence > 0.5
     assert sum(reading.scores.values) == pytest.approx(1)
@@ -77,7 +70,7 @@ def test_the_short_call_reads_a_path():
 
 
 def test_a_picture_without_a_face_gives_no_reading(brightness: Path):
-    recognizer = mien.Recognizer(brightness, detector="haar")
+    recognizer = mien.Recognizer(brightness, detector="yunet")
     assert recognizer.recognize(np.zeros((100, 100, 3), np.uint8)) == []
 
 
@@ -528,7 +521,7 @@ def test_import_is_light_and_recognition_needs_no_torch():
         "import sys, mien; "
         "heavy = {'torch', 'cv2', 'onnxruntime', 'numpy'} & set(sys.modules); "
         "assert not heavy, heavy; "
-        f"mien.Recognizer(detector='haar').recognize({str(PORTRAIT)!r}); "
+        f"mien.Recognizer().recognize({str(PORTRAIT)!r}); "
         "late = {'torch', 'pandas', 'matplotlib', 'pydantic'} & set(sys.modules); "
         "assert not late, late"
     )

@@ -35,7 +35,7 @@ _HOMES = {
 
 
 def recognize(
-    source: Any, *, detector: Any = "auto", color: Any = "rgb", strict: bool = False
+    source: Any, *, detector: Any = "yunet", color: Any = "rgb", strict: bool = False
 ) -> "Readings":
     """A reading per face of a photo (or of many, or a video) with the default weights.
 

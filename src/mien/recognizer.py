@@ -24,18 +24,19 @@ class Recognizer:
     """Finds faces and reads their expressions; safe to share between threads.
 
     `model` is the folder of a bundle or the name of one in the package, `detector` one of
-    `mien.faces.DETECTORS`, an object that follows `mien.faces.Detector` or a function from a
-    picture to boxes; `device` is auto, cpu or cuda; `threads` bounds the threads of the network and
-    of the reading of many pictures; `align` turns tilted faces upright; `views` (plain, flip or
-    ten-crop) are averaged in place of those that the bundle's card names.
-    Raises BundleError, WeightsError or InputError if one of them cannot be had.
+    `mien.faces.DETECTORS`, an object that follows `mien.faces.Detector`, such as
+    `mien.faces.yunet.YuNet(min_face=20)`, or a function from a picture to boxes; `device` is auto,
+    cpu or cuda; `threads` bounds the threads of the network and of the reading of many pictures;
+    `align` turns tilted faces upright; `views` (plain, flip or ten-crop) are averaged in place of
+    those that the bundle's card names.
+    Raises BundleError or InputError if one of them cannot be had.
     """
 
     def __init__(
         self,
         model: str | Path = DEFAULT,
         *,
-        detector: str | Detector | Finder = "auto",
+        detector: str | Detector | Finder = "yunet",
         device: str = "auto",
         threads: int | None = None,
         align: bool = True,

@@ -41,7 +41,7 @@ def mien(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
 
 
 def test_the_portrait_is_explained_by_default_weights(mien, tmp_path: Path):
-    code, out, _ = mien("mien-s", PORTRAIT, "--out", tmp_path / "p.png", "--detector", "haar")
+    code, out, _ = mien("mien-s", PORTRAIT, "--out", tmp_path / "p.png", "--detector", "yunet")
     assert (code, out.splitlines()[0][:7]) == (0, "1 happy")
     assert "(occlusion)" in out
     assert cv2.imread(str(tmp_path / "p.png")).shape == (358, 664, 3)

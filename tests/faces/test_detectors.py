@@ -1,66 +1,50 @@
 """Detectors by name, by object and by function."""
 
-import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mien.errors import InputError
 from mien.faces import DETECTORS, Detector, FromFunction, WholePicture, as_detector, open_detector
-from mien.faces import weights as told_once
-from mien.faces.haar import Haar
-from mien.faces.weights import YUNET
 from mien.faces.yunet import YuNet
 from mien.types import Box, Face
 
 PICTURE = np.zeros((30, 20, 3), np.uint8)
 
 
-@pytest.fixture
-def yunet_home(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MIEN_HOME", str(tmp_path))
-    shutil.copy(shared / "models" / YUNET.name, tmp_path)
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "margin"),
-    [
-        ("auto", YuNet, 1.0),
-        ("yunet", YuNet, 1.0),
-        ("haar", Haar, 1.03),
-        ("none", WholePicture, 1.0),
-    ],
-)
-def test_each_name_opens_its_detector(yunet_home: Path, name: str, kind: type, margin: float):
+@pytest.mark.parametrize(("name", "kind"), [("yunet", YuNet), ("none", WholePicture)])
+def test_each_name_opens_its_detector(name: str, kind: type):
     detector = open_detector(name)
     assert type(detector) is kind
     assert isinstance(detector, Detector)
-    assert detector.name == ("yunet" if name == "auto" else name)
-    assert detector.margin == margin
+    assert (detector.name, detector.margin) == (name, 1.0)
     assert type(as_detector(name)) is kind
 
 
 def test_the_names_are_those_of_the_command_line():
-    assert DETECTORS == ("auto", "yunet", "haar", "none")
+    assert DETECTORS == ("yunet", "none")
 
 
-def test_auto_is_the_default(yunet_home: Path):
+def test_yunet_is_the_default():
     assert open_detector().name == "yunet"
 
 
-@pytest.mark.parametrize("name", ["mtcnn", "", "YuNet"])
+@pytest.mark.parametrize("name", ["none", "yunet"])
+def test_the_smallest_face_is_told_to_the_detector_that_searches(name: str):
+    assert getattr(open_detector(name, 77), "min_face", 77) == 77
+
+
+@pytest.mark.parametrize("name", ["mtcnn", "", "YuNet", "haar"])
 def test_an_unknown_detector_is_named(name: str):
     with pytest.raises(InputError) as caught:
         as_detector(name)
-    assert str(caught.value) == f"no detector {name!r}; there are: auto, yunet, haar, none"
+    assert str(caught.value) == f"no detector {name!r}; there are: yunet, none"
 
 
-@pytest.mark.parametrize("wrong", [None, 3, [Haar]])
+@pytest.mark.parametrize("wrong", [None, 3, [YuNet]])
 def test_what_is_no_detector_is_named(wrong: object):
     with pytest.raises(InputError) as caught:
         as_detector(wrong)
@@ -69,22 +53,9 @@ def test_what_is_no_detector_is_named(wrong: object):
     )
 
 
-def test_without_weights_auto_falls_back_to_haar_and_says_so_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.setenv("MIEN_HOME", str(tmp_path))
-    monkeypatch.setattr(told_once, "_said", set())
-    assert [open_detector("auto").name for _ in range(3)] == ["haar"] * 3
-    assert capsys.readouterr().err == (
-        f"mien: {YUNET.name} is not in {tmp_path} and MIEN_OFFLINE is set. "
-        "Using OpenCV's Haar cascade instead, which misses more faces.\n"
-    )
-
-
-@pytest.mark.parametrize("kind", [Haar, YuNet])
 @pytest.mark.parametrize("shape", [(1, 1), (7, 300), (480, 640)])
-def test_a_picture_without_a_face_has_none(kind, shape, yunet_home: Path):
-    assert kind().detect(np.full((*shape, 3), 90, np.uint8)) == []
+def test_a_picture_without_a_face_has_none(shape):
+    assert YuNet().detect(np.full((*shape, 3), 90, np.uint8)) == []
 
 
 def test_none_takes_the_whole_picture():
@@ -101,7 +72,7 @@ class Own:
         return []
 
 
-@pytest.mark.parametrize("detector", [Own(), Haar(), WholePicture(), FromFunction(lambda p: [])])
+@pytest.mark.parametrize("detector", [Own(), YuNet(), WholePicture(), FromFunction(lambda p: [])])
 def test_a_detector_is_taken_as_it_is(detector: Detector):
     assert as_detector(detector) is detector
 

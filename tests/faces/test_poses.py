@@ -9,7 +9,7 @@ from mien.sources import read_picture
 
 
 @pytest.fixture(scope="module")
-def recognizer(yunet_home: Path) -> mien.Recognizer:
+def recognizer() -> mien.Recognizer:
     return mien.Recognizer(detector="yunet")
 
 

@@ -1,7 +1,6 @@
-"""How YuNet searches a picture, and what it makes of what it finds; with the network's own eyes
-where a face matters, and told answers where only places do."""
+"""How YuNet searches a picture and looks at places, and what it makes of what it finds."""
 
-from pathlib import Path
+import pickle
 
 import cv2
 import numpy as np
@@ -9,37 +8,41 @@ import pytest
 from numpy.typing import NDArray
 
 from mien.demo import PORTRAIT
-from mien.errors import WeightsError
-from mien.faces import open_detector
-from mien.faces.weights import YUNET
-from mien.faces.yunet import YuNet, _face, _moved, _tiles, _without_repeats
+from mien.errors import InputError
+from mien.faces.yunet import YuNet, _distinct, _face, _Look, _without_repeats
 from mien.sources import read_picture
 from mien.types import Box, Face
 
+FACE = Box(178, 63, 90, 113)
+
 
 @pytest.fixture(scope="module")
-def detector(yunet_home: Path) -> YuNet:
+def detector() -> YuNet:
     return YuNet()
 
 
-def test_the_portrait(detector):
+@pytest.fixture(scope="module")
+def portrait() -> NDArray[np.uint8]:
+    return read_picture(PORTRAIT)
+
+
+def test_the_portrait(detector, portrait):
     """The landmarks were read off the picture: the eyes, the nose, the corners of the mouth."""
-    (face,) = detector.detect(read_picture(PORTRAIT))
-    assert face.box.overlap(Box(178, 63, 90, 113)) > 0.9
+    (face,) = detector.detect(portrait)
+    assert face.box.overlap(FACE) > 0.9
     assert face.score == pytest.approx(0.93, abs=0.02)
     read_off = [(202, 102), (246, 102), (221, 123), (200, 141), (239, 143)]
     assert np.abs(np.array(face.landmarks) - read_off).max() < 4
     assert abs(face.roll_deg) < 4
 
 
-def test_landmarks_and_scores_are_rounded(detector):
-    (face,) = detector.detect(read_picture(PORTRAIT))
+def test_landmarks_and_scores_are_rounded(detector, portrait):
+    (face,) = detector.detect(portrait)
     assert face.score == round(face.score, 4)
     assert all(value == round(value, 2) for point in face.landmarks for value in point)
 
 
-def test_a_mirrored_portrait_has_its_right_eye_on_the_other_side(detector):
-    portrait = read_picture(PORTRAIT)
+def test_a_mirrored_portrait_has_its_right_eye_on_the_other_side(detector, portrait):
     (face,) = detector.detect(np.ascontiguousarray(portrait[:, ::-1]))
     (right_x, _), (left_x, _) = face.landmarks[:2]
     assert right_x == pytest.approx(511 - 246, abs=6)
@@ -47,8 +50,7 @@ def test_a_mirrored_portrait_has_its_right_eye_on_the_other_side(detector):
 
 
 @pytest.mark.parametrize("by", [3, 4])
-def test_a_face_is_in_the_picture_s_own_pixels(detector, by: int):
-    portrait = read_picture(PORTRAIT)
+def test_a_face_is_in_the_picture_s_own_pixels(detector, portrait, by: int):
     (small,) = detector.detect(portrait)
     (large,) = detector.detect(cv2.resize(portrait, None, fx=by, fy=by))
     box = small.box
@@ -58,140 +60,167 @@ def test_a_face_is_in_the_picture_s_own_pixels(detector, by: int):
     assert np.abs(apart).max() < 0.05 * large.box.height
 
 
-def test_what_tells_colours_apart_is_given_in_the_right_order(detector):
+def test_what_tells_colours_apart_is_given_in_the_right_order(detector, portrait):
     """A face in a blue light is found less surely than one in skin's colour."""
-    portrait = read_picture(PORTRAIT)
     (right,) = detector.detect(portrait)
     (wrong,) = detector.detect(np.ascontiguousarray(portrait[:, :, ::-1]))
     assert right.score > wrong.score + 0.005
 
 
 class Told(YuNet):
-    """YuNet that is told what each part of a picture holds, and keeps the parts."""
+    """YuNet that is told what its network says, and keeps the canvases that it was asked about."""
 
-    def __init__(self, *answers: list[Face]) -> None:
-        self.answers = list(answers)
-        self.asked: list[tuple[tuple[int, int], float]] = []
+    def __init__(self, *answers: list[list[float]], min_face: int = 32) -> None:
+        self.answers = [np.array(a, np.float32).reshape(-1, 15) for a in answers]
+        self.min_face = min_face
+        self.asked: list[tuple[int, ...]] = []
 
-    def _search(self, part: NDArray[np.uint8], scale: float) -> list[Face]:
-        self.asked.append((part.shape[1::-1], round(scale, 6)))
-        return self.answers.pop(0) if self.answers else []
+    def _answers(self, canvases, least):
+        self.asked += [canvas.shape[1::-1] for canvas in canvases]
+        told = [self.answers.pop(0) if self.answers else np.empty((0, 15)) for _ in canvases]
+        return [rows[rows[:, -1] >= least] for rows in told]
+
+
+def row(x: float, y: float, side: float, score: float) -> list[float]:
+    return [x, y, side, side, *[x + side / 2, y + side / 2] * 5, score]
 
 
 @pytest.mark.parametrize(
-    ("size", "asked"),
+    ("size", "min_face", "canvas"),
     [
-        ((100, 50), [((100, 50), 1)]),
-        ((640, 640), [((640, 640), 1)]),
-        ((1280, 720), [((640, 360), 0.5)]),
-        ((720, 1280), [((360, 640), 0.5)]),
-        ((1282, 100), [((640, 50), 0.49922), ((640, 50), 0.5), ((121, 50), 0.5)]),
-        (
-            (2560, 1440),
-            [
-                ((640, 360), 0.25),
-                *[((640, 640), 0.5), ((640, 640), 0.5), ((240, 640), 0.5)],
-                *[((640, 200), 0.5), ((640, 200), 0.5), ((240, 200), 0.5)],
-            ],
-        ),
+        ((640, 480), 32, (416, 320)),  # at 0.625: 400x300, in multiples of 32
+        ((1280, 720), 32, (800, 480)),
+        ((720, 1280), 32, (480, 800)),
+        ((1280, 720), 50, (512, 288)),
+        ((1280, 720), 320, (384, 224)),  # no less than 384 px
+        ((100, 50), 32, (128, 64)),  # never enlarged
+        ((640, 480), 20, (640, 480)),
+        ((640, 480), 5, (640, 480)),
     ],
 )
-def test_a_large_picture_is_searched_once_more_in_tiles(size, asked):
-    detector = Told()
+def test_the_smallest_face_decides_how_large_a_picture_is_searched(size, min_face, canvas):
+    detector = Told(min_face=min_face)
     assert detector.detect(np.zeros((size[1], size[0], 3), np.uint8)) == []
-    assert detector.asked == asked
+    assert detector.asked == [canvas]
 
 
-def test_faces_of_tiles_are_moved_to_where_the_tile_lies():
-    box = Face(Box(10, 20, 30, 40), 0.9, ((1.5, 2.5), (3, 4), (5, 6), (7, 8), (9, 10)))
-    detector = Told([], [], [], [], [], [box])
-    (face,) = detector.detect(np.zeros((1440, 2560, 3), np.uint8))
-    # The fifth tile: 520 px right and 520 down at half the size.
-    assert face.box == Box(1050, 1060, 30, 40)
+def test_a_place_is_looked_at_with_its_surroundings():
+    """A place of 50 px in the search at 0.625 is 80 px of the picture; the look takes in 128 of
+    them, from (72, 104) on, as they are."""
+    detector = Told([row(60, 80, 50, 0.5)], [row(32, 30, 60, 0.9)])
+    (face,) = detector.detect(np.zeros((480, 640, 3), np.uint8))
+    assert detector.asked == [(416, 320), (128, 128)]
+    assert face.box == Box(72 + 32, 104 + 30, 60, 60)
     assert face.score == 0.9
-    assert face.landmarks == (
-        *((1041.5, 1042.5), (1043, 1044), (1045, 1046), (1047, 1048), (1049, 1050)),
-    )
+    assert face.landmarks == ((134.0, 164.0),) * 5
 
 
-def test_a_face_without_landmarks_is_moved_without():
-    assert _moved(Face(Box(1, 2, 3, 4)), 10, 20).box == Box(11, 22, 3, 4)
+@pytest.mark.parametrize(
+    ("coarse", "close", "found"),
+    [(0.9, 0.9, 1), (0.24, 0.91, 1), (0.2, 0.9, 0), (0.19, 0.99, 0), (0.9, 0.3, 1), (0.9, 0.2, 0)],
+)
+def test_search_and_look_decide_together(coarse: float, close: float, found: int):
+    detector = Told([row(60, 80, 50, coarse)], [row(27, 27, 73, close)])
+    assert len(detector.detect(np.zeros((480, 640, 3), np.uint8))) == found
 
 
-def test_the_largest_face_comes_first_and_of_equals_the_upper_left():
-    boxes = [Box(50, 9, 10, 10), Box(0, 9, 10, 10), Box(0, 0, 4, 4), Box(0, 60, 10, 10)]
-    detector = Told([Face(box) for box in boxes])
-    found = detector.detect(np.zeros((99, 99, 3), np.uint8))
-    assert [f.box for f in found] == [boxes[1], boxes[3], boxes[0], boxes[2]]
+@pytest.mark.parametrize(("close", "found"), [(0.65, 1), (0.64, 0)])
+def test_a_look_alone_wants_to_be_surer(close: float, found: int):
+    detector = Told([row(27, 27, 73, close)])
+    picture = np.zeros((480, 640, 3), np.uint8)
+    assert len(detector.look(picture, [Box(96, 128, 64, 64)])) == found
+
+
+def test_a_face_that_moved_is_found_where_it_was_looked_for(detector, portrait):
+    (face,) = detector.detect(portrait)
+    for right, down in ((25, 0), (-25, 20), (0, 30)):
+        place = Box(FACE.x + right, FACE.y + down, FACE.width, FACE.height)
+        (again,) = detector.look(portrait, [place])
+        assert again.box.overlap(face.box) > 0.85
+    assert detector.look(portrait, [Box(380, 300, 90, 113)]) == []
+    assert detector.look(portrait, [Box(900, 900, 90, 113)]) == []
+    assert detector.look(portrait, []) == []
+
+
+def test_two_places_of_one_face_give_it_once(detector, portrait):
+    places = [Box(FACE.x + shift, FACE.y, 100, 100) for shift in (-15, 0, 15)]
+    assert len(detector.look(portrait, places)) == 1
+
+
+def test_many_places_are_looked_at_in_several_runs(detector, portrait):
+    crowd = np.tile(portrait[:256, 96:352], (4, 5, 1))
+    faces = detector.detect(crowd)
+    assert len(faces) == 20
+    assert len(detector.look(crowd, [face.box for face in faces])) == 20
+
+
+@pytest.mark.parametrize(
+    ("face_px", "look_px"), [(10, 128), (80, 128), (81, 192), (120, 192), (180, 320), (900, 320)]
+)
+def test_a_look_is_as_large_as_the_face_allows(face_px: int, look_px: int):
+    picture = np.zeros((1000, 1000, 3), np.uint8)
+    assert _Look(picture, Box(5, 5, face_px, face_px)).canvas.shape[:2] == (look_px, look_px)
+
+
+def test_places_of_all_sizes_are_told_in_their_order():
+    answers = [row(27, 27, 73, 0.9)], [row(40, 40, 110, 0.8)], [row(27, 27, 73, 0.7)]
+    detector = Told(answers[0], answers[2], answers[1])  # the small ones are asked together
+    places = [Box(0, 0, 80, 80), Box(200, 200, 120, 120), Box(500, 500, 80, 80)]
+    found = detector._looks(np.zeros((700, 700, 3), np.uint8), places)
+    assert [[face.score for face in faces] for faces in found] == [[0.9], [0.8], [0.7]]
+
+
+def test_what_lies_beyond_the_edge_is_black():
+    white = np.full((100, 100, 3), 255, np.uint8)
+    look = _Look(white, Box(-16, 40, 60, 60))  # 96 px from (-34, 22) on
+    assert look.canvas.shape == (128, 128, 3)
+    assert look.canvas.all(axis=2).mean() == pytest.approx(62 / 96 * 78 / 96, abs=0.01)
+
+
+def test_no_face_is_told_of_the_black_beyond_the_edge():
+    look = _Look(np.zeros((100, 100, 3), np.uint8), Box(-64, 20, 64, 64))  # left of the picture
+    at_the_place = row(16, 16, 96, 0.9)
+    assert look.faces(np.array([at_the_place], np.float32)) == []
 
 
 def test_what_the_network_says_becomes_a_face_in_the_picture_s_pixels():
-    row = np.array([10.2, 20.6, 5.4, 8.8, *range(10), 0.87654], np.float32)
-    face = _face(row, 0.5)
-    assert face.box == Box(20, 41, 11, 18)
+    told = np.array([10.2, 20.6, 5.4, 8.8, *range(10), 0.87654], np.float32)
+    face = _face(told, 0.5, 100, 200)
+    assert face.box == Box(120, 241, 11, 18)
     assert face.score == 0.8765
-    assert face.landmarks == ((0, 2), (4, 6), (8, 10), (12, 14), (16, 18))
+    assert face.landmarks == ((100, 202), (104, 206), (108, 210), (112, 214), (116, 218))
     thin = np.array([3, 4, 0.2, 0.3, *[1 / 3] * 10, 0.9], np.float32)
     assert _face(thin, 1.0).box == Box(3, 4, 1, 1)
     assert _face(thin, 1.0).landmarks == ((0.33, 0.33),) * 5
 
 
-LARGE = Box(100, 100, 100, 100)
+def test_of_faces_that_overlap_the_surest_is_told():
+    rows = np.array([row(0, 0, 10, 0.7), row(1, 0, 10, 0.9), row(30, 0, 10, 0.8)], np.float32)
+    assert np.allclose(_distinct(rows, 0.5)[:, -1], [0.9, 0.8])
+    assert _distinct(rows[:0], 0.5).shape == (0, 15)
 
 
-@pytest.mark.parametrize(
-    ("other", "kept"),
-    [
-        (Box(100, 100, 100, 99), False),  # the same, a little smaller
-        (Box(100, 100, 60, 100), False),  # cut by the edge of a tile
-        (Box(140, 100, 60, 100), False),
-        (Box(100, 145, 100, 55), False),
-        (Box(155, 100, 90, 100), False),  # its middle is beyond, but they overlap by 0.31
-        (Box(155, 100, 95, 100), True),  # by 0.3
-        (Box(160, 100, 90, 100), True),
-        (Box(210, 100, 90, 100), True),
-        (Box(110, 110, 34, 34), False),  # inside, and more than a third as wide
-        (Box(110, 110, 33, 33), True),  # a small face in front of a large one
-        (Box(184, 120, 34, 34), True),  # its middle is just beyond
-        (Box(120, 184, 34, 34), True),
-        (Box(82, 120, 34, 34), True),
-        (Box(120, 82, 34, 34), True),
-        (Box(182, 120, 34, 34), False),  # its middle is just within
-        (Box(120, 182, 34, 34), False),
-        (Box(84, 120, 34, 34), False),
-        (Box(120, 84, 34, 34), False),
-    ],
-)
-def test_a_face_found_twice_is_told_once_as_its_largest(other: Box, kept: bool):
-    faces = [Face(other, 0.99), Face(LARGE, 0.7)]
-    expected = [Face(LARGE, 0.7), *([Face(other, 0.99)] if kept else [])]
-    assert _without_repeats(faces) == expected
-    assert _without_repeats(faces[::-1]) == expected
+def test_the_largest_face_comes_first_and_of_equals_the_upper_left():
+    boxes = [Box(50, 9, 10, 10), Box(0, 9, 10, 10), Box(0, 0, 4, 4), Box(0, 60, 10, 10)]
+    found = _without_repeats(Face(box, 0.9) for box in boxes)
+    assert [f.box for f in found] == [boxes[1], boxes[3], boxes[0], boxes[2]]
 
 
-@pytest.mark.parametrize(
-    ("size", "places"),
-    [
-        ((640, 640), [(0, 0)]),
-        ((641, 640), [(0, 0), (520, 0)]),
-        ((1160, 100), [(0, 0), (520, 0)]),
-        ((1161, 100), [(0, 0), (520, 0), (1040, 0)]),
-        ((100, 1161), [(0, 0), (0, 520), (0, 1040)]),
-        ((60, 60), [(0, 0)]),
-        ((900, 900), [(0, 0), (520, 0), (0, 520), (520, 520)]),
-    ],
-)
-def test_tiles_overlap_so_that_every_small_face_is_whole_in_one(size, places):
-    rows = np.arange(size[1] * size[0]).reshape(size[1], size[0])
-    found = list(_tiles(rows))
-    assert [(x, y) for x, y, _ in found] == places
-    for x, y, tile in found:
-        assert (tile == rows[y : y + 640, x : x + 640]).all()
+@pytest.mark.parametrize(("apart", "told"), [(5, 1), (6, 2)])
+def test_a_face_found_twice_is_told_once_the_surest(apart: int, told: int):
+    faces = [Face(Box(0, 0, 10, 10), 0.7), Face(Box(apart, 0, 10, 10), 0.99)]
+    found = _without_repeats(faces)
+    assert len(found) == told
+    assert Face(Box(apart, 0, 10, 10), 0.99) in found
 
 
-def test_damaged_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("MIEN_HOME", str(tmp_path))
-    (tmp_path / YUNET.name).write_bytes(b"damaged")
-    with pytest.raises(WeightsError, match="wrong sha256"):
-        open_detector("yunet")
-    assert open_detector("auto").name == "haar"
+@pytest.mark.parametrize("wrong", [0, -3])
+def test_a_smallest_face_without_a_pixel_is_refused(wrong: int):
+    with pytest.raises(InputError, match="at least 1 px"):
+        YuNet(wrong)
+
+
+def test_it_goes_into_another_process_and_is_the_same(portrait):
+    again = pickle.loads(pickle.dumps(YuNet(50)))
+    assert again.min_face == 50
+    assert again.detect(portrait) == YuNet(50).detect(portrait)

@@ -11,7 +11,6 @@ import functools
 import hashlib
 import importlib.metadata
 import json
-import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -25,8 +24,6 @@ from numpy.typing import NDArray
 from mien.bundle import bundle_names, open_bundle
 from mien.card import Card
 from mien.faces import Detector
-from mien.faces.haar import Haar
-from mien.faces.weights import YUNET
 from mien.faces.yunet import YuNet
 from mien.files import write_json, write_text
 from mien.output.tables import open_table
@@ -46,10 +43,7 @@ BUNDLES: dict[str, str | Path] = {
 }
 """Name → what opens it: those in the package, and those that lie beside it."""
 
-WITH_YUNET = ("mien-s", "mien-m-int8")
-"""They read what YuNet finds, too, where its weights are: those are not in the repository."""
-
-SETS = tuple(BUNDLES) + tuple(f"{name}.yunet" for name in WITH_YUNET)
+SETS = tuple(BUNDLES)
 """Names of the sets of golden readings."""
 
 
@@ -72,13 +66,10 @@ without, as weights have 7 bits (`mien.quantize`), and nothing differed; but a v
 of two steps may go to either, and a step of one pixel in a hundred is worth up to 0.05."""
 
 
-def tolerance_of(name: str) -> Tolerance:
-    """That of a set of golden readings."""
-    bundle, _, detector = name.partition(".")
+def tolerance_of(bundle: str) -> Tolerance:
+    """That of a bundle's readings: boxes are rounded from floats, and crops are turned by them."""
     probability = IN_8_BITS if bundle.endswith("-int8") else IN_32_BITS
-    if detector == "yunet":  # boxes are rounded from floats, crops are turned by them
-        return Tolerance(10 * IN_32_BITS + probability, 1, 0.2, 0.005)
-    return Tolerance(probability)
+    return Tolerance(10 * IN_32_BITS + probability, 1, 0.2, 0.005)
 
 
 class Remembered:
@@ -111,25 +102,20 @@ class Golden:
         self.folder = folder
         make_pictures(folder)
         make_films(folder)
-        self._haar = Remembered(Haar())
-        self._yunet: Remembered | None = None
+        self._yunet = Remembered(YuNet())
         self._given = {
             digest(read_picture(folder / name)): picture.faces
             for name, picture in PICTURES.items()
             if picture.faces
         }
 
-    def read(self, name: str) -> Readings:
-        """Those of a set; paths are relative to the folder."""
-        bundle, _, detector = name.partition(".")
+    def read(self, bundle: str) -> Readings:
+        """Those of a bundle; paths are relative to the folder."""
         whole = [n for n, p in PICTURES.items() if p.whole]
         given = [n for n, p in PICTURES.items() if p.faces]
         found = [n for n, p in PICTURES.items() if not p.whole and not p.faces]
-        if detector == "yunet":
-            self._yunet = self._yunet or Remembered(YuNet())
-            return self._recognize(bundle, self._yunet, [*found, *given], [*FILMS])
         return Readings(
-            self._recognize(bundle, self._haar, found, [*FILMS])
+            self._recognize(bundle, self._yunet, found, [*FILMS])
             + self._recognize(bundle, lambda p: self._given[digest(p)] or (), given)
             + self._recognize(bundle, "none", whole)
         )
@@ -160,18 +146,7 @@ class Golden:
 @functools.cache
 def open_card(name: str) -> Card:
     """The card of a set's bundle."""
-    return open_bundle(BUNDLES[name.partition(".")[0]]).card
-
-
-def yunet_weights() -> Path:
-    """Where YuNet's weights lie for developers: `MIEN_SHARED`, or `shared` beside the clone."""
-    chosen = os.environ.get("MIEN_SHARED")
-    return (Path(chosen) if chosen else ROOT.parent / "shared") / "models" / YUNET.name
-
-
-def at_hand() -> list[str]:
-    """The sets that can be read here."""
-    return [name for name in SETS if "yunet" not in name or yunet_weights().exists()]
+    return open_bundle(BUNDLES[name]).card
 
 
 @dataclass(frozen=True)

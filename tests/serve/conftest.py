@@ -28,7 +28,7 @@ Start = Callable[..., "Running"]
 def settings(**chosen: Any) -> Settings:
     """Those of a test's service: no limit of rate, and the name that TestClient asks for."""
     limits = Limits(**{"requests_per_minute": 0, **chosen.pop("limits", {})})
-    return Settings(hosts=("testserver",), detector="haar", threads=1, limits=limits, **chosen)
+    return Settings(hosts=("testserver",), detector="yunet", threads=1, limits=limits, **chosen)
 
 
 @contextlib.contextmanager
@@ -67,7 +67,7 @@ def start(mien_home: Path) -> Iterator[Start]:
     running: list[Running] = []
 
     def begin(*options: str, **environment: str) -> Running:
-        command = [sys.executable, "-m", "mien", "serve", "--port", "0", "--detector", "haar"]
+        command = [sys.executable, "-m", "mien", "serve", "--port", "0", "--detector", "yunet"]
         process = subprocess.Popen(
             [*command, "--threads", "1", "--rate", "0", *options],
             stderr=subprocess.PIPE,
@@ -123,7 +123,7 @@ def make(tmp_path: Path, command: list[str]):
     def start(*, real: bool = False, **chosen) -> Jobs:
         limits = Limits(**chosen.pop("limits", {}))
         settings = Settings(limits=limits, **{"jobs_folder": tmp_path / "jobs"} | chosen)
-        made.append(Jobs(settings, worker_command(settings, "haar") if real else command))
+        made.append(Jobs(settings, worker_command(settings, "yunet") if real else command))
         return made[-1]
 
     yield start

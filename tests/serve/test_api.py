@@ -39,7 +39,7 @@ def picture(size: tuple[int, int], format: str, **options: object) -> bytes:
 
 def test_a_photo_is_answered_as_the_package_would(client):
     answer = Answer.model_validate(client.post(PATH, files=files(PHOTO)).json())
-    expected = mien.Recognizer(detector="haar").recognize(PHOTO)[0]
+    expected = mien.Recognizer(detector="yunet").recognize(PHOTO)[0]
     (reading,) = answer.pictures[0].readings
     assert reading.label == expected.label == "happy"
     assert reading.expressions == pytest.approx(expected.expressions)
@@ -163,9 +163,9 @@ def test_it_says_what_it_is(client):
     told = VersionOut.model_validate(client.get("/version").json())
     (model,) = client.get("/v1/models").json()
     assert told.mien == mien.__version__
-    assert told.digest == model["digest"] == mien.Recognizer(detector="haar").card.digest
-    card = mien.Recognizer(detector="haar").card
-    assert told.detector == "haar"
+    assert told.digest == model["digest"] == mien.Recognizer(detector="yunet").card.digest
+    card = mien.Recognizer(detector="yunet").card
+    assert told.detector == "yunet"
     assert (told.model, model["name"], model["labels"]) == (card.name, card.name, list(card.labels))
     assert model["unsure_below"] == card.unsure_below
     assert [m["accuracy"] for m in model["measured"]] == [m.accuracy for m in card.measured]

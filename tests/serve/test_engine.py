@@ -24,7 +24,7 @@ PIXELS = read_picture(PORTRAIT)[:240, 110:350]
 
 @pytest.fixture(scope="module")
 def recognizer() -> mien.Recognizer:
-    return mien.Recognizer(detector="haar", threads=1)
+    return mien.Recognizer(detector="yunet", threads=1)
 
 
 @pytest.fixture

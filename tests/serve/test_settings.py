@@ -52,7 +52,7 @@ def test_untold_it_is_for_this_machine_alone_and_fetches_nothing():
     assert settings.model == DEFAULT
     assert settings.hosts == ("127.0.0.1", "localhost", "[::1]", "::1")
     assert (settings.urls, settings.api_key, settings.jobs_folder) == (False, None, None)
-    assert (settings.detector, settings.threads, settings.batch) == ("auto", None, 16)
+    assert (settings.detector, settings.threads, settings.batch) == ("yunet", None, 16)
     assert (settings.keep_s, settings.wait_s) == (3600, 0.002)
     assert settings.limits == Limits(
         request_bytes=20 * 1024 * 1024,

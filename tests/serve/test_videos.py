@@ -178,8 +178,8 @@ def test_a_video_that_finds_no_room_may_come_again_in_a_minute(clip, monkeypatch
 
 
 def test_the_command_names_what_the_service_was_given():
-    command = worker_command(Settings(model="m", threads=2, limits=Limits(video_s=5)), "haar")
+    command = worker_command(Settings(model="m", threads=2, limits=Limits(video_s=5)), "yunet")
     assert command[1:] == [
-        *("-m", "mien.serve.worker", "--model", "m", "--detector", "haar"),
+        *("-m", "mien.serve.worker", "--model", "m", "--detector", "yunet"),
         *("--seconds", "5", "--pixels", "25000000", "--threads", "2"),
     ]

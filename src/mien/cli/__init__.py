@@ -10,7 +10,7 @@ import typer
 import mien
 from mien.cli.bundles import ensemble, export, quantize
 from mien.cli.data import data_audit, data_draw, data_stats, data_votes
-from mien.cli.recognition import demo, download, recognize, serve, watch
+from mien.cli.recognition import demo, recognize, serve, watch
 from mien.cli.scoring import calibrate, compare, evaluate, explain, groups
 from mien.cli.training import recipes, train
 from mien.errors import FileError, MienError
@@ -29,7 +29,7 @@ data_app = typer.Typer(
 app.add_typer(data_app, name="data")
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(recognize, serve, demo, watch, download),
+    *(recognize, serve, demo, watch),
     *(train, recipes, evaluate, calibrate, compare, groups, explain),
     *(export, ensemble, quantize),
 )

@@ -24,7 +24,11 @@ ModelPath = Annotated[
     typer.Argument(help="Run folder, bundle folder, or bundle name.", metavar="RUN|BUNDLE"),
 ]
 
-DetectorName = Annotated[str, typer.Option(help="auto, yunet, haar or none (ready-made crops).")]
+DetectorName = Annotated[str, typer.Option(help="yunet, or none (ready-made crops).")]
+MinFace = Annotated[
+    int | None,
+    typer.Option(help="Smallest face to find, in pixels. Default: 32. Larger is faster.", min=1),
+]
 
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 

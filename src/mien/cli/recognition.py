@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.options import DEFAULT, DetectorName, Device, ModelName, Threads, Views
+from mien.cli.options import (
+    DEFAULT,
+    DetectorName,
+    Device,
+    MinFace,
+    ModelName,
+    Threads,
+    Views,
+)
 from mien.cli.show import console, say, unknown_bar
 from mien.errors import InputError
 from mien.extras import installed
@@ -60,7 +68,8 @@ JobsFolder = Annotated[
 def recognize(
     sources: Sources,
     model: ModelName = DEFAULT,
-    detector: DetectorName = "auto",
+    detector: DetectorName = "yunet",
+    min_face: MinFace = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     out: Drawings = None,
     csv: Csv = None,
@@ -84,6 +93,7 @@ def recognize(
 ) -> None:
     """Read the expression of every face in pictures or a video."""
     from mien.analyse import Outputs
+    from mien.faces import open_detector
     from mien.recognizer import Recognizer
     from mien.sources import Cut, open_source
 
@@ -94,7 +104,12 @@ def recognize(
     alone = source.kind == "picture" and outputs == Outputs(pictures=out) and not resume
     _check(source, outputs, alone)  # before the weights are read
     recognizer = Recognizer(
-        model, detector=detector, device=device, threads=threads, align=align, views=views
+        model,
+        detector=open_detector(detector, min_face),
+        device=device,
+        threads=threads,
+        align=align,
+        views=views,
     )
     if alone:
         _recognize_one(recognizer, source, json, out, strict)
@@ -119,7 +134,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8000,
     model: ModelName = DEFAULT,
-    detector: DetectorName = "auto",
+    detector: DetectorName = "yunet",
     threads: Threads = None,
     batch: Annotated[
         int, typer.Option(help="Faces in one run of the network, of several requests together.")
@@ -182,13 +197,15 @@ def watch(
         str, typer.Argument(help="A camera's number, an rtsp address, or a video file.")
     ] = "0",
     model: ModelName = DEFAULT,
-    detector: DetectorName = "auto",
+    detector: DetectorName = "yunet",
+    min_face: MinFace = None,
     csv: Csv = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
     """Read expressions live from a camera; Ctrl-C ends."""
+    from mien.faces import open_detector
     from mien.files import check_outputs
     from mien.recognizer import Recognizer
     from mien.sources.live import Live
@@ -197,16 +214,10 @@ def watch(
     number = camera.isdecimal() and not Path(camera).exists()
     source = Live(int(camera) if number else camera)
     check_outputs([("--csv", csv)], source.files)  # before the weights are read
-    recognizer = Recognizer(model, detector=detector, device=device, threads=threads)
+    faces = open_detector(detector, min_face)
+    recognizer = Recognizer(model, detector=faces, device=device, threads=threads)
     summary = look(recognizer, source, csv, seconds, console())
     say(f"{summary.frames} frames read, {summary.dropped} dropped, {summary.rate:.1f} a second")
-
-
-def download() -> None:
-    """Fetch the face detector's weights, for later use offline."""
-    from mien.faces.weights import YUNET, locate
-
-    say(f"{locate(YUNET)} ({YUNET.licence}, sha256 {YUNET.sha256[:12]}...)")
 
 
 def _recognize_one(

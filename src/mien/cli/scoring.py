@@ -187,7 +187,7 @@ def explain(
         str | None,
         typer.Option(help="occlusion; for a run also gradcam (default) or attention (CBAM)."),
     ] = None,
-    detector: DetectorName = "auto",
+    detector: DetectorName = "yunet",
 ) -> None:
     """Show where a network looks: a heat map over every face."""
     from mien.explain import Explainer, draw

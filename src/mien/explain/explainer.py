@@ -54,7 +54,7 @@ class Explainer:
         model: str | Path = DEFAULT,
         method: str | None = None,
         *,
-        detector: str | Detector | Finder = "auto",
+        detector: str | Detector | Finder = "yunet",
     ) -> None:
         run = find_run(model)
         self.method = method or ("occlusion" if run is None else "gradcam")

@@ -14,7 +14,7 @@ from mien.types import Box, Face
 
 __all__ = ["DETECTORS", "Detector", "as_detector", "crop", "find", "open_detector"]
 
-DETECTORS = ("auto", "yunet", "haar", "none")
+DETECTORS = ("yunet", "none")
 
 LEVEL_DEG = 10.0
 """Faces tilted by less are left alone: so are those of FER-2013 (docs/faces.md)."""
@@ -53,28 +53,19 @@ def as_detector(chosen: "str | Detector | Finder") -> Detector:
     raise InputError(f"expected a detector's name, a detector or a function, got {chosen!r}")
 
 
-def open_detector(name: str = "auto") -> Detector:
+def open_detector(name: str = "yunet", min_face: int | None = None) -> Detector:
     """A detector by name; InputError for an unknown one.
 
-    `auto` is YuNet if its weights are on this machine or can be downloaded, else Haar; `none`
-    takes the whole picture for the face.
+    `yunet` is in the package and finds faces from about `min_face` px on, by default
+    `mien.faces.yunet.MIN_FACE_PX`; `none` takes the whole picture for the face.
     """
-    from mien.errors import WeightsError
-    from mien.faces.haar import Haar
-    from mien.faces.weights import say_once
-    from mien.faces.yunet import YuNet
-
     if name not in DETECTORS:
         raise InputError(f"no detector {name!r}; there are: {', '.join(DETECTORS)}")
     if name == "none":
         return WholePicture()
-    try:
-        return Haar() if name == "haar" else YuNet()
-    except WeightsError as error:
-        if name == "yunet":
-            raise
-        say_once(f"{error} Using OpenCV's Haar cascade instead, which misses more faces.")
-        return Haar()
+    from mien.faces.yunet import MIN_FACE_PX, YuNet
+
+    return YuNet(MIN_FACE_PX if min_face is None else min_face)
 
 
 class WholePicture:

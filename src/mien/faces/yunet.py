@@ -1,136 +1,211 @@
-"""YuNet (Wu et al. 2023), OpenCV Zoo's face detector, run by ONNX Runtime: 232 KB, 15 ms on a core.
+"""YuNet (Wu et al. 2023, doi 10.1007/s11633-023-1423-y), the face detector of OpenCV Zoo.
 
-OpenCV's own `FaceDetectorYN` gives the same faces at half the speed, and is not safe to share
-between threads (docs/decisions.md).
+A picture is searched coarsely, at a scale at which the smallest face that is wanted has 20 px. Each
+place where a face may be is then looked at closely, at a scale at which the face is large: that
+decides, and measures. Run by ONNX Runtime: OpenCV's own `FaceDetectorYN` gives the same answers at
+half the speed, and is not safe to share between threads.
 """
 
-from collections.abc import Iterator
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.faces.shrink import shrunk
-from mien.faces.weights import YUNET, locate
+from mien.errors import InputError
 from mien.types import Box, Face
 
-_CANVAS_PX = 640  # the network's fixed input
-_LEAST_SCALE = 0.5  # so that a face of 40 px is still searched at 20 px
-_OVERLAP_PX = 120
-_STRIDES = (8, 16, 32)
-_SCORE = 0.65  # 0.7 misses one of 88 faces of 40 px in 12 megapixels, 0.6 finds one in no face
+MIN_FACE_PX = 32
+"""A smaller face is found less surely, and has less to show than FER-2013's 48 px."""
+_COARSE_FACE_PX = 20
+_COARSE_LEAST_PX = 384  # the least longer side of what is searched, if the picture has it
+_CLOSE_SIDES = 1.6  # of the face, which a look takes in
+_CLOSE_LEAST_PX, _CLOSE_MOST_PX = 128, 320  # fewer are quicker, more are surer
+_BATCH = 16
+_MAYBE, _SURE, _SURE_OF_BOTH = 0.2, 0.65, 0.57
+"""Scores of a place where a face may be, of a face that is looked for where it was, and the mean of
+coarse and close score from which on a face is told: docs/faces.md has what each costs and finds."""
 _SAME = 0.3
+_STRIDES = (8, 16, 32)
 _LANDMARKS = 5
+
+Pixels = NDArray[np.uint8]
+Rows = NDArray[np.float32]
+"""(faces, 15): x, y, width, height, five landmarks (x, y), score."""
 
 
 class YuNet:
-    """Faces from about 20 px up, turned ones too; safe to share between threads.
+    """Faces from about `min_face` px (of the box's longer side) up; safe to share between threads.
 
-    A picture is searched at 640 px. One that this would shrink to less than half is searched once
-    more at half its size, in tiles, for the small faces.
+    The time of a search is that of its pixels: half the `min_face` takes four times as long.
     """
 
     name = "yunet"
     margin = 1.0  # scripts/framing.py: median over training faces
 
-    def __init__(self) -> None:
+    def __init__(self, min_face: int = MIN_FACE_PX) -> None:
         import onnxruntime
 
+        if min_face < 1:
+            raise InputError(f"expected a smallest face of at least 1 px, got {min_face}")
+        self.min_face = min_face
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # several pictures at once are worth more
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
-            str(locate(YUNET)), options, providers=["CPUExecutionProvider"]
+            (files("mien.faces") / "yunet.onnx").read_bytes(),
+            options,
+            providers=["CPUExecutionProvider"],
         )
         kinds = ("cls", "obj", "bbox", "kps")
         self._outputs = [f"{kind}_{stride}" for stride in _STRIDES for kind in kinds]
 
-    def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
-        """Faces of a (H, W, 3) uint8 RGB picture, the largest first."""
-        faces = self._search(*shrunk(picture, _CANVAS_PX))
-        if max(picture.shape[:2]) * _LEAST_SCALE > _CANVAS_PX:
-            half, scale = shrunk(picture, max(picture.shape[:2]) * _LEAST_SCALE)
-            for x, y, tile in _tiles(half):
-                found = self._search(tile, scale)
-                faces += [_moved(face, round(x / scale), round(y / scale)) for face in found]
-            faces = _without_repeats(faces)
-        height, width = picture.shape[:2]
-        faces = [face for face in faces if face.box.within(width, height)]  # not of the padding
-        return sorted(faces, key=lambda f: (-f.box.width * f.box.height, f.box.x, f.box.y))
+    def __reduce__(self) -> tuple[type["YuNet"], tuple[int]]:
+        return type(self), (self.min_face,)  # another process opens the network again
 
-    def _search(self, part: NDArray[np.uint8], scale: float) -> list[Face]:
-        """Faces of a part that fits the canvas, in pixels of the picture it was scaled from."""
-        height, width = part.shape[:2]
-        canvas = np.zeros((1, 3, _CANVAS_PX, _CANVAS_PX), np.float32)
-        canvas[0, :, :height, :width] = part[:, :, ::-1].transpose(2, 0, 1)
-        answers = self._session.run(self._outputs, {"input": canvas})
-        rows = np.concatenate(
-            [_decoded(stride, *answers[4 * i : 4 * i + 4]) for i, stride in enumerate(_STRIDES)]
+    def detect(self, picture: Pixels) -> list[Face]:
+        """Faces of a (H, W, 3) uint8 RGB picture, the largest first."""
+        longest = max(picture.shape[:2])
+        scale = min(1.0, max(_COARSE_FACE_PX / self.min_face, _COARSE_LEAST_PX / longest))
+        height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
+        canvas = np.zeros((-(-height // 32) * 32, -(-width // 32) * 32, 3), np.uint8)
+        canvas[:height, :width] = _scaled(picture, width, height)
+        (rows,) = self._answers([canvas], _MAYBE)
+        places = [_face(row, scale) for row in rows]
+        looks = self._looks(picture, [place.box for place in places])
+        return _without_repeats(
+            face
+            for place, faces in zip(places, looks, strict=True)
+            for face in faces
+            if (_score(place) + _score(face)) / 2 >= _SURE_OF_BOTH
         )
-        boxes, scores = rows[:, :4].tolist(), rows[:, -1].tolist()
-        kept = cv2.dnn.NMSBoxes(boxes, scores, _SCORE, _SAME) if boxes else []
-        return [_face(rows[int(i)], scale) for i in kept]
+
+    def look(self, picture: Pixels, places: Sequence[Box]) -> list[Face]:
+        """The faces at `places` of a picture, the largest first, none twice.
+
+        A place may be wrong by about a third of the face's side. Where nobody looks, no face is
+        found.
+        """
+        looks = self._looks(picture, places)
+        return _without_repeats(f for faces in looks for f in faces if _score(f) >= _SURE)
+
+    def _looks(self, picture: Pixels, places: Sequence[Box]) -> list[list[Face]]:
+        """What may be a face at each place."""
+        told: dict[Box, list[Face]] = {}
+        for _, alike in itertools.groupby(sorted(dict.fromkeys(places), key=_look_px), _look_px):
+            while some := list(itertools.islice(alike, _BATCH)):
+                looks = [_Look(picture, place) for place in some]
+                answers = self._answers([look.canvas for look in looks], _MAYBE)
+                for place, look, rows in zip(some, looks, answers, strict=True):
+                    told[place] = look.faces(rows)
+        return [told[place] for place in places]
+
+    def _answers(self, canvases: list[Pixels], least: float) -> list[Rows]:
+        """The faces of each (H, W, 3) RGB canvas, in its pixels, with a score of `least`."""
+        inputs = cv2.dnn.blobFromImages(canvases, swapRB=True)
+        width = inputs.shape[3]
+        answers = self._session.run(self._outputs, {"input": inputs})
+        told = []
+        for number in range(len(canvases)):
+            grids = [answer[number] for answer in answers]
+            rows = [
+                _decoded(stride, width // stride, least, *grids[4 * i : 4 * i + 4])
+                for i, stride in enumerate(_STRIDES)
+            ]
+            told.append(_distinct(np.concatenate(rows), least))
+        return told
+
+
+def _look_px(place: Box) -> int:
+    """The side of a look: that of the surroundings, between limits."""
+    side = _CLOSE_SIDES * max(place.width, place.height)
+    return min(_CLOSE_MOST_PX, max(_CLOSE_LEAST_PX, 64 * math.ceil(side / 64)))
+
+
+class _Look:
+    """The surroundings of a place in a picture, and what they are when the network is asked."""
+
+    def __init__(self, picture: Pixels, place: Box) -> None:
+        self._place = place
+        around, side = place.square(_CLOSE_SIDES), _look_px(place)
+        self._scale = side / around.width
+        height, width = picture.shape[:2]
+        self._size = width, height
+        self._left, self._top = max(0, around.x), max(0, around.y)
+        right, bottom = min(width, around.x + around.width), min(height, around.y + around.height)
+        part = picture[self._top : bottom, self._left : right]
+        columns, rows = (max(1, round(side * self._scale)) for side in part.shape[1::-1])
+        self.canvas = np.zeros((side, side, 3), np.uint8)
+        if part.size:
+            self.canvas[:rows, :columns] = _scaled(part, columns, rows)
+
+    def faces(self, rows: Rows) -> list[Face]:
+        """Those of `rows`, in pixels of the canvas, that are at the place."""
+        found = [_face(row, self._scale, self._left, self._top) for row in rows]
+        here = [face for face in found if face.box.overlap(self._place) > _SAME]
+        return [face for face in here if face.box.within(*self._size)]  # not of the padding
 
 
 def _decoded(
     stride: int,
-    cls: NDArray[np.float32],
-    obj: NDArray[np.float32],
-    bbox: NDArray[np.float32],
-    kps: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """(faces, 15): x, y, width, height, five landmarks, score; of cells with a score of `_SCORE`.
+    columns: int,
+    least: float,
+    cls: Rows,
+    obj: Rows,
+    bbox: Rows,
+    kps: Rows,
+) -> Rows:
+    """The faces of a grid of so many columns, of cells with a score of `least`.
 
-    Each cell of the grid tells the place of a face from its own, in strides, and the logarithm of
-    its size; the score is the geometric mean of the two (as OpenCV's face_detect.cpp has it).
+    Each cell tells the place of a face from its own, in strides, and the logarithm of its size; the
+    score is the geometric mean of the two (as OpenCV's face_detect.cpp has it).
     """
-    scores = np.sqrt(cls[0, :, 0].clip(0, 1) * obj[0, :, 0].clip(0, 1))
-    sure = np.flatnonzero(scores >= _SCORE)
-    cells = np.stack([sure % (_CANVAS_PX // stride), sure // (_CANVAS_PX // stride)], 1)
-    centres = (cells + bbox[0, sure, :2]) * stride
-    sizes = np.exp(bbox[0, sure, 2:]) * stride
-    places = (np.tile(cells, _LANDMARKS) + kps[0, sure]) * stride
+    scores = np.sqrt(cls[:, 0].clip(0, 1) * obj[:, 0].clip(0, 1))
+    sure = np.flatnonzero(scores >= least)
+    if sure.size == 0:
+        return np.empty((0, 5 + 2 * _LANDMARKS), np.float32)
+    cells = np.stack([sure % columns, sure // columns], 1)
+    centres = (cells + bbox[sure, :2]) * stride
+    sizes = np.exp(bbox[sure, 2:]) * stride
+    places = (np.tile(cells, _LANDMARKS) + kps[sure]) * stride
     return np.concatenate(
         [centres - sizes / 2, sizes, places, scores[sure, None]], 1, dtype=np.float32
     )
 
 
-def _tiles(picture: NDArray[np.uint8]) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
-    """Overlapping parts of the size of the canvas, and where they lie."""
-    height, width = picture.shape[:2]
-    step = _CANVAS_PX - _OVERLAP_PX
-    for y in range(0, max(1, height - _OVERLAP_PX), step):
-        for x in range(0, max(1, width - _OVERLAP_PX), step):
-            yield x, y, picture[y : y + _CANVAS_PX, x : x + _CANVAS_PX]
+def _scaled(picture: Pixels, width: int, height: int) -> Pixels:
+    """The picture in another size; averaging is slow, and needed only where much is left out."""
+    much = 2 * width < picture.shape[1]
+    kind = cv2.INTER_AREA if much else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=kind), np.uint8)
 
 
-def _face(row: NDArray[np.float32], scale: float) -> Face:
-    x, y, width, height = (round(float(v) / scale) for v in row[:4])
-    places = [round(float(v) / scale, 2) for v in row[4:14]]
-    landmarks = tuple(zip(places[::2], places[1::2], strict=True))
-    return Face(Box(x, y, max(1, width), max(1, height)), round(float(row[14]), 4), landmarks)
+def _distinct(rows: Rows, least: float) -> Rows:
+    """The surest of those that overlap."""
+    boxes, scores = rows[:, :4].tolist(), rows[:, -1].tolist()
+    kept = cv2.dnn.NMSBoxes(boxes, scores, least, _SAME) if boxes else []
+    return rows[[int(i) for i in kept]]
 
 
-def _moved(face: Face, x: int, y: int) -> Face:
-    box = Box(face.box.x + x, face.box.y + y, face.box.width, face.box.height)
-    return Face(box, face.score, tuple((a + x, b + y) for a, b in face.landmarks or ()))
+def _face(row: Rows, scale: float, left: int = 0, top: int = 0) -> Face:
+    """A row as a face, in pixels of the picture from which (left, top) was cut and scaled."""
+    x, y, width, height = (float(v) / scale for v in row[:4])
+    box = Box(round(x + left), round(y + top), max(1, round(width)), max(1, round(height)))
+    xs, ys = (row[4:14].reshape(-1, 2).astype(float) / scale + (left, top)).round(2).T.tolist()
+    return Face(box, round(float(row[14]), 4), tuple(zip(xs, ys, strict=True)))
 
 
-def _without_repeats(faces: list[Face]) -> list[Face]:
-    """One face for those found in overlapping tiles and in the overview.
+def _score(face: Face) -> float:
+    return face.score or 0.0
 
-    The largest box stays: a face cut by the edge of a tile has a smaller one, however sure.
-    """
+
+def _without_repeats(faces: Iterable[Face]) -> list[Face]:
+    """One face, the surest, for those that were found from several places; the largest first."""
     kept: list[Face] = []
-    for face in sorted(faces, key=lambda f: -f.box.width * f.box.height):
-        if all(face.box.overlap(other.box) <= _SAME and not _inside(face, other) for other in kept):
+    for face in sorted(faces, key=_score, reverse=True):
+        if all(face.box.overlap(other.box) <= _SAME for other in kept):
             kept.append(face)
-    return kept
-
-
-def _inside(face: Face, other: Face) -> bool:
-    """Whether the centre of `face` lies in `other`, and `face` is not much smaller."""
-    x, y = face.box.centre
-    box = other.box
-    within = box.x < x < box.x + box.width and box.y < y < box.y + box.height
-    return within and 3 * face.box.width > box.width
+    return sorted(kept, key=lambda f: (-f.box.width * f.box.height, f.box.x, f.box.y))

@@ -51,7 +51,7 @@ class Settings:
     """Settings of a service."""
 
     model: str = DEFAULT
-    detector: str = "auto"
+    detector: str = "yunet"
     threads: int | None = None
     batch: int = 16
     """Faces of several requests that share a run of the network; 1 for none."""
