@@ -145,7 +145,7 @@ def test_a_folder_is_continued_where_it_stopped(recognizer, album, tmp_path):
     summary = analyse(
         recognizer, album, Outputs((tmp_path / "t.csv",)), resume=True, begin=totals.append
     )
-    assert (summary.pictures, summary.skipped, totals) == (3, 3, [3])
+    assert (summary.pictures, summary.skipped, totals) == (4, 2, [4])
     assert (tmp_path / "t.csv").read_bytes() == b"".join(lines)
 
 
@@ -215,7 +215,8 @@ def test_a_film_is_continued_to_the_same_tables_segments_and_timeline(
         out = Outputs(tables, plot=folder / "p.png", segments=folder / "s.csv")
         totals = []
         summary = analyse(reader, play, out, resume=resume, begin=totals.append)
-        assert (summary.skipped, summary.pictures) == ((kept, 41 - kept) if resume else (0, 41))
+        done = 0 if not resume else 41 if kept == 41 else max(0, kept - 1)  # the last may be torn
+        assert (summary.skipped, summary.pictures) == (done, 41 - done)
         assert totals == [pytest.approx(summary.pictures, abs=1)], "about"
         rows, lines = (path.read_text().splitlines(keepends=True) for path in tables)
         return rows, lines, pd.read_csv(folder / "s.csv")
@@ -241,7 +242,7 @@ def test_only_the_chosen_frames_are_read_also_when_continued(reader, play, tmp_p
     whole = table.read_text().splitlines(keepends=True)
     table.write_text("".join(whole[:5]))
     again = analyse(reader, open_source(play, cut=cut), Outputs((table,)), resume=True)
-    assert again.skipped == 2
+    assert again.skipped == 1, "of the last a row may be missing"
     assert table.read_text().splitlines(keepends=True) == whole
 
 
@@ -262,7 +263,7 @@ def test_a_film_that_broke_off_is_not_read_again(reader, play, tmp_path):
     before = table.read_bytes()
     assert before.decode().splitlines()[-1].split(",")[12] == "unreadable"
     again = read(resume=True)
-    assert (again.pictures, again.skipped) == (0, len(set(pd.read_csv(table).time_s.dropna())))
+    assert (again.pictures, again.skipped) == (0, 1 + pd.read_csv(table).time_s.nunique())
     assert table.read_bytes() == before
 
 
@@ -467,7 +468,7 @@ def test_outputs_of_films_are_refused_for_pictures(reader, album, tmp_path, more
 def test_what_cannot_go_together_is_said(reader, play, album, tmp_path):
     with pytest.raises(InputError, match="the same --csv"):
         analyse(reader, play, Outputs(), resume=True)
-    analyse(reader, open_source(play, cut=Cut(end_s=0.2)), outputs(tmp_path))
+    analyse(reader, play, outputs(tmp_path))
     other = film(tmp_path / "other.mp4", [0.0, 0.1])
     for source in (other, album):
         with pytest.raises(InputError) as told:

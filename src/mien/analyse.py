@@ -12,8 +12,8 @@ from mien.errors import InputError
 from mien.extras import installed
 from mien.faces.tracking import Tracker
 from mien.files import check_outputs, csv_text, same_file, write_text
-from mien.output import done_in, draw, open_table, overlay, save_picture
-from mien.output.tables import check_suffix
+from mien.output import draw, overlay, save_picture
+from mien.output.tables import Tables, format_of
 from mien.output.timeline import Timeline
 from mien.recognizer import Recognizer
 from mien.segments import Segment, Segmenter
@@ -29,7 +29,7 @@ _LIVE_FPS = 25.0
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Files to write; None: not written. `pictures` is a folder; the last four are for videos."""
+    """Files to write; None: not written. `pictures` is a folder; the next four are for videos."""
 
     tables: tuple[Path, ...] = ()
     pictures: Path | None = None
@@ -37,11 +37,15 @@ class Outputs:
     plot: Path | None = None
     segments: Path | None = None
     blur: bool = False
+    stdout: str | None = None
+    """The format, .csv or .jsonl, of a table on standard output."""
+    bom: bool = False
+    """Whether every new .csv tells Excel that it is in UTF-8."""
 
     @property
     def csv(self) -> Path | None:
         """The table that an interrupted run can be continued from."""
-        return next((t for t in self.tables if t.suffix == ".csv"), None)
+        return next((t for t in self.tables if t.suffix.lower() == ".csv"), None)
 
     @property
     def named(self) -> list[tuple[str, Path]]:
@@ -66,6 +70,8 @@ class Summary:
     unreadable: int = 0
     skipped: int = 0
     labels: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What the user should know of tables that are continued."""
 
     def count(self, readings: Readings) -> None:
         """Count the readings of one picture."""
@@ -110,16 +116,22 @@ def analyse(
     """
     opened = open_source(source)
     check(outputs, opened)
-    done = _done(recognizer, outputs, resume)
-    rest = _rest(opened, outputs, done)
-    times = {reading.time_s for reading in done} - {None}
-    summary = Summary(skipped=len(times or {reading.path for reading in done}))
+    _check_resumed(outputs, resume)
     film = _Film(outputs)
-    film.recall(done)
-    begin(rest.length)
-    pixels = outputs.video is not None or outputs.pictures is not None
     with contextlib.ExitStack() as stack:
-        writers = [*_writers(stack, recognizer, outputs, rest, resume), film.add]
+        tables = stack.enter_context(_tables(recognizer, opened, outputs, resume))
+        rest = _rest(opened, outputs, tables.done)
+        summary = Summary(skipped=_pictures_in(tables.done), notes=tables.notes)
+        film.recall(tables.done)
+        begin(rest.length)
+        # A table comes last: what it has is drawn, too, whenever a run is killed.
+        writers = [
+            *_drawers(stack, outputs, rest),
+            lambda result: tables.write(result.readings),
+            film.add,
+        ]
+        tables.begin()
+        pixels = outputs.video is not None or outputs.pictures is not None
         results = recognizer.stream(rest, pixels=pixels, tracker=film.tracker)
         stack.callback(results.close)  # type: ignore[attr-defined]
         for result in results:
@@ -182,7 +194,7 @@ def _write_segments(path: Path, segments: list[Segment]) -> None:
 def check(outputs: Outputs, source: Source) -> None:
     """Raise InputError for outputs that cannot be written or would replace an input."""
     for table in outputs.tables:
-        check_suffix(table)
+        format_of(table)
     if outputs.blur and outputs.video is None:
         raise InputError("--blur hides the faces in --video; add it, or leave --blur out")
     if outputs.blur and outputs.pictures is not None:
@@ -215,40 +227,44 @@ def _check_drawings(folder: Path, pictures: Sequence[str | Path]) -> None:
     check_outputs((("--out", place) for place in drawn if place.exists()), pictures)
 
 
-def _done(recognizer: Recognizer, outputs: Outputs, resume: bool) -> Readings:
-    """The readings of the interrupted run that is continued."""
-    if not resume:
-        return Readings()
-    if outputs.csv is None:
+def _check_resumed(outputs: Outputs, resume: bool) -> None:
+    """Raise InputError for outputs that cannot be continued."""
+    if resume and outputs.csv is None:
         raise InputError("--resume continues a table: give the same --csv as before")
-    done = done_in(outputs.csv, recognizer.labels)
-    if done and outputs.video is not None:
-        raise InputError("a drawn video cannot be continued; leave --video or --resume out")
-    return done
+
+
+def _tables(recognizer: Recognizer, source: Source, outputs: Outputs, resume: bool) -> Tables:
+    return Tables(
+        outputs.tables,
+        recognizer.labels,
+        recognizer.origin(getattr(source, "cut", None)),  # photos have none
+        resume=resume,
+        bom=outputs.bom,
+        stdout=outputs.stdout,
+    )
+
+
+def _pictures_in(done: Readings) -> int:
+    """How many pictures or frames an interrupted run has read."""
+    return len({reading.place for reading in done})
 
 
 def _rest(source: Source, outputs: Outputs, done: Readings) -> Source:
     """What is left to be read of `source`."""
+    if done and outputs.video is not None:
+        raise InputError("a drawn video cannot be continued; leave --video or --resume out")
     for film in {reading.path for reading in done if reading.time_s is not None}:
         if film != source.name:
             raise InputError(f"{outputs.csv} is of {film}, not of {source.name}; choose another")
     return source.rest(done) if done else source
 
 
-def _writers(
-    stack: contextlib.ExitStack,
-    recognizer: Recognizer,
-    outputs: Outputs,
-    source: Source,
-    resume: bool,
+def _drawers(
+    stack: contextlib.ExitStack, outputs: Outputs, source: Source
 ) -> Iterator[Callable[[Result], None]]:
-    """Functions that write the tables, the drawings and the video; the stack closes them."""
-    if outputs.video is not None:  # first: it may be refused, and then no table is begun
+    """Functions that write the video and the drawings; the stack closes them."""
+    if outputs.video is not None:
         yield partial(_show, stack.enter_context(_clip(outputs.video, source)), outputs.blur)
-    for path in outputs.tables:
-        table = open_table(path, recognizer.labels, resume=resume)
-        stack.callback(table.close)
-        yield lambda result, table=table: table.write(result.readings)  # type: ignore[misc]
     if outputs.pictures is not None:
         yield partial(_draw, outputs.pictures)
 

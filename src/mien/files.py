@@ -220,12 +220,13 @@ def write_csv(path: Path, columns: Mapping[str, Iterable[Any]]) -> None:
     write_text(path, csv_text([tuple(columns), *rows]))
 
 
-def csv_text(rows: Iterable[Sequence[object]]) -> str:
-    """Lines of CSV that end in a line feed; cells with a line end of any kind are in quotes."""
+def csv_text(rows: Iterable[Sequence[object]], *, separator: str = ",", end: str = "\n") -> str:
+    """Lines of CSV that end in `end`; cells with a line end of any kind are in quotes."""
     lines: list[str] = []
     # The writer puts into quotes what holds a character of its line's end, and names may hold both.
-    csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n").writerows(rows)
-    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
+    target = SimpleNamespace(write=lines.append)
+    csv.writer(target, delimiter=separator, lineterminator="\r\n").writerows(rows)
+    return "".join(line.removesuffix("\r\n") + end for line in lines)
 
 
 def _cell(value: Any) -> str:

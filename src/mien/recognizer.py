@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import __version__
 from mien.bundle import DEFAULT, Classifier, open_bundle
 from mien.errors import InputError, MienError, NoFace, PictureError
 from mien.faces import Detector, Finder, as_detector
 from mien.faces import find as find_faces
 from mien.faces.tracking import Tracker
+from mien.origin import Origin
 from mien.quality import sharpness, status_of
 from mien.sources import Cut, Frame, Item, Source, open_source
 from mien.sources.pictures import Color
@@ -54,6 +56,25 @@ class Recognizer:
     def labels(self) -> tuple[str, ...]:
         """Expressions, in the order of every `Scores`."""
         return self.card.labels
+
+    def origin(self, cut: Cut | None = None) -> Origin:
+        """What its readings depend on, for the tables that tell what made them."""
+        cut = cut or Cut()
+        return Origin(
+            mien=__version__,
+            model=self.card.name,
+            model_sha256=self.card.digest,
+            temperature=self.card.temperature,
+            unsure_below=self.card.unsure_below,
+            views=self._classifier.views,
+            detector=self.detector.name,
+            detector_version=getattr(self.detector, "version", None),
+            align=self.align,
+            every=cut.every,
+            fps=cut.fps,
+            start_s=cut.start_s,
+            end_s=cut.end_s,
+        )
 
     def recognize(
         self,

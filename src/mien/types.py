@@ -148,6 +148,11 @@ class Reading:
         return self.scores.to_dict() if self.scores else {}
 
     @property
+    def place(self) -> tuple[str | None, int | None, float | None]:
+        """What the readings of one picture or frame share: path, index and time."""
+        return self.path, self.index, self.time_s
+
+    @property
     def label(self) -> str | None:
         """The most probable expression."""
         return self.scores.label if self.scores else None

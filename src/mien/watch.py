@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.files import check_outputs
-from mien.output import open_table
+from mien.output import Tables
 from mien.recognizer import Recognizer
 from mien.sources.live import Live
 from mien.types import Readings, Scores
@@ -37,23 +37,22 @@ def watch(
 ) -> Watched:
     """Show the newest frame's readings until the source ends, `seconds` are over, or Ctrl-C.
 
-    Rows are added to a `csv` that is there. Raises InputError if that is the source, and
-    PictureError if the source stops.
+    Rows are added to a `csv` that is there. Raises InputError if that is the source or of another
+    model or detector, and PictureError if the source stops.
     """
     from rich.live import Live as LiveTable
 
     check_outputs([("--csv", csv)], source.files)
     watched = Watched()
     with contextlib.ExitStack() as stack:
-        table = open_table(csv, recognizer.labels, resume=True) if csv else None
-        if table is not None:
-            stack.callback(table.close)
+        paths = [csv] if csv else []
+        tables = Tables(paths, recognizer.labels, recognizer.origin(), resume=True)
+        stack.enter_context(tables).begin()
         screen = stack.enter_context(LiveTable(console=console, auto_refresh=False, transient=True))
         stack.enter_context(contextlib.suppress(KeyboardInterrupt))
         started = time.monotonic()
         for result in recognizer.stream(source):
-            if table is not None:
-                table.write(result.readings)
+            tables.write(result.readings)
             watched.frames += 1
             watched.dropped = source.dropped
             watched.rate = watched.frames / max(1e-3, time.monotonic() - started)

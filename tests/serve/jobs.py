@@ -5,6 +5,12 @@ from pathlib import Path
 
 from mien.serve.jobs import Job, Jobs
 
+FILES = [
+    *("overlay.mp4", "segments.csv", "table.csv", "table.csv-metadata.json"),
+    *("table.jsonl", "table.jsonl-metadata.json"),
+]
+"""What can be fetched of a finished job."""
+
 WORKER = """
 import json, pathlib, sys, time, os
 check = sys.argv[1] == "--check"

@@ -16,7 +16,7 @@ from mien.serve.settings import Limits, Settings
 from mien.sources.video import Video
 from tests.clips import scene
 from tests.serve.conftest import asking
-from tests.serve.jobs import finished, reader, until
+from tests.serve.jobs import FILES, finished, reader, until
 
 
 def test_too_many_are_refused(make, add):
@@ -116,7 +116,7 @@ def test_a_video_is_read_through_and_through_and_faces_are_hidden_where_asked(cl
             (tmp_path / f"{blur}.mp4").write_bytes(client.get(f"{where}/overlay.mp4").content)
         told = client.get(where).json()
         assert (told["state"], told["frames"], told["error"]) == ("done", 5, None)
-        assert told["files"] == ["overlay.mp4", "segments.csv", "table.csv", "table.jsonl"]
+        assert told["files"] == FILES
         assert 3500 < told["expires_in_s"] <= 3600
         table = client.get(f"{where}/table.csv").text
         assert [row.split(",")[0] for row in table.splitlines()[1:6]] == ["video.mp4"] * 5

@@ -14,6 +14,7 @@ from mien.serve import worker
 from mien.serve.worker import check, read
 from tests.clips import film
 from tests.fakes import brightness_bundle
+from tests.serve.jobs import FILES
 
 FRAMES = 5  # 25 a second: 0.2 s
 
@@ -56,8 +57,7 @@ def test_a_video_is_read_into_a_folder_beside_it(video, bundle, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [json.loads(line) for line in lines] == [[n, FRAMES] for n in range(FRAMES + 1)]
     done = video.parent / "done"
-    names = ["overlay.mp4", "segments.csv", "table.csv", "table.jsonl"]
-    assert sorted(path.name for path in done.iterdir()) == names
+    assert sorted(path.name for path in done.iterdir()) == FILES
     table = pd.read_csv(done / "table.csv")
     assert list(table.frame) == list(range(FRAMES))
     assert set(table.path) == {"video.mp4"}

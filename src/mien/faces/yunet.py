@@ -63,6 +63,11 @@ class YuNet:
         kinds = ("cls", "obj", "bbox", "kps")
         self._outputs = [f"{kind}_{stride}" for stride in _STRIDES for kind in kinds]
 
+    @property
+    def version(self) -> str:
+        """What of it decides which faces are found."""
+        return f"2023mar, from {self.min_face} px"
+
     def __reduce__(self) -> tuple[type["YuNet"], tuple[int]]:
         return type(self), (self.min_face,)  # another process opens the network again
 

@@ -1,15 +1,32 @@
 """Tables that are written row by row, valid after any interruption, and can be continued."""
 
-import csv
-import io
-import json
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Protocol
 
-from mien.errors import FileError, InputError
-from mien.files import csv_text, file_errors, replacing
-from mien.types import DECIMALS, TEXTS, WHOLES, Box, Face, Reading, Readings, Scores, columns
+from mien.errors import InputError
+from mien.files import file_errors
+from mien.locks import held
+from mien.origin import Origin
+from mien.output.lines import Csv, JsonLines, StandardOutput
+from mien.output.parquet import Parquet, new_parquet
+from mien.types import Readings
+
+_FORMATS = {".csv": ".csv", ".jsonl": ".jsonl", ".ndjson": ".jsonl", ".parquet": ".parquet"}
+_ORDER = (".jsonl", ".parquet", ".csv")
+"""The .csv is the last: what a kill leaves in it is in the others, too."""
+
+
+def format_of(path: Path) -> str:
+    """.csv, .jsonl or .parquet, by the suffix in any case; InputError for another one."""
+    try:
+        return _FORMATS[path.suffix.lower()]
+    except KeyError:
+        raise InputError(
+            f"{path}: cannot write {path.suffix!r}; use .csv, .jsonl or .parquet"
+        ) from None
 
 
 class Table(Protocol):
@@ -25,175 +42,114 @@ class Table(Protocol):
 
 
 def open_table(path: Path, labels: Sequence[str], *, resume: bool = False) -> Table:
-    """A table in the format of its suffix: .csv, .jsonl or .parquet.
+    """A table in the format of its suffix: .csv, .jsonl or .parquet; see `Tables`."""
+    with contextlib.ExitStack() as stack:
+        tables = stack.enter_context(Tables([path], labels, resume=resume))
+        tables.begin()
+        stack.pop_all()
+    return tables
 
-    With `resume`, rows are added to those that are there. Raises InputError for another suffix, for
-    a table of other columns, and for a Parquet file to be continued.
+
+class Tables:
+    """The tables of a run, with a row or line for every reading; a context manager.
+
+    On entering, other processes are kept off, and nothing is changed yet. With `resume`, `done` has
+    what an interrupted run has read; its last picture is left out, of which a row may be missing,
+    unless the run is known to have ended there. `begin` makes the tables new, or cuts them to what
+    is done. A block that fails leaves whole lines in tables of text, and of a .parquet what was
+    there before.
+
+    `origin` is told beside the tables, and continued are those of the same one. `stdout` is a
+    format, .csv or .jsonl, for standard output; `bom` tells Excel that a new .csv is in UTF-8.
+    Raises InputError for another suffix, for a table that another process writes, and for one that
+    cannot be continued.
     """
-    check_suffix(path)
-    if path.suffix == ".csv":
-        if resume:
-            done_in(path, labels)
-        heading = csv_text([columns(labels)])
-        return _Lines(path, resume, lambda r: csv_text([_cells(r, labels)]), heading)
-    if path.suffix in (".jsonl", ".ndjson"):
-        if resume:
-            _cut_lines(path, labels)
-        return _Lines(path, resume, lambda r: f"{json.dumps(r.to_dict())}\n")
-    if resume:
-        raise InputError(f"{path} cannot be continued: Parquet is written whole; use a .csv")
-    return _Parquet(path, labels)
 
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        labels: Sequence[str],
+        origin: Origin | None = None,
+        *,
+        resume: bool = False,
+        bom: bool = False,
+        stdout: str | None = None,
+    ) -> None:
+        self._paths = sorted(paths, key=lambda path: _ORDER.index(format_of(path)))
+        self._labels, self._origin = tuple(labels), origin
+        self._resume, self._bom, self._stdout = resume, bom, stdout
+        self._stack = contextlib.ExitStack()
+        self._tables: list[Csv | JsonLines | Parquet | StandardOutput] = []
+        self.done = Readings(labels=labels)
+        self.notes: list[str] = []
+        """What the user should know of tables that are continued."""
 
-def check_suffix(path: Path) -> None:
-    """Raise InputError unless the suffix of `path` is that of a table."""
-    if path.suffix not in (".csv", ".jsonl", ".ndjson", ".parquet"):
-        raise InputError(f"{path}: cannot write {path.suffix!r}; use .csv, .jsonl or .parquet")
+    def __enter__(self) -> "Tables":
+        with contextlib.ExitStack() as stack:
+            self._tables = [self._opened(stack, path) for path in self._paths]
+            if self._resume:
+                self._recall()
+            self._stack = stack.pop_all()
+        if self._stdout is not None:
+            self._tables.append(StandardOutput(self._stdout, self._labels))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self._stack.__exit__(kind, error, trace)
+
+    def begin(self) -> None:
+        """Make the tables anew, or cut them to what is done."""
+        for table in self._tables:
+            table.begin()
+
+    def write(self, readings: Readings) -> None:
+        """Add the readings of one picture or frame, all or none."""
+        for table in self._tables:
+            table.write(readings)
+
+    def close(self) -> None:
+        """Finish the files."""
+        with self._stack:
+            for table in self._tables:
+                table.finish()
+
+    def _opened(self, stack: contextlib.ExitStack, path: Path) -> Csv | JsonLines | Parquet:
+        if format_of(path) == ".csv":
+            file = stack.enter_context(held(path))
+            return Csv(file, path, self._labels, self._origin, bom=self._bom)
+        if format_of(path) == ".jsonl":
+            return JsonLines(stack.enter_context(held(path)), path, self._labels, self._origin)
+        if self._resume:
+            raise InputError(f"{path} cannot be continued: Parquet is written whole; use a .csv")
+        return stack.enter_context(new_parquet(path, self._labels, self._origin))
+
+    def _recall(self) -> None:
+        """Find what is done in the .csv, which is the last one, and as many lines of JSON."""
+        rows = None
+        for table in reversed(self._tables):
+            if isinstance(table, Csv):
+                self.done = table.recall()
+                rows = len(self.done)
+            elif isinstance(table, JsonLines):
+                table.recall(rows)
+            if isinstance(table, Csv | JsonLines):
+                self.notes += table.check_origin()
 
 
 def done_in(path: Path, labels: Sequence[str]) -> Readings:
-    """The readings in an interrupted .csv, none if there is no such file.
+    """The readings in a .csv, none if there is no such file; a row that was cut off is left out.
 
-    A last line that was cut off is dropped from the file. Raises InputError, and leaves the file as
-    it is, if its columns are not those of `labels` or a row is none that was written here.
+    InputError if its columns are not those of `labels`, or for a row that was not written here.
     """
     if not path.exists():
-        return Readings()
-    with file_errors(path):
-        data = path.read_bytes()
-    header = csv_text([columns(labels)]).encode()
-    if not data.startswith(header) and not header.startswith(data):
-        raise InputError(f"{path} has other columns than this model writes; choose another --csv")
-    whole = _whole_rows(data)
-    rows = csv.DictReader(io.StringIO(whole.decode("utf-8", "replace"), newline=""))
-    try:
-        done = Readings(_reading(row, tuple(labels)) for row in rows)
-    except (ValueError, LookupError, TypeError) as error:
-        raise InputError(
-            f"{path} has a row that cannot be read ({error}); choose another --csv"
-        ) from error
-    if len(whole) < len(data):
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
-    return done
-
-
-def _whole_rows(data: bytes) -> bytes:
-    """`data` up to the end of its last whole row; a line end in quotes ends no row."""
-    end = data.rfind(b"\n") + 1
-    quoted = data.count(b'"', 0, end) % 2
-    while quoted:
-        begin = data.rfind(b"\n", 0, end - 1) + 1
-        quoted ^= data.count(b'"', begin, end) % 2
-        end = begin
-    return data[:end]
-
-
-def _reading(row: dict[str, Any], labels: tuple[str, ...]) -> Reading:
-    """The reading of a row, without landmarks: they are not in the table."""
-    known = {name: value for name, value in row.items() if value != ""}
-    whole = {name: int(value) for name, value in known.items() if name in WHOLES}
-    real = {n: float(value) for n, value in known.items() if n not in WHOLES and n not in TEXTS}
-    face = scores = smoothed = None
-    if "width" in whole:
-        box = Box(whole["x"], whole["y"], whole["width"], whole["height"])
-        face = Face(box, real.get("score"))
-        scores = Scores(labels, tuple(real[label] for label in labels))
-    if any(f"smoothed_{label}" in real for label in labels):
-        smoothed = Scores(labels, tuple(real[f"smoothed_{label}"] for label in labels))
-    place = (known.get("path"), real.get("time_s"), whole.get("frame"), whole.get("face_id"))
-    told = (known["status"], *place, smoothed, known.get("error"), whole.get("index"))
-    return Reading(face, scores, *told)
-
-
-def _cells(reading: Reading, labels: Sequence[str]) -> list[Any]:
-    row = reading.to_row(labels).values()
-    return [round(value, DECIMALS) if isinstance(value, float) else value for value in row]
-
-
-class _Lines:
-    """A file to which whole lines are added, each write handed to the system at once."""
-
-    def __init__(
-        self, path: Path, resume: bool, line: Callable[[Reading], str], heading: str = ""
-    ) -> None:
-        with file_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("ab" if resume else "wb", buffering=0)
-        self._path, self._line = path, line
-        if self._file.tell() == 0:
-            self._add(heading)
-
-    def write(self, readings: Readings) -> None:
-        self._add("".join(map(self._line, readings)))
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _add(self, text: str) -> None:
-        start, data = self._file.tell(), memoryview(text.encode("utf-8", "backslashreplace"))
-        try:
-            with file_errors(self._path):
-                while data:
-                    data = data[self._file.write(data) :]
-        except FileError:  # a full disk: all or none
-            self._file.truncate(start)
-            self._file.seek(start)
-            raise
-
-
-def _cut_lines(path: Path, labels: Sequence[str]) -> None:
-    """Drop a last line that was cut off; InputError unless a model of `labels` wrote the others."""
-    if not path.exists():
-        return
-    with file_errors(path):
-        data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    if data and not data.startswith(b"{"):
-        raise InputError(f"{path} holds no JSON lines; choose another file")
-    face = next((line for line in io.BytesIO(whole) if b'"expressions": {' in line), None)
-    if face is not None and _expressions(face) != tuple(labels):
-        raise InputError(f"{path} has other expressions than this model; choose another file")
-    with path.open("r+b") as file:
-        file.truncate(len(whole))
-
-
-def _expressions(line: bytes) -> tuple[str, ...] | None:
-    try:
-        return tuple(json.loads(line)["expressions"])
-    except (ValueError, TypeError, KeyError):
-        return None
-
-
-class _Parquet:
-    """A Parquet file, written in row groups; it gets its name when it is closed."""
-
-    _ROWS = 10_000
-
-    def __init__(self, path: Path, labels: Sequence[str]) -> None:
-        from mien.extras import need
-
-        self._arrow = need("pyarrow", extra="report")
-        parquet = need("pyarrow.parquet", extra="report")
-        self._labels = tuple(labels)
-        kinds = {name: self._arrow.float64() for name in columns(labels)}
-        kinds |= {name: self._arrow.string() for name in kinds if name in TEXTS}
-        kinds |= {name: self._arrow.int64() for name in kinds if name in WHOLES}
-        self._schema = self._arrow.schema(list(kinds.items()))
-        self._place = replacing(path)
-        self._writer = parquet.ParquetWriter(self._place.__enter__(), self._schema)
-        self._rows: list[dict[str, Any]] = []
-
-    def write(self, readings: Readings) -> None:
-        self._rows += [r.to_row(self._labels) for r in readings]
-        if len(self._rows) >= self._ROWS:
-            self._flush()
-
-    def close(self) -> None:
-        self._flush()
-        self._writer.close()
-        self._place.__exit__(None, None, None)
-
-    def _flush(self) -> None:
-        self._writer.write_table(self._arrow.Table.from_pylist(self._rows, self._schema))
-        self._rows = []
+        return Readings(labels=labels)
+    with file_errors(path), path.open("rb", buffering=0) as file:
+        return Csv(file, path, tuple(labels)).read()
