@@ -482,7 +482,7 @@ def test_what_cannot_go_together_is_said(reader, play, album, tmp_path):
         analyse(reader, play, Outputs(blur=True))
     with pytest.raises(InputError, match="hides the faces in --video alone; leave --out out"):
         analyse(reader, play, Outputs((), tmp_path / "d", tmp_path / "v.mp4", blur=True))
-    with pytest.raises(InputError, match="a folder for drawings"):
+    with pytest.raises(InputError, match="a folder for drawings of several"):
         analyse(reader, album, Outputs(pictures=tmp_path / "x.png"))
     with pytest.raises(InputError, match=r"use \.png, \.svg or \.pdf"):
         analyse(reader, play, Outputs(plot=tmp_path / "x.txt"))

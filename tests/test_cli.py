@@ -114,7 +114,7 @@ def test_evaluate_compare_export_recognise(mien, workshop: Path, drawn: Path, tm
     arguments = ("--model", tmp_path / "bundle", "--detector", "none", "--json")
     code, out, _ = mien("recognize", face, *arguments)
     assert code == 0
-    assert set(json.loads(out)["faces"][0]["expressions"]) == set(card["labels"])
+    assert set(json.loads(out)[0]["expressions"]) == set(card["labels"])
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -198,10 +198,88 @@ def test_a_photo_is_a_table_in_the_terminal_or_json(read, album: Path):
     assert row.split()[:8] == ["1", "0", "0", "90", "90", "-", "dark", "100%"]
     code, out, err = read(photo, "--json")
     told = json.loads(out)
-    assert (code, err, list(told)) == (0, "", ["path", "faces"])
-    assert told["path"] == str(photo)
-    assert [face["label"] for face in told["faces"]] == ["dark"]
+    assert (code, err) == (0, "")
+    assert [(face["path"], face["label"]) for face in told] == [(str(photo), "dark")]
     assert out == json.dumps(told, indent=2) + "\n"
+
+
+def test_json_is_a_list_of_readings_whatever_is_read(mien, read, album: Path, clip: Path):
+    photos = album / "photos"
+    shapes = set()
+    for source in ([photos / "a.png"], [photos / "a.png", photos / "c.png"], [photos], [clip]):
+        told = json.loads(read(*source, "--json")[1])
+        shapes.add(type(told))
+        assert {"path", "status"} <= set.intersection(*(set(one) for one in told))
+    _, out, _ = mien("recognize", photos / "a.png", "--detector", "haar", "--json")
+    assert json.loads(out) == [{"path": str(photos / "a.png"), "status": "no_face"}]
+    assert shapes == {list}
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_table_goes_to_standard_output_and_nothing_else_does(read, album, tmp_path, form: str):
+    for source in ("photos", "photos/a.png"):
+        code, out, err = read(album / source, f"--{form}", "-")
+        assert code == 0
+        assert err.splitlines()[-1].startswith(("3 read, 2 faces", "1 read, 1 faces"))
+        read(album / source, f"--{form}", tmp_path / f"t.{form}")
+        assert out == (tmp_path / f"t.{form}").read_text()
+    assert not Path("-").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--csv", "-", "--jsonl", "-"], "expected one of --json, --csv - and --jsonl -"),
+        (["--csv", "-", "--json"], "expected one of"),
+        (["--parquet", "-"], "Parquet is not for standard output"),
+        (["--csv", "-", "--resume"], "--resume continues a table"),
+    ],
+)
+def test_what_standard_output_cannot_hold_is_refused(read, album: Path, options, words: str):
+    code, out, err = read(album / "photos", *options)
+    assert (code, out) == (2, "")
+    assert words in err
+
+
+def test_suffixes_may_be_capitals_and_excel_is_told_of_utf_8(read, clip: Path, tmp_path: Path):
+    names = ["T.CSV", "S.CSV", "T.JSONL", "P.PNG"]
+    files = dict(zip(("--csv", "--segments", "--jsonl", "--plot"), names, strict=True))
+    options = [word for option, name in files.items() for word in (option, tmp_path / name)]
+    code, _, err = read(clip, *options, "--bom")
+    assert (code, err) == (0, "")
+    starts = {name: (tmp_path / name).read_bytes()[:4] for name in names}
+    mark = b"\xef\xbb\xbf"
+    assert starts == dict(zip(names, (mark + b"p", mark + b"f", b'{"pa', b"\x89PNG"), strict=True))
+    code, out, _ = read(clip, "--csv", tmp_path / "T.CSV", "--resume")
+    assert out.startswith("0 read, 0 faces, 3 done before")
+
+
+@pytest.mark.parametrize("out", ["drawn", "drawn.v2", "deep/a.jpg"])
+@pytest.mark.parametrize("table", [False, True])
+def test_one_photo_is_drawn_into_a_folder_or_a_file(read, album, tmp_path, out: str, table: bool):
+    (tmp_path / "drawn.v2").mkdir()
+    options = ["--csv", tmp_path / "t.csv"] if table else []
+    code, told, _ = read(album / "photos" / "a.png", "--out", tmp_path / out, *options)
+    assert code == 0
+    place = tmp_path / (out if out.endswith(".jpg") else f"{out}/a.png.jpg")
+    assert cv2.imread(str(place)) is not None
+    assert table or told.splitlines()[-1] == f"picture: {place}"
+
+
+def test_a_table_of_another_model_is_not_continued(mien, read, album: Path, tmp_path: Path):
+    table = tmp_path / "t.csv"
+    brightness_bundle(tmp_path / "other", ("dark", "bright"))
+    read(album / "photos", "--csv", table)
+    again = ("recognize", album / "photos", "--csv", table, "--resume", "--model")
+    code, _, err = mien(*again, tmp_path / "other", "--detector", "haar", "--no-align")
+    assert code == 2
+    version = f"OpenCV {cv2.__version__}"
+    assert (
+        f"detector none, now haar; detector version none, now {version}; align yes, now no" in err
+    )
+    (tmp_path / "t.csv-metadata.json").unlink()
+    _, _, err = read(album / "photos", "--csv", table, "--resume")
+    assert f"mien: {table} does not tell what made it" in err
 
 
 def test_what_is_left_out_of_a_folder_is_said(read, album: Path):

@@ -178,17 +178,17 @@ class _Film:
     def save(self) -> None:
         if self._segmenter is not None and self._outputs.segments is not None:
             self._segments += self._segmenter.close()
-            _write_segments(self._outputs.segments, self._segments)
+            _write_segments(self._outputs.segments, self._segments, self._outputs.bom)
         if self._timeline is not None and self._outputs.plot is not None:
             self._timeline.save(self._outputs.plot)
 
 
-def _write_segments(path: Path, segments: list[Segment]) -> None:
+def _write_segments(path: Path, segments: list[Segment], bom: bool) -> None:
     rows: list[list[object]] = [[f.name for f in dataclasses.fields(Segment)]]
     for one in sorted(segments, key=lambda s: (s.from_s, s.face_id)):
         values = dataclasses.astuple(one)
         rows.append([round(v, 6) if isinstance(v, float) else v for v in values])
-    write_text(path, csv_text(rows))
+    write_text(path, ("\ufeff" if bom else "") + csv_text(rows))
 
 
 def check(outputs: Outputs, source: Source) -> None:
@@ -199,25 +199,25 @@ def check(outputs: Outputs, source: Source) -> None:
         raise InputError("--blur hides the faces in --video; add it, or leave --blur out")
     if outputs.blur and outputs.pictures is not None:
         raise InputError("--blur hides the faces in --video alone; leave --out out")
-    if outputs.pictures is not None and outputs.pictures.suffix:
-        raise InputError(f"{outputs.pictures}: expected a folder for drawings beside a table")
+    if source.kind != "picture" and _is_file(outputs.pictures):
+        raise InputError(f"{outputs.pictures}: expected a folder for drawings of several pictures")
     if outputs.plot is not None:
         installed("matplotlib", extra="report")
-        if outputs.plot.suffix not in (".png", ".svg", ".pdf"):
+        if outputs.plot.suffix.lower() not in (".png", ".svg", ".pdf"):
             raise InputError(f"{outputs.plot}: cannot plot that; use .png, .svg or .pdf")
     pictures = source.kind in ("picture", "pictures")
     if pictures and (outputs.video or outputs.plot or outputs.segments):
         raise InputError(f"{source.name} is no video: --video, --plot and --segments need one")
     check_outputs(outputs.named, source.files)
     if pictures and outputs.pictures is not None:
-        _check_drawings(outputs.pictures, source.files)
+        _check_drawings(outputs.pictures, source.files, alone=source.kind == "picture")
 
 
-def _check_drawings(folder: Path, pictures: Sequence[str | Path]) -> None:
+def _check_drawings(out: Path, pictures: Sequence[str | Path], *, alone: bool) -> None:
     """Refuse drawings that would replace a picture, or the drawing of another one."""
     drawn: dict[Path, str | Path] = {}
     for picture in pictures:
-        place = _place(folder, Pending(picture).name)
+        place = place_of(out, Pending(picture).name, alone=alone)
         other = drawn.setdefault(place, picture)
         if other != picture and not same_file(other, picture):
             raise InputError(
@@ -266,12 +266,12 @@ def _drawers(
     if outputs.video is not None:
         yield partial(_show, stack.enter_context(_clip(outputs.video, source)), outputs.blur)
     if outputs.pictures is not None:
-        yield partial(_draw, outputs.pictures)
+        yield partial(_draw, outputs.pictures, source.kind == "picture")
 
 
-def _draw(folder: Path, result: Result) -> None:
+def _draw(out: Path, alone: bool, result: Result) -> None:
     if result.pixels is not None:
-        place = _place(folder, result.path, result.frame)
+        place = place_of(out, result.path, result.frame, alone=alone)
         save_picture(place, draw(result.pixels, result.readings))
 
 
@@ -290,10 +290,20 @@ def _clip(path: Path, source: Source) -> "Clip":
     return Clip(path, source.rate, source.path, source.cut.start_s, source.cut.end_s)
 
 
-def _place(folder: Path, path: str | None, frame: int | None = None) -> Path:
-    """Where the drawing of a picture goes: its own path below `folder`."""
+def place_of(out: Path, path: str | None, frame: int | None = None, *, alone: bool) -> Path:
+    """Where the drawing of a picture goes: its own path below the folder `out`.
+
+    Of one that is read `alone` it is its name in the folder, or `out` itself, if that is a file's.
+    """
+    if alone:
+        return out if _is_file(out) else out / f"{Path(path or 'picture').name}.jpg"
     if frame is not None:
-        return folder / f"frame_{frame:06d}.jpg"
+        return out / f"frame_{frame:06d}.jpg"
     name = Path(path or "picture")
     parts = [p for p in name.parts if p not in (name.anchor, "..", ".")]
-    return folder.joinpath(*parts).with_suffix(f"{name.suffix}.jpg")
+    return out.joinpath(*parts).with_suffix(f"{name.suffix}.jpg")
+
+
+def _is_file(out: Path | None) -> bool:
+    """Whether drawings were given the name of a file rather than of a folder."""
+    return out is not None and out.suffix != "" and not out.is_dir()

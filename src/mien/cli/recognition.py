@@ -1,7 +1,7 @@
 """Commands that read faces: pictures, videos, cameras, a service."""
 
 import sys
-from json import dumps
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,8 +34,11 @@ Sources = Annotated[
     ),
 ]
 Csv = Annotated[Path | None, typer.Option(help="Write a table with a row for each face.")]
+Table = Annotated[
+    Path | None, typer.Option(help="Write a table with a row for each face; - prints it.")
+]
 Jsonl = Annotated[
-    Path | None, typer.Option(help="Write JSON lines: the table, landmarks and smoothed scores.")
+    Path | None, typer.Option(help="Write the table and landmarks as JSON lines; - prints them.")
 ]
 Parquet = Annotated[Path | None, typer.Option(help="Write the table as Parquet.")]
 Drawings = Annotated[
@@ -47,6 +50,7 @@ Plot = Annotated[Path | None, typer.Option(help="Draw a video's scores over time
 Segments = Annotated[
     Path | None, typer.Option(help="Write when each face of a video shows which expression, .csv.")
 ]
+Bom = Annotated[bool, typer.Option("--bom", help="Mark new .csv files as UTF-8, for Excel.")]
 Blur = Annotated[bool, typer.Option("--blur", help="Hide the faces in --video.")]
 Every = Annotated[int, typer.Option(help="Read every N-th frame of a video.", metavar="N")]
 Fps = Annotated[float | None, typer.Option(help="Read so many frames a second of a video.")]
@@ -58,6 +62,7 @@ Private = Annotated[bool, typer.Option("--private", help="Allow addresses in pri
 KeyFile = Annotated[
     Path | None, typer.Option(help="File with the API key that requests must send.")
 ]
+_STDOUT = Path("-")
 HostNames = Annotated[list[str] | None, typer.Option(help="Host name that the service answers to.")]
 JobsFolder = Annotated[
     Path | None,
@@ -72,9 +77,10 @@ def recognize(
     min_face: MinFace = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     out: Drawings = None,
-    csv: Csv = None,
+    csv: Table = None,
     jsonl: Jsonl = None,
     parquet: Parquet = None,
+    bom: Bom = False,
     video: Video = None,
     plot: Plot = None,
     segments: Segments = None,
@@ -97,12 +103,12 @@ def recognize(
     from mien.recognizer import Recognizer
     from mien.sources import Cut, open_source
 
-    tables = tuple(path for path in (csv, jsonl, parquet) if path is not None)
-    outputs = Outputs(tables, out, video, plot, segments, blur)
+    stdout = _stdout(csv, jsonl, parquet, json)
+    tables = tuple(path for path in (csv, jsonl, parquet) if path not in (None, _STDOUT))
+    outputs = Outputs(tables, out, video, plot, segments, blur, stdout, bom)
     given: Any = sources[0] if len(sources) == 1 else sources
     source = open_source(given, private=private, cut=Cut(every, fps, start, end))
-    alone = source.kind == "picture" and outputs == Outputs(pictures=out) and not resume
-    _check(source, outputs, alone)  # before the weights are read
+    _check(source, outputs)  # before the weights are read
     recognizer = Recognizer(
         model,
         detector=open_detector(detector, min_face),
@@ -111,21 +117,27 @@ def recognize(
         align=align,
         views=views,
     )
-    if alone:
+    if source.kind == "picture" and outputs == Outputs(pictures=out, bom=bom) and not resume:
         _recognize_one(recognizer, source, json, out, strict)
     else:
         _analyse(recognizer, source, outputs, json=json, resume=resume, strict=strict)
 
 
-def _check(source: "Source", outputs: "Outputs", alone: bool) -> None:
+def _stdout(csv: Path | None, jsonl: Path | None, parquet: Path | None, json: bool) -> str | None:
+    """The format of the table that goes to standard output; InputError for more than one."""
+    if parquet == _STDOUT:
+        raise InputError("Parquet is not for standard output; use --csv - or --jsonl -")
+    asked = [form for form, path in ((".csv", csv), (".jsonl", jsonl)) if path == _STDOUT]
+    if len(asked) + json > 1:
+        raise InputError("expected one of --json, --csv - and --jsonl -: one goes to the output")
+    return asked[0] if asked else None
+
+
+def _check(source: "Source", outputs: "Outputs") -> None:
     """Refuse outputs that do not fit the source; say what is odd about it."""
     from mien.analyse import check
-    from mien.files import check_outputs
 
-    if alone:
-        check_outputs([("--out", outputs.pictures)], source.files)
-    else:
-        check(outputs, source)
+    check(outputs, source)
     for warning in source.warnings:
         sys.stderr.write(f"mien: {warning}\n")
 
@@ -224,17 +236,22 @@ def _recognize_one(
     recognizer: "Recognizer", source: "Source", json: bool, out: Path | None, strict: bool
 ) -> None:
     from mien import output
+    from mien.analyse import place_of
+    from mien.recognizer import require_face
 
-    (picture,) = source
-    pixels = picture.load().pixels
-    readings = recognizer.recognize(pixels, strict=strict)
+    (item,) = source
+    picture = item.load()  # one that cannot be read is an error
+    found, pixels = recognizer.read(picture), picture.pixels
+    if strict:
+        require_face(found.readings)
     if out is not None and pixels is not None:
-        output.save_picture(out, output.draw(pixels, readings))
+        out = place_of(out, found.path, alone=True)
+        output.save_picture(out, output.draw(pixels, found.readings))
     if json:
-        typer.echo(dumps({"path": source.name, "faces": readings.to_dict()}, indent=2))
+        typer.echo(found.readings.to_json())
         return
-    if readings:
-        console().print(output.to_table(readings, recognizer.labels))
+    if found.readings[0].face:
+        console().print(output.to_table(found.readings, recognizer.labels))
     else:
         say("no face found; for a ready-made face crop use --detector none")
     if out is not None:
@@ -252,20 +269,22 @@ def _analyse(
 ) -> None:
     from mien.analyse import analyse
     from mien.recognizer import require_face
+    from mien.types import Readings
 
     saved = [path for _, path in outputs.named]
-    quiet = json or saved not in ([], [outputs.pictures])
-    found: list[dict[str, Any]] = []
+    quiet = json or outputs.stdout or saved not in ([], [outputs.pictures])
+    tell = partial(typer.echo, err=outputs.stdout is not None)
+    found = Readings()
 
     def show(result: "Result") -> None:
         advance(1)
         if strict:
             require_face(result.readings)
         if json:
-            found.extend(result.readings.to_dict())
+            found.extend(result.readings)
         elif not quiet:
-            say("\n".join(map(_line, result.readings)))
-        else:  # a .csv has no column for it
+            tell("\n".join(map(_line, result.readings)))
+        else:
             for error in filter(None, (reading.error for reading in result.readings)):
                 sys.stderr.write(f"mien: {error}\n")
 
@@ -276,14 +295,16 @@ def _analyse(
         hint = f"; continue with --csv {outputs.csv} --resume"
         sys.stderr.write(f"mien: stopped{hint if outputs.csv else ''}\n")
         raise typer.Exit(130) from None
+    for note in summary.notes:
+        sys.stderr.write(f"mien: {note}\n")
     if json:
-        typer.echo(dumps(found, indent=2))
+        typer.echo(found.to_json())
         return
     if not summary.pictures and not summary.skipped:
         sys.stderr.write(f"mien: no frame of {source.name} was read; does it end before --start?\n")
-    say(summary.describe())
+    tell(summary.describe())
     for path in saved:
-        say(f"saved: {path}")
+        tell(f"saved: {path}")
 
 
 def _line(reading: "Reading") -> str:

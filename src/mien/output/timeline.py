@@ -52,7 +52,7 @@ class Timeline:
             bands[0].text(0.5, 0.5, "no face", ha="center", transform=bands[0].transAxes)
         bands[-1].set_xlabel("time, s")
         with replacing(path) as file:
-            figure.savefig(file, format=path.suffix[1:] or "png", dpi=120)
+            figure.savefig(file, format=path.suffix[1:].lower() or "png", dpi=120)
 
     def _draw(self, band: Any, face: int) -> None:
         times, values = zip(*self._moments[face], strict=True)
