@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.files import replacing
+from mien.marks import MARK
 from mien.sources.video import open_container
 
 _TICKS = Fraction(1, 90_000)
@@ -36,7 +37,7 @@ class Clip:
         start_s: float = 0.0,
         end_s: float | None = None,
     ) -> None:
-        if path.suffix not in _SUFFIXES:
+        if path.suffix.lower() not in _SUFFIXES:
             raise InputError(f"{path}: cannot write {path.suffix!r}; use {', '.join(_SUFFIXES)}")
         self._path, self._start_s = path, start_s
         self._end_s = float("inf") if end_s is None else end_s
@@ -47,8 +48,10 @@ class Clip:
 
     def __enter__(self) -> "Clip":
         file = self._stack.enter_context(replacing(self._path))
-        self._kind = {".mkv": "matroska"}.get(self._path.suffix, self._path.suffix[1:])
+        suffix = self._path.suffix.lower()
+        self._kind = {".mkv": "matroska"}.get(suffix, suffix[1:])
         self._out: Any = self._stack.enter_context(av.open(file, "w", format=self._kind))
+        self._out.metadata["comment"] = MARK
         self._video: Any = None
         self._sound: Iterator[Any] = iter(())
         self._packet: Any = None

@@ -1,5 +1,6 @@
 """Readings → a table in the terminal, and pictures with boxes and bars."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.files import replacing
+from mien.marks import MARK
 from mien.types import Box, Reading, Scores
 
 if TYPE_CHECKING:
@@ -19,6 +21,11 @@ Pixels = NDArray[np.uint8]
 _INK, _PAPER, _BAR, _TOP = (33, 37, 41), (255, 255, 255), (173, 181, 189), (0, 114, 178)
 _LINE_PX = 22
 _PANEL_PX = 236
+_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+_FORMATS |= {"": "PNG", ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF"}
+"""Suffix → the name that Pillow gives to a format in which there is room for mien's mark."""
+_SOFTWARE = 0x0131
+"""The EXIF tag that names what has made a picture."""
 
 
 def to_table(readings: Sequence[Reading], labels: tuple[str, ...]) -> "Table":
@@ -97,18 +104,21 @@ def _hide(canvas: Pixels, box: Box) -> None:
 
 
 def save_picture(path: Path, picture: Pixels) -> None:
-    """Write (H, W, 3) RGB as the format of the suffix; InputError for an unknown one."""
-    import cv2
+    """Write (H, W, 3) RGB as the format of the suffix, with mien's mark; InputError for an unknown
+    one."""
+    from PIL import Image
 
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    if (kind := _FORMATS.get(path.suffix.lower())) is None:
+        raise InputError(f"{path}: cannot write {path.suffix!r}; use .png, .jpg or .webp")
+    image, notes, data = Image.fromarray(picture), Image.Exif(), io.BytesIO()
+    notes[_SOFTWARE] = MARK
     try:
-        fits, data = cv2.imencode(path.suffix or ".png", bgr)
-    except cv2.error:
-        raise InputError(f"{path}: cannot write {path.suffix!r}; use .png, .jpg or .webp") from None
-    if not fits:
-        raise InputError(f"{path}: {bgr.shape[1]}x{bgr.shape[0]} px do not fit; use .png")
+        image.save(data, kind, exif=notes, quality=95, compress_level=1)
+    except (OSError, ValueError):
+        size = f"{image.width}x{image.height}"
+        raise InputError(f"{path}: {size} px do not fit; use .png") from None
     with replacing(path) as file:
-        file.write(data.tobytes())
+        file.write(data.getbuffer())
 
 
 def _draw_box(canvas: Pixels, box: Box, words: str, scale: float) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from mien.extras import need
 from mien.files import replacing
+from mien.marks import MARK
 from mien.types import Reading
 
 _MOST_FACES = 8
@@ -51,8 +52,10 @@ class Timeline:
         else:
             bands[0].text(0.5, 0.5, "no face", ha="center", transform=bands[0].transAxes)
         bands[-1].set_xlabel("time, s")
+        kind = path.suffix[1:].lower() or "png"
+        told = {"Software": MARK} if kind == "png" else None
         with replacing(path) as file:
-            figure.savefig(file, format=path.suffix[1:].lower() or "png", dpi=120)
+            figure.savefig(file, format=kind, dpi=120, metadata=told)
 
     def _draw(self, band: Any, face: int) -> None:
         times, values = zip(*self._moments[face], strict=True)
