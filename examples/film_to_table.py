@@ -37,13 +37,15 @@ film = sys.argv[1] if len(sys.argv) > 1 else "clip.mp4"
 if len(sys.argv) == 1:
     draw_film(film)
 
-recognizer = mien.Recognizer()
-table = recognizer.recognize(film).to_pandas()
-table.to_csv("table.csv", index=False)
+readings = mien.Recognizer().recognize(film)
+readings.to_pandas().to_csv("table.csv", index=False)
 
-faces = table.dropna(subset="face_id")
-people = faces.groupby("face_id")
-summary = people[list(recognizer.labels)].mean().round(3)
-summary.insert(0, "seconds", (people.time_s.max() - people.time_s.min()).round(2))
-print(summary.to_string())
-print(f"saved: table.csv ({len(table)} rows)")
+summary = readings.summary().to_pandas()
+faces = summary[summary.kind == "face"].set_index("face_id")
+means = faces[[f"mean_{label}" for label in readings.labels]].round(3)
+print(
+    faces[["seconds"]]
+    .join(means.rename(columns=lambda name: name.removeprefix("mean_")))
+    .to_string()
+)
+print(f"saved: table.csv ({len(readings)} rows)")

@@ -368,6 +368,7 @@ def test_options_choose_the_frames_of_a_film(read, clip: Path, options, frames):
 
 def test_everything_of_a_film_is_saved_where_asked(read, clip: Path, tmp_path: Path):
     names = {"--video": "v.mp4", "--plot": "p.png", "--segments": "s.csv"}
+    names["--summary"] = "summary.csv"
     options = [word for name, file in names.items() for word in (name, tmp_path / file)]
     code, out, _ = read(clip, *options, "--blur")
     assert code == 0

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from mien.recognizer import Recognizer
 from mien.segments import Segment, Segmenter
 from mien.sources import Pending, Source, open_source
 from mien.stream import Result
+from mien.summary import Summarizer
 from mien.types import Reading, Readings
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Outputs:
     blur: bool = False
     stdout: str | None = None
     """The format, .csv or .jsonl, of a table on standard output."""
+    summary: Path | None = None
     bom: bool = False
     """Whether every new .csv tells Excel that it is in UTF-8."""
 
@@ -55,6 +58,7 @@ class Outputs:
             ("--video", self.video),
             ("--plot", self.plot),
             ("--segments", self.segments),
+            ("--summary", self.summary),
         )
         tables = [("table", path) for path in self.tables]
         return tables + [(option, path) for option, path in others if path is not None]
@@ -117,7 +121,7 @@ def analyse(
     opened = open_source(source)
     check(outputs, opened)
     _check_resumed(outputs, resume)
-    film = _Film(outputs)
+    film = _Film(outputs, recognizer.labels)
     with contextlib.ExitStack() as stack:
         tables = stack.enter_context(_tables(recognizer, opened, outputs, resume))
         rest = _rest(opened, outputs, tables.done)
@@ -144,16 +148,19 @@ def analyse(
 
 
 class _Film:
-    """State of a video: tracks, segments, the timeline."""
+    """State of a video: tracks, segments, the timeline, the summary."""
 
-    def __init__(self, outputs: Outputs) -> None:
+    def __init__(self, outputs: Outputs, labels: tuple[str, ...]) -> None:
         self.tracker = Tracker()
         self._outputs = outputs
         self._segmenter = Segmenter() if outputs.segments else None
         self._timeline = Timeline() if outputs.plot else None
         self._segments: list[Segment] = []
+        self._summarizer = Summarizer(labels) if outputs.summary else None
 
     def add(self, result: Result) -> None:
+        if self._summarizer is not None:
+            self._summarizer.add(result.readings)
         for reading in result.readings:
             self._add(reading)
 
@@ -165,6 +172,9 @@ class _Film:
 
     def recall(self, done: Readings) -> None:
         """Restore the state of an interrupted run."""
+        if self._summarizer is not None:
+            for _, readings in groupby(done, lambda reading: reading.place):
+                self._summarizer.add([*readings])
         for reading in done:
             if reading.time_s is None:
                 continue
@@ -181,6 +191,8 @@ class _Film:
             _write_segments(self._outputs.segments, self._segments, self._outputs.bom)
         if self._timeline is not None and self._outputs.plot is not None:
             self._timeline.save(self._outputs.plot)
+        if self._summarizer is not None and self._outputs.summary is not None:
+            self._summarizer.table().save(self._outputs.summary, bom=self._outputs.bom)
 
 
 def _write_segments(path: Path, segments: list[Segment], bom: bool) -> None:

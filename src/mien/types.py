@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 from mien.errors import ShapeError
@@ -12,6 +13,8 @@ from mien.labels import FER2013
 
 if TYPE_CHECKING:
     import pandas
+
+    from mien.summary import SummaryTable
 
 DECIMALS = 6
 """Of times and probabilities in tables."""
@@ -267,6 +270,15 @@ class Readings(list[Reading]):
         rows = [reading.to_row(labels) for reading in self]
         table: pandas.DataFrame = frames.DataFrame(rows, columns=list(names), dtype=object)
         return table.astype({name: _pandas_type(name) for name in names})
+
+    def summary(self) -> "SummaryTable":
+        """A row for each face of each film, for each film, and for each folder of photos."""
+        from mien.summary import Summarizer
+
+        summarizer = Summarizer(self.labels)
+        for _, readings in groupby(self, lambda reading: reading.place):
+            summarizer.add(list(readings))
+        return summarizer.table()
 
 
 def _pandas_type(column: str) -> str:

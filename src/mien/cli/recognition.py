@@ -50,6 +50,12 @@ Plot = Annotated[Path | None, typer.Option(help="Draw a video's scores over time
 Segments = Annotated[
     Path | None, typer.Option(help="Write when each face of a video shows which expression, .csv.")
 ]
+SummaryFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--summary", help="Write a row for each face, film and folder of photos: shares, means."
+    ),
+]
 Bom = Annotated[bool, typer.Option("--bom", help="Mark new .csv files as UTF-8, for Excel.")]
 Blur = Annotated[bool, typer.Option("--blur", help="Hide the faces in --video.")]
 Every = Annotated[int, typer.Option(help="Read every N-th frame of a video.", metavar="N")]
@@ -84,6 +90,7 @@ def recognize(
     video: Video = None,
     plot: Plot = None,
     segments: Segments = None,
+    summary: SummaryFile = None,
     blur: Blur = False,
     every: Every = 1,
     fps: Fps = None,
@@ -105,7 +112,7 @@ def recognize(
 
     stdout = _stdout(csv, jsonl, parquet, json)
     tables = tuple(path for path in (csv, jsonl, parquet) if path not in (None, _STDOUT))
-    outputs = Outputs(tables, out, video, plot, segments, blur, stdout, bom)
+    outputs = Outputs(tables, out, video, plot, segments, blur, stdout, summary, bom)
     given: Any = sources[0] if len(sources) == 1 else sources
     source = open_source(given, private=private, cut=Cut(every, fps, start, end))
     _check(source, outputs)  # before the weights are read
