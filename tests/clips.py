@@ -65,3 +65,14 @@ def film(
                 out.mux(audio.encode(part))
             out.mux(audio.encode())
     return path
+
+
+def spoil(path: Path, numbers: set[int]) -> None:
+    """Write noise over the packets of these numbers, as they lie in the file."""
+    with av.open(str(path)) as opened:
+        places = [(p.pos, p.size) for p in opened.demux(video=0) if p.size]
+    data, noise = bytearray(path.read_bytes()), np.random.default_rng(1)
+    for number in numbers:
+        begin, size = places[number]
+        data[begin : begin + size] = noise.integers(0, 255, size, np.uint8).tobytes()
+    path.write_bytes(data)

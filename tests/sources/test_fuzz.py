@@ -150,7 +150,7 @@ def read_films(kind: str, folder: Path) -> Callable[[int], None]:
 
 def main(kind: str, count: int, folder: Path) -> None:
     """Prints how many could be read, and how many were told to be damaged."""
-    from mien.errors import PictureError
+    from mien.errors import InputError
 
     faulthandler.enable()
     faulthandler.dump_traceback_later(PATIENCE_S - 10, exit=True)
@@ -160,7 +160,7 @@ def main(kind: str, count: int, folder: Path) -> None:
         try:
             read(seed)
             outcomes[True] += 1
-        except PictureError:
+        except InputError:  # no film any more, or none from 3 s on
             outcomes[False] += 1
         except BaseException:
             print(f"{kind}, seed {seed}:", file=sys.stderr)  # noqa: T201

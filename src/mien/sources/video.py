@@ -6,28 +6,33 @@ import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 from av.error import FFmpegError
 
-from mien.errors import PictureError
+from mien.errors import InputError, PictureError
 from mien.files import existing
+from mien.sources.ending import has_a_hole, lacks_bytes, stated_s
 from mien.sources.frames import FASTEST_FPS, LIVE, REMOTE, Cut, Frame, Kind
 from mien.sources.pictures import MAX_PIXELS
+from mien.sources.playback import Playback, end_before, film_stream
+from mien.sources.screen import Screen, deinterlaced, shown_aspect, shown_size
 from mien.types import Readings
 
 MAX_FETCHED_BYTES = 500_000_000
 _OPEN_S, _READ_S, _FETCH_S = 10.0, 10.0, 600.0
-_WORTH_A_SEEK_S = 2.0
 _USUAL_FPS = 25.0
-
+_A_BROKEN_TAIL = 5
+"""Frames that cannot be decoded at the end of a film that breaks off."""
+_LONG_S = 1.0
 
 _FILES_ALONE = {
     "protocol_whitelist": "file",
-    "format_whitelist": "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,gif,wav",
+    "format_whitelist": "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,gif,wav,"
+    "mxf,dv,ivf,h264,hevc,yuv4mpegpipe",
 }
 """A file named as a video may be a playlist, with which FFmpeg would open any address and any other
 file of this machine."""
@@ -37,8 +42,9 @@ class Video:
     """The frames of a file or a stream; iterate as often as you like.
 
     Opening raises PictureError if it cannot be read, has no pictures or has frames of more than
-    `most_pixels`. A video that breaks off, or whose frames grow beyond that on the way, gives what
-    can be read, then one frame with an `error`.
+    `most_pixels`, and InputError if it ends before `cut` begins. Damaged packets are passed over.
+    A video that breaks off, or whose frames grow beyond that on the way, gives what can be read,
+    then one frame with an `error`. `warnings` tell of both once it is read.
     """
 
     kind: Kind = "video"
@@ -56,20 +62,31 @@ class Video:
         self.name = name or path
         self.cut = cut or Cut()
         self.most_pixels = most_pixels
-        self.warnings: Sequence[str] = ()
+        self._notes: tuple[str, ...] = ()
+        self._met: tuple[str, ...] = ()
         self._fetched: Any = None
         with self._opened() as container:
-            stream = container.streams.video[0]
+            stream = film_stream(container)
             self.rate = float(stream.average_rate or stream.guessed_rate or 0)
-            self.width, self.height = stream.width, stream.height
+            self.aspect = _aspect(stream)
+            self.width, self.height = shown_size(stream.width, stream.height, self.aspect)
             ticks = container.duration
             self.duration_s: float | None = ticks / av.time_base if ticks else None
+            self._stated_s = stated_s(container, stream)
+            self._is_short = lacks_bytes(path, container.format.name, stream.codec_context.name)
         if not 0 < self.rate <= FASTEST_FPS:  # a damaged header, or a clock's 90,000 ticks
             self.rate = _USUAL_FPS
-            self.warnings = (f"{self.name} states no frame rate; {_USUAL_FPS:g} a second assumed",)
+            self._notes = (f"{self.name} states no frame rate; {_USUAL_FPS:g} a second assumed",)
+        if self.cut.start_s > 0 and not path.startswith(LIVE):
+            self._require(self.cut.start_s)
 
     def _opened(self) -> contextlib.AbstractContextManager[Any]:
         return open_container(self.path, self.name, self.most_pixels)
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What is odd about it, and, once it is read, what it lacks."""
+        return self._notes + self._met
 
     @property
     def files(self) -> Sequence[str | Path]:
@@ -95,63 +112,80 @@ class Video:
         return other
 
     def __iter__(self) -> Iterator[Frame]:
+        self._met = ()
         if self.cut.after_s == math.inf:
             return
-        chosen = _Chooser(self.cut)
+        chosen, screen = _Chooser(self.cut), Screen(self.aspect, self.most_pixels)
+        film = Playback(self._opened, self.rate, self._wanted_s, careful=self._is_short)
+        for index, time_s, frame in deinterlaced(film):
+            if self.cut.end_s is not None and time_s >= self.cut.end_s - 1e-9:
+                break
+            if not chosen(index, time_s) or time_s <= self.cut.after_s + 1e-6:
+                continue
+            try:
+                pixels = screen(frame)
+            except (FFmpegError, ValueError, MemoryError) as error:
+                yield self._broken(index, time_s, str(error))
+                break
+            yield Frame(self.name, pixels, index, round(time_s, 6))
+        else:
+            if breaks := self._breaks_off(film):
+                yield self._broken(film.number, film.end_s, film.damage.failure)
+            self._met = self._lacks(film, whole=not breaks)
+
+    @property
+    def _wanted_s(self) -> float:
+        return max(self.cut.start_s, self.cut.after_s)
+
+    def _require(self, start_s: float) -> None:
+        """InputError for a start behind the end."""
+        end_s = end_before(self._opened, self.rate, start_s)
+        if end_s is not None:
+            raise InputError(
+                f"{self.name} ends at {end_s:.1f} s; expected a start before that, got {start_s:g}"
+            )
+
+    def _broken(self, number: int, time_s: float, reason: str | None) -> Frame:
+        """What comes in place of the frames that are missing at the end."""
+        place = f"{math.floor(10 * time_s) / 10:.1f}"
+        if self._stated_s is not None and self._stated_s > time_s:
+            place += f" of {self._stated_s:.1f}"
+        error = f"{self.name} breaks off at {place} s" + (f" ({reason})" if reason else "")
+        return Frame(self.name, None, number, round(time_s, 6), error)
+
+    def _breaks_off(self, film: Playback) -> bool:
+        """Whether frames are missing where the film has ended."""
+        damage = film.damage
+        if damage.failure or damage.tail >= _A_BROKEN_TAIL:
+            return True
+        if not film.frames and (damage.lost or damage.tail):
+            return True
+        if self._stated_s is not None and film.end_s >= self._stated_s - 1.5 / self.rate:
+            return False
+        if self._stated_s is None and damage.is_torn:
+            return True
+        return self._is_short or self._has_a_hole(film)
+
+    def _has_a_hole(self, film: Playback) -> bool:
+        """Whether much of the file gave nothing, while its head states a longer film."""
+        if self._stated_s is None or self._stated_s - film.end_s < _LONG_S:
+            return False
         with self._opened() as container:
-            frames = self._decoded(container)
-            while True:
-                try:
-                    index, time_s, frame = next(frames)
-                    if self.cut.end_s is not None and time_s >= self.cut.end_s - 1e-9:
-                        return
-                    if not chosen(index, time_s) or time_s <= self.cut.after_s + 1e-6:
-                        continue
-                    pixels = _upright(frame, self.most_pixels)
-                except StopIteration:
-                    return
-                except (FFmpegError, ValueError, MemoryError, IndexError) as error:
-                    yield Frame(self.name, None, error=f"{self.name} breaks off here ({error})")
-                    return
-                yield Frame(self.name, pixels, index, round(time_s, 6))
+            return has_a_hole(container)
 
-    def _decoded(self, container: Any) -> Iterator[tuple[int, float, Any]]:
-        """Index, time and frame, from shortly before the start."""
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        began, first = self._seek(container, stream)
-        last = -1.0
-        for index, frame in enumerate(container.decode(stream), first):
-            if index == 0 and frame.time is not None:  # a short .mkv's head may name a later one
-                began = min(began, frame.time)
-            time_s = index / self.rate if frame.time is None else frame.time - began
-            if time_s <= last + 1e-6:  # a broken clock; times must rise, rounded too
-                time_s = last + 1 / self.rate
-            last = time_s
-            yield index, time_s, frame
-
-    def _seek(self, container: Any, stream: Any) -> tuple[float, int]:
-        """The time of the video's first frame, and the index of the first that will be decoded.
-
-        Frames before the start are counted by their packets, which need not be decoded.
-        """
-        began = float((stream.start_time or 0) * stream.time_base)
-        wanted_s = max(self.cut.start_s, self.cut.after_s)
-        if wanted_s < _WORTH_A_SEEK_S:
-            return began, 0
-        place = int((wanted_s + began) / stream.time_base)
-        with self._opened() as other:
-            other.seek(place, stream=other.streams.video[0])
-            landed = next(other.demux(other.streams.video[0]), None)
-        if not landed or not landed.is_keyframe or landed.pts is None or landed.pts > place:
-            return began, 0  # MPEG-TS and -PS land anywhere; decoding would begin too late
-        with self._opened() as other:
-            shown = [p.pts for p in other.demux(other.streams.video[0]) if p.size]
-        if None in shown:
-            return began, 0
-        container.seek(place, stream=stream)
-        before = sum(pts < landed.pts for pts in shown)
-        return began, before
+    def _lacks(self, film: Playback, whole: bool) -> tuple[str, ...]:
+        """What was passed over, in words."""
+        damage, notes = film.damage, []
+        if lost := damage.lost + (damage.tail if whole else 0):
+            first_s = film.end_s if film.first_lost_s is None else film.first_lost_s
+            packets = f"{lost} damaged packet{'s' if lost > 1 else ''}"
+            notes.append(f"{self.name}: {packets} passed over, the first at {first_s:.1f} s")
+        if damage.partly:
+            notes.append(f"{self.name}: {damage.partly} frames are damaged in part")
+        if damage.empty:
+            each = "each repeats the frame before it"
+            notes.append(f"{self.name}: {damage.empty} empty packets passed over; {each}")
+        return tuple(notes)
 
 
 def open_video(
@@ -199,13 +233,9 @@ class _Chooser:
         return True
 
 
-def _upright(frame: Any, most_pixels: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """(H, W, 3) uint8 RGB, turned as the display matrix says (phones store turned pictures)."""
-    if frame.width * frame.height > most_pixels:
-        raise ValueError(f"{frame.width}x{frame.height} pixels")
-    pixels = frame.to_ndarray(format="rgb24")
-    turns = round(getattr(frame, "rotation", 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+def _aspect(stream: Any) -> Fraction:
+    """Width of a pixel by its height."""
+    return shown_aspect(stream.sample_aspect_ratio)
 
 
 @contextlib.contextmanager
@@ -224,15 +254,16 @@ def open_container(path: str, name: str, most_pixels: int = MAX_PIXELS) -> Itera
         reason = getattr(error, "strerror", None) or error
         raise PictureError(f"{name} cannot be opened as a video: {reason}") from error
     with container:
-        if not container.streams.video:
+        stream = film_stream(container)
+        if stream is None:
             raise PictureError(f"{name} has no video stream")
-        stream = container.streams.video[0]
         if stream.codec_context is None:  # PyAV's stream has no width then
             raise PictureError(f"{name} has a video stream of an unknown codec; it may be damaged")
         if stream.width * stream.height == 0:
             raise PictureError(f"{name} has a video stream without pictures; it is damaged")
-        if stream.width * stream.height > most_pixels:
-            size = f"{stream.width}x{stream.height}"
+        width, height = shown_size(stream.width, stream.height, _aspect(stream))
+        if width * height > most_pixels:
+            size = f"{width}x{height}"
             raise PictureError(f"{name} has {size} pixels; expected at most {most_pixels:,}")
         stream.codec_context.options = limit
         yield container
