@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import mien
 from mien.analyse import Outputs, Summary, analyse
@@ -112,7 +113,7 @@ def test_a_folder_becomes_a_table_in_order_whatever_its_files(recognizer, album,
     assert summary == Summary(6, 3, 1, 2, 0, {"happy": 3})
     album_drawn = tmp_path / "drawn" / album.relative_to("/")
     drawings = sorted((tmp_path / "drawn").rglob("*.*"))
-    expected = ["deep/0.jpg.jpg", "deep/1.jpg.jpg", "deep/2.jpg.jpg", "wall.png.jpg"]
+    expected = ["deep/0.jpg", "deep/1.jpg", "deep/2.jpg", "wall.png"]
     assert drawings == [album_drawn / name for name in expected]
     assert [read_picture(p).shape[1] for p in drawings] == [512 + 236, 480 + 236, 480 + 236, 480]
 
@@ -198,17 +199,18 @@ def test_the_play_becomes_a_table_and_segments(reader, play, tmp_path):
     assert list(faces.label) == [label for one in left for label in (one, "dark")]
     assert list(faces.x) == [12, 78] * 28
     rows = [line.split(",") for line in (tmp_path / "s.csv").read_text().splitlines()]
-    assert rows[0] == ["face_id", "expression", "from_s", "to_s", "peak", "peak_s"]
-    assert [row[:3] for row in rows[1:]] == [
+    assert rows[0] == ["path", "face_id", "expression", "from_s", "to_s", "peak", "peak_s"]
+    assert [row[1:4] for row in rows[1:]] == [
         ["0", "bright", "0.0"],
         ["1", "dark", "0.0"],
-        ["0", "dark", rows[3][2]],
+        ["0", "dark", rows[3][3]],
         ["2", "bright", "3.3"],
         ["3", "dark", "3.3"],
     ]
-    assert 1.0 < float(rows[3][2]) < 1.6, "smoothing takes a moment"
-    assert [row[3] for row in rows[1:]] == [rows[3][2], "1.9", "1.9", "4.0", "4.0"]
-    assert all(len(value.partition(".")[2]) <= 6 for row in rows[1:] for value in row)
+    assert {row[0] for row in rows[1:]} == {str(play)}
+    assert 1.0 < float(rows[3][3]) < 1.6, "smoothing takes a moment"
+    assert [row[4] for row in rows[1:]] == [rows[3][3], "1.9", "1.9", "4.0", "4.0"]
+    assert all(len(value.partition(".")[2]) <= 6 for row in rows[1:] for value in row[1:])
     assert summary == Summary(41, 56, 13, 0, 0, {"bright": 18, "dark": 38})
     assert told["begin"] == [41]
     assert [seen.frame for seen in told["show"]] == list(range(41))
@@ -485,14 +487,12 @@ def test_what_cannot_go_together_is_said(reader, play, album, tmp_path):
         analyse(reader, play, Outputs(), resume=True)
     analyse(reader, play, outputs(tmp_path))
     other = film(tmp_path / "other.mp4", [0.0, 0.1])
-    for source in (other, album):
-        with pytest.raises(InputError) as told:
-            analyse(reader, source, Outputs((tmp_path / "t.csv",)), resume=True)
-        assert str(told.value) == (
-            f"{tmp_path / 't.csv'} is of {play}, not of {source}; choose another"
-        )
-    with pytest.raises(InputError, match="one video at a time"):
-        analyse(reader, [play, other], Outputs())
+    with pytest.raises(InputError) as told:
+        analyse(reader, other, Outputs((tmp_path / "t.csv",)), resume=True)
+    assert str(told.value) == f"{tmp_path / 't.csv'} is of {play}, not of {other}; choose another"
+    for one in ({"video": tmp_path / "v.mp4"}, {"plot": tmp_path / "p.png"}):
+        with pytest.raises(InputError, match="--video and --plot are of exactly one"):
+            analyse(reader, [play, other], Outputs(**one))
     with pytest.raises(InputError, match="hides the faces in --video; add it"):
         analyse(reader, play, Outputs(blur=True))
     with pytest.raises(InputError, match="hides the faces in --video alone; leave --out out"):
@@ -507,3 +507,60 @@ def test_what_cannot_go_together_is_said(reader, play, album, tmp_path):
     with pytest.raises(InputError, match=r"use \.mp4"):
         analyse(reader, play, outputs(tmp_path, video=tmp_path / "v.xyz"))
     assert (tmp_path / "t.csv").read_bytes() == before
+
+
+@pytest.fixture
+def holiday(tmp_path: Path) -> Path:
+    """Two films, three photos of which one is broken, an animated picture and a text."""
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    film(folder / "a.mp4", [i / 10 for i in range(4)], (320, 180))
+    shutil.copy(PORTRAIT, folder / "b.jpg")
+    (folder / "c.png").write_bytes(b"no picture")
+    film(folder / "d.mkv", [i / 10 for i in range(4)], (320, 180), faces=2)
+    face, wall = Image.open(PORTRAIT), Image.new("RGB", (512, 512))
+    wall.save(folder / "e.webp", save_all=True, append_images=[face], duration=300)
+    (folder / "f.txt").write_text("text")
+    wall.save(folder / "g.bmp")
+    return folder
+
+
+def test_films_and_photos_go_into_one_table(recognizer, holiday, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = open_source("holiday")
+    out = Outputs((tmp_path / "t.csv",), tmp_path / "drawn", segments=tmp_path / "s.csv")
+    summary = analyse(recognizer, source, out)
+    assert source.warnings == ["1 file left out: f.txt"]
+    assert (summary.pictures, summary.unreadable) == (13, 1)
+    table = pd.read_csv(tmp_path / "t.csv")
+    films = table.groupby("index").agg({"path": "first", "face_id": "max", "time_s": "max"})
+    names = ("a.mp4", "b.jpg", "c.png", "d.mkv", "e.webp", "g.bmp")
+    assert list(films.path) == [f"holiday/{name}" for name in names]
+    assert films.face_id.fillna(-1).tolist() == [0, -1, -1, 1, 0, -1], "each film begins anew"
+    assert films.time_s.fillna(-1).tolist() == [0.3, -1, -1, 0.3, 0.3, -1]
+    segments = pd.read_csv(tmp_path / "s.csv")
+    assert list(segments.path) == [f"holiday/{n}" for n in ("a.mp4", "d.mkv", "d.mkv", "e.webp")]
+    place = tmp_path / "drawn" / "holiday"
+    drawn = sorted(str(p.relative_to(place)) for p in place.rglob("*") if p.is_file())
+    frames = [
+        f"{name}/frame_{number:06}.jpg"
+        for name, count in (("a.mp4", 4), ("d.mkv", 4), ("e.webp", 2))
+        for number in range(count)
+    ]
+    assert drawn == sorted([*frames, "b.jpg", "g.bmp.jpg"])
+
+
+@pytest.mark.parametrize("kept", [1, 3, 5, 6, 7, 9, 13, 15])
+def test_a_batch_of_films_and_photos_is_continued_to_the_same_bytes(
+    recognizer, holiday, tmp_path, kept
+):
+    def run(**more: bool) -> tuple[bytes, bytes, bytes]:
+        files = [tmp_path / name for name in ("t.csv", "t.jsonl", "s.csv")]
+        analyse(recognizer, holiday, Outputs(tuple(files[:2]), segments=files[2]), **more)
+        return tuple(file.read_bytes() for file in files)
+
+    whole = run()
+    for name, lines in (("t.csv", kept + 1), ("t.jsonl", kept + 1)):
+        told = (tmp_path / name).read_bytes().splitlines(keepends=True)
+        (tmp_path / name).write_bytes(b"".join(told[:lines]) + b"holi" * (name == "t.csv"))
+    assert run(resume=True) == whole

@@ -236,19 +236,22 @@ def test_what_is_in_memory_has_no_file(reader, photo: Path, tmp_path: Path):
 
 def test_a_drawing_is_neither_a_picture_nor_that_of_another(reader, photo, tmp_path, monkeypatch):
     monkeypatch.chdir(photo.parent)
-    cv2.imwrite("a.png.jpg", np.full((40, 40), 200, np.uint8))
+    cv2.imwrite("a.bmp", np.full((40, 40), 200, np.uint8))
+    shutil.copy("a.png", "a.bmp.jpg")
     before = contents(tmp_path)
-    with pytest.raises(InputError, match=r"--out a.png.jpg is the same file as the input"):
-        analyse(reader, ["a.png", "a.png.jpg"], Outputs(pictures=Path()))
+    with pytest.raises(InputError, match=r"--out a.png is the same file as the input"):
+        analyse(reader, ["a.png"], Outputs(pictures=Path()))
+    with pytest.raises(InputError, match=r"a.bmp and a.bmp.jpg would both be drawn as"):
+        analyse(reader, ["a.bmp", "a.bmp.jpg"], Outputs(pictures=Path()))
     (tmp_path / "in" / "in").mkdir()
-    shutil.copy("a.png.jpg", "in/a.png")
+    shutil.copy("a.bmp.jpg", "in/a.png")
     before = contents(tmp_path)
     with pytest.raises(InputError, match=r"../in/a.png and in/a.png would both be drawn as"):
         analyse(reader, ["../in/a.png", "in/a.png"], Outputs(pictures=tmp_path / "drawn"))
     assert contents(tmp_path) == before
     again = analyse(reader, ["a.png", "./a.png"], Outputs(pictures=tmp_path / "drawn"))
     assert again.pictures == 2, "one picture, named twice"
-    assert (tmp_path / "drawn" / "a.png.jpg").is_file()
+    assert (tmp_path / "drawn" / "a.png").is_file()
 
 
 @pytest.fixture

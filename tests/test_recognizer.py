@@ -491,7 +491,11 @@ def test_a_folder_of_the_same_name_does_not_replace_a_bundle(tmp_path: Path, mon
     ("argument", "error", "message"),
     [
         ("gone.jpg", InputError, "does not exist"),
-        (np.zeros((4, 4, 2), np.uint8), ShapeError, "expected 1, 3 or 4 channels, got 2"),
+        (
+            np.zeros((4, 4, 2), np.uint8),
+            ShapeError,
+            r"4 channels, got \(4, 4, 2\)$",
+        ),
         (np.zeros((0, 4, 3), np.uint8), ShapeError, r"expected a \(H, W, 3\) uint8"),
         (3.5, InputError, "got float"),
         (None, InputError, "got NoneType"),

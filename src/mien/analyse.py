@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from mien.output.clip import Clip
 
 _LIVE_FPS = 25.0
+_DRAWN = (".png", ".jpg", ".jpeg", ".webp")
+"""Suffixes that a drawing shares with its picture; others get .jpg behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ def analyse(
     opened = open_source(source)
     check(outputs, opened)
     _check_resumed(outputs, resume)
-    film = _Film(outputs, recognizer.labels)
+    film = _Films(outputs, recognizer.labels)
     with contextlib.ExitStack() as stack:
         tables = stack.enter_context(_tables(recognizer, opened, outputs, resume))
         rest = _rest(opened, outputs, tables.done)
@@ -147,15 +150,16 @@ def analyse(
     return summary
 
 
-class _Film:
-    """State of a video: tracks, segments, the timeline, the summary."""
+class _Films:
+    """State of films, one after the other: tracks, segments, the timeline, the summary."""
 
     def __init__(self, outputs: Outputs, labels: tuple[str, ...]) -> None:
         self.tracker = Tracker()
+        """That of the last film that was recalled."""
         self._outputs = outputs
-        self._segmenter = Segmenter() if outputs.segments else None
         self._timeline = Timeline() if outputs.plot else None
-        self._segments: list[Segment] = []
+        self._segmenters: dict[tuple[int | None, str | None], Segmenter] = {}
+        self._segments: list[tuple[str | None, Segment]] = []
         self._summarizer = Summarizer(labels) if outputs.summary else None
 
     def add(self, result: Result) -> None:
@@ -165,8 +169,13 @@ class _Film:
             self._add(reading)
 
     def _add(self, reading: Reading) -> None:
-        if self._segmenter is not None:
-            self._segments += self._segmenter.add(reading)
+        if reading.time_s is not None and self._outputs.segments is not None:
+            film = (reading.index, reading.path)
+            if film not in self._segmenters:
+                self._close()
+                self._segmenters[film] = Segmenter()
+            segments = self._segmenters[film].add(reading)
+            self._segments += ((reading.path, segment) for segment in segments)
         if self._timeline is not None:
             self._timeline.add(reading)
 
@@ -178,16 +187,24 @@ class _Film:
         for reading in done:
             if reading.time_s is None:
                 continue
+            if reading.index != self.tracker.film:
+                self.tracker = Tracker(reading.index)
             if reading.face is None or reading.smoothed is None or reading.face_id is None:
                 self.tracker.update(reading.time_s, [], [])
-                self._add(Reading(None, None, "no_face", time_s=reading.time_s))
+                self._add(dataclasses.replace(reading, face=None, scores=None))
                 continue
             self.tracker.recall(reading.face_id, reading.time_s, reading.face, reading.smoothed)
             self._add(reading)
 
+    def _close(self) -> None:
+        """End the segments of the film before."""
+        for (_, path), segmenter in self._segmenters.items():
+            self._segments += ((path, segment) for segment in segmenter.close())
+        self._segmenters.clear()
+
     def save(self) -> None:
-        if self._segmenter is not None and self._outputs.segments is not None:
-            self._segments += self._segmenter.close()
+        if self._outputs.segments is not None:
+            self._close()
             _write_segments(self._outputs.segments, self._segments, self._outputs.bom)
         if self._timeline is not None and self._outputs.plot is not None:
             self._timeline.save(self._outputs.plot)
@@ -195,10 +212,12 @@ class _Film:
             self._summarizer.table().save(self._outputs.summary, bom=self._outputs.bom)
 
 
-def _write_segments(path: Path, segments: list[Segment], bom: bool) -> None:
-    rows: list[list[object]] = [[f.name for f in dataclasses.fields(Segment)]]
-    for one in sorted(segments, key=lambda s: (s.from_s, s.face_id)):
-        values = dataclasses.astuple(one)
+def _write_segments(path: Path, segments: list[tuple[str | None, Segment]], bom: bool) -> None:
+    """A row for each, film by film, in the order of time."""
+    rows: list[list[object]] = [["path", *(f.name for f in dataclasses.fields(Segment))]]
+    films = {film: number for number, film in enumerate(dict(segments))}
+    for film, one in sorted(segments, key=lambda s: (films[s[0]], s[1].from_s, s[1].face_id)):
+        values = (film, *dataclasses.astuple(one))
         rows.append([round(v, 6) if isinstance(v, float) else v for v in values])
     write_text(path, ("\ufeff" if bom else "") + csv_text(rows))
 
@@ -220,8 +239,13 @@ def check(outputs: Outputs, source: Source) -> None:
     pictures = source.kind in ("picture", "pictures")
     if pictures and (outputs.video or outputs.plot or outputs.segments):
         raise InputError(f"{source.name} is no video: --video, --plot and --segments need one")
+    if source.kind == "mixed" and (outputs.video or outputs.plot):
+        raise InputError(
+            f"{source.name} may be several films: --video and --plot are of exactly one; give it "
+            "alone, by its path"
+        )
     check_outputs(outputs.named, source.files)
-    if pictures and outputs.pictures is not None:
+    if (pictures or source.kind == "mixed") and outputs.pictures is not None:
         _check_drawings(outputs.pictures, source.files, alone=source.kind == "picture")
 
 
@@ -236,7 +260,8 @@ def _check_drawings(out: Path, pictures: Sequence[str | Path], *, alone: bool) -
                 f"{other} and {picture} would both be drawn as {place}; expected a drawing for "
                 "each: give them in two commands, or as paths that tell them apart"
             )
-    check_outputs((("--out", place) for place in drawn if place.exists()), pictures)
+    there = (place for place in drawn if os.path.exists(place))  # noqa: PTH110  (too long a name)
+    check_outputs((("--out", place) for place in there), pictures)
 
 
 def _check_resumed(outputs: Outputs, resume: bool) -> None:
@@ -265,8 +290,8 @@ def _rest(source: Source, outputs: Outputs, done: Readings) -> Source:
     """What is left to be read of `source`."""
     if done and outputs.video is not None:
         raise InputError("a drawn video cannot be continued; leave --video or --resume out")
-    for film in {reading.path for reading in done if reading.time_s is not None}:
-        if film != source.name:
+    for film in {reading.path for reading in done if reading.frame is not None}:
+        if source.kind == "video" and film != source.name:
             raise InputError(f"{outputs.csv} is of {film}, not of {source.name}; choose another")
     return source.rest(done) if done else source
 
@@ -283,8 +308,12 @@ def _drawers(
 
 def _draw(out: Path, alone: bool, result: Result) -> None:
     if result.pixels is not None:
-        place = place_of(out, result.path, result.frame, alone=alone)
-        save_picture(place, draw(result.pixels, result.readings))
+        place = place_of(out, result.path, result.frame, result.index, alone=alone)
+        drawn = draw(result.pixels, result.readings)
+        try:
+            save_picture(place, drawn)
+        except InputError:  # more pixels on a side than its format holds
+            save_picture(place.with_name(f"{place.name}.png"), drawn)
 
 
 def _show(clip: "Clip", blur: bool, result: Result) -> None:
@@ -302,18 +331,28 @@ def _clip(path: Path, source: Source) -> "Clip":
     return Clip(path, source.rate, source.path, source.cut.start_s, source.cut.end_s)
 
 
-def place_of(out: Path, path: str | None, frame: int | None = None, *, alone: bool) -> Path:
+def place_of(
+    out: Path,
+    path: str | None,
+    frame: int | None = None,
+    index: int | None = None,
+    *,
+    alone: bool = False,
+) -> Path:
     """Where the drawing of a picture goes: its own path below the folder `out`.
 
-    Of one that is read `alone` it is its name in the folder, or `out` itself, if that is a file's.
+    Frames of a film go into `out`; those of one of several films, which have an `index`, into a
+    folder of the film's name. A picture that is read `alone` goes into the folder under its name,
+    or to `out` itself, if that is a file's.
     """
-    if alone:
-        return out if _is_file(out) else out / f"{Path(path or 'picture').name}.jpg"
-    if frame is not None:
-        return out / f"frame_{frame:06d}.jpg"
-    name = Path(path or "picture")
+    if alone and _is_file(out):
+        return out
+    name = Path(path or ("picture" if index is None else f"picture_{index:06d}"))
     parts = [p for p in name.parts if p not in (name.anchor, "..", ".")]
-    return out.joinpath(*parts).with_suffix(f"{name.suffix}.jpg")
+    own = out.joinpath(*(parts[-1:] if alone else parts))
+    if frame is not None:
+        return (out if index is None else own) / f"frame_{frame:06d}.jpg"
+    return own if name.suffix.lower() in _DRAWN else own.with_name(f"{own.name}.jpg")
 
 
 def _is_file(out: Path | None) -> bool:

@@ -115,14 +115,16 @@ class Recognizer:
     ) -> Iterator[Result]:
         """Yield the readings of each picture or frame, in order and in constant memory.
 
-        Faces of a video get ids and smoothed scores from `tracker` (a new one by default). With
+        Faces of a film get ids and smoothed scores; each of several films begins anew. `tracker` is
+        that of the film whose `index` it knows (None: a single one), a new one by default. With
         `pixels`, each picture comes along as (H, W, 3) uint8 RGB.
         """
         opened = open_source(source, color=color, private=private, cut=cut)
-        if opened.kind in ("video", "live"):
-            tracker = tracker or Tracker()
+        tracker = tracker or Tracker()
         for result in self._results(opened, pixels):
-            yield track(result, tracker) if tracker else result
+            if result.time_s is not None and result.index != tracker.film:
+                tracker = Tracker(result.index)
+            yield track(result, tracker)
 
     def _results(self, source: Source, pixels: bool) -> Iterator[Result]:
         def find(item: Item) -> Detections:

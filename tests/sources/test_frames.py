@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mien.errors import InputError, ShapeError
-from mien.sources import Cut, Frame, is_live, is_video
+from mien.sources.frames import Cut, Frame, is_live, is_video
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)
 

@@ -238,9 +238,11 @@ def test_what_an_address_holds_is_told_by_it(online: str, monkeypatch):
 
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
-    for name in ("b.png", "a/2.JPG", "a/1.png", ".hidden.png", "notes.txt", "clip.mp4"):
+    for name in ("b.png", "a/2.JPG", "a/1.png", ".hidden.png", ".hidden/c.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(PNG)
+    for name in ("notes.txt", "a/types.ts"):
+        (tmp_path / name).write_text("let a = 1;")
     (tmp_path / "folder.png").mkdir()
     return tmp_path
 
@@ -306,10 +308,10 @@ def test_nothing_to_read_is_said(tmp_path: Path):
     for source in (tmp_path / "empty", str(tmp_path / "empty")):
         with pytest.raises(InputError) as caught:
             open_source(source)
-        assert str(caught.value) == (
-            f"{tmp_path / 'empty'} has no pictures "
-            "(.bmp, .jp2, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp)"
-        )
+        assert str(caught.value) == f"{tmp_path / 'empty'} has no pictures and no films"
+    (tmp_path / "empty" / "a.txt").touch()
+    with pytest.raises(InputError, match=r"no pictures and no films; 1 file left out: a\.txt$"):
+        open_source(tmp_path / "empty")
     pattern = str(tmp_path / "empty" / "*.png")
     with pytest.raises(InputError) as caught:
         open_source(pattern)
@@ -319,12 +321,53 @@ def test_nothing_to_read_is_said(tmp_path: Path):
             open_source(source)
 
 
-@pytest.mark.parametrize("source", ["a.mp4", Path("a.mp4"), 0, "rtsp://camera/1"])
-def test_a_video_in_a_list_is_refused(source):
-    for opened in (open_source, lambda s: list(open_source(iter(s)))):
-        with pytest.raises(InputError) as caught:
-            opened([RGB, source])
-        assert str(caught.value) == f"{source} is a video; give one video at a time, alone"
+BAD = {
+    "missing": ("gone.jpg", "picture gone.jpg does not exist; check the path"),
+    "missing folder": (Path("gone"), "file or folder gone does not exist; check the path"),
+    "missing film": ("gone.mp4", "picture gone.mp4 does not exist; check the path"),
+    "pattern": ("gone*.jpg", "nothing matches gone*.jpg; check the pattern"),
+    "empty": ("", "expected a path or an address, got an empty text"),
+    "blank": (" ", "expected a path or an address, got an empty text"),
+    "too long": ("a" * 5000 + ".jpg", "is no path (File name too long)"),
+    "too long a pattern": ("a" * 5000 + "*.jpg", "nothing matches a"),
+    "zero byte": ("a\0.jpg", "does not exist"),
+    "number": (10**30, "got int"),
+    "camera": (0, "got int"),
+    "nothing": (None, "got NoneType"),
+    "not a number": (float("nan"), "got float"),
+    "object": (object(), "got object"),
+    "list": ([PNG], "got list"),
+    "stream": ("rtsp://camera/1", "rtsp://camera/1 is a live stream; read it alone"),
+    "text file": (io.StringIO("a"), "open it with mode 'rb'"),
+    "shares": (RGB / 255, "(x * 255).round().astype('uint8')"),
+}
+
+
+@pytest.mark.parametrize("form", [list, iter])
+def test_what_is_bad_in_a_batch_is_told_in_its_place(form):
+    opened = open_source(form([RGB, *(source for source, _ in BAD.values()), PNG]))
+    items = list(opened)
+    assert [item.index for item in items] == [*range(len(BAD) + 2)]
+    assert looks_right(items[0].load().pixels) and looks_right(items[-1].load().pixels)
+    for item, (_, words) in zip(items[1:-1], BAD.values(), strict=True):
+        with pytest.raises(MienError) as caught:
+            item.load()
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["missing", "pattern", "empty", "blank", "too long", "zero byte"])
+def test_what_is_bad_alone_is_an_error(kind: str):
+    source, words = BAD[kind]
+    with pytest.raises(InputError) as caught:
+        for item in open_source(source):
+            item.load()
+    assert words in str(caught.value)
+
+
+def test_a_camera_has_a_number_of_a_camera():
+    for number in (-1, 10**30):
+        with pytest.raises(InputError, match="expected a camera's number"):
+            open_source(number)
 
 
 @pytest.mark.parametrize("cut", [Cut(end_s=10), Cut(every=2), Cut(fps=1), Cut(start_s=1)])
@@ -357,13 +400,219 @@ def test_what_is_opened_is_a_source_and_is_not_opened_again(album: Path):
 
 
 def test_files_of_a_folder_that_are_no_pictures_are_named(album: Path):
-    told = "files left out as no pictures: 2 (clip.mp4, notes.txt)"
-    assert open_source(album).warnings == [f"{album}: {told}"]
-    assert open_source([album, album / "b.png"]).warnings == [f"{album}: {told}"]
-    assert open_source(album / "a").warnings == []
-    for number in range(3):
-        (album / f"{number}.txt").touch()
-    assert open_source(album).warnings[0].endswith("(0.txt, 1.txt, 2.txt, ...)")
+    assert open_source(album).warnings == ["2 files left out: a/types.ts, notes.txt"]
+    together = open_source([album, album / "a", album / "b.png"])
+    assert together.warnings == ["3 files left out: a/types.ts, notes.txt, types.ts"]
+    assert open_source(album / "b.png").warnings == []
+    for number in range(120):
+        (album / f"{number:03}.txt").touch()
+    (warning,) = open_source(album).warnings
+    assert warning.startswith("122 files left out: 000.txt, 001.txt, ")
+    assert warning.endswith(", 099.txt and 22 more")
+
+
+def test_links_are_followed_and_end(album: Path, tmp_path_factory):
+    beside = tmp_path_factory.mktemp("beside")
+    (beside / "c.png").write_bytes(PNG)
+    (album / "a" / "up").symlink_to(album)
+    (album / "zz").symlink_to(beside)
+    (album / "gone.png").symlink_to("nowhere")
+    expected = ["a/1.png", "a/2.JPG", "b.png", "gone.png", "zz/c.png"]
+    assert names(album, album) == expected
+    assert names(album, f"{album}/**/*.png") == ["a/1.png", "b.png", "gone.png", "zz/c.png"]
+    assert names(album, f"{album}/**/[12].*") == ["a/1.png", "a/2.JPG"]
+    some = ["b.png", "gone.png", "notes.txt", "zz/c.png"]
+    assert names(album, f"{album}/[!a]*") == some
+
+
+def test_an_open_file_is_read(tmp_path: Path):
+    (tmp_path / "p.png").write_bytes(PNG)
+    with (tmp_path / "p.png").open("rb") as file:
+        (item,) = open_source(file)
+    assert looks_right(item.load().pixels)
+    for batch in (open_source([io.BytesIO(PNG)]), open_source(iter([io.BytesIO(PNG)]))):
+        (item,) = batch
+        assert (item.name, item.index) == (None, 0)
+        assert looks_right(item.load().pixels)
+    with (tmp_path / "p.png").open("rb") as file:
+        (item,) = open_source([file])
+        assert item.name == str(tmp_path / "p.png")
+
+
+class Series:
+    """What of pandas is asked for."""
+
+    def __init__(self, values: list[object]) -> None:
+        self.values, self.shape = values, (len(values),)
+
+    def tolist(self) -> list[object]:
+        return self.values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, object)
+
+    def __iter__(self):
+        return iter(self.values)
+
+
+def test_a_series_of_paths_and_many_arrays_are_several_pictures(album: Path):
+    pandas = pytest.importorskip("pandas")
+    paths = [str(album / "b.png"), str(album / "a" / "1.png")]
+    for series in (Series(paths), pandas.Series(paths), np.array(paths), pandas.Index(paths)):
+        assert names(album, series) == ["b.png", "a/1.png"]
+    with pytest.raises(InputError, match=r"give table\['path'\]"):
+        open_source(pandas.DataFrame({"path": paths}))
+    opened = open_source(np.stack([RGB] * 3), color="bgr")
+    assert (opened.kind, opened.length) == ("pictures", 3)
+    assert all((item.load().pixels == RGB[:, :, ::-1]).all() for item in opened)
+    with pytest.raises(ShapeError, match=r"x.transpose\(0, 2, 3, 1\)"):
+        open_source(np.zeros((2, 3, 24, 40), np.uint8))
+
+
+class Tensor:
+    """Of a graphics card."""
+
+    shape = (24, 40, 3)
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (RGB / 255, "(x * 255).round().astype('uint8')"),
+        (RGB.astype(float), "x.round().astype('uint8') makes it 8 bits if it is 0-255"),
+        (RGB.astype(int), "x.astype('uint8')"),
+        (RGB.transpose(2, 0, 1), "x.transpose(1, 2, 0)"),
+        (RGB.transpose(2, 0, 1) / 255, "x.transpose(1, 2, 0)"),
+        (np.zeros((9, 24, 40), np.uint8), "list(x)"),
+        (Tensor(), "x.detach().cpu().numpy()"),
+    ],
+)
+def test_an_array_that_is_none_is_refused_with_what_to_call(array, words: str):
+    for source in (array, [array]):
+        (item,) = open_source(source)
+        with pytest.raises(ShapeError) as caught:
+            item.load()
+        assert words in str(caught.value)
+
+
+def moving(format: str, frames: int = 3, **options: object) -> bytes:
+    """Red, green, blue, a fifth of a second each."""
+    colours = [RED, (20, 200, 30), BLUE][:frames]
+    first, *others = [Image.new("RGB", (40, 24), colour) for colour in colours]
+    more = {} if format == "TIFF" else {"duration": 200}
+    return encoded(first, format, save_all=True, append_images=others, **more, **options)
+
+
+@pytest.mark.parametrize("format", ["WEBP", "PNG", "GIF", "AVIF", "TIFF"])
+def test_an_animated_picture_is_a_film(format: str, tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(moving(format))
+    for source in (tmp_path / "a.png", moving(format), io.BytesIO(moving(format))):
+        opened = open_source(source)
+        frames = list(opened)
+        assert (opened.kind, opened.length) == ("video", 3)
+        assert [frame.frame for frame in frames] == [0, 1, 2]
+        expected = [None] * 3 if format == "TIFF" else [0.0, 0.2, 0.4]
+        assert [frame.time_s for frame in frames] == expected
+        for frame, colour in zip(frames, (RED, (20, 200, 30), BLUE), strict=True):
+            assert np.abs(frame.pixels.mean((0, 1)) - colour).max() < 12
+    with pytest.raises(PictureError, match="film of 3 frames"):
+        load(moving(format))
+
+
+def test_parts_of_an_animated_picture_are_read():
+    data = moving("WEBP")
+    assert [f.frame for f in open_source(data, cut=Cut(every=2))] == [0, 2]
+    assert [f.frame for f in open_source(data, cut=Cut(start_s=0.1, end_s=0.4))] == [1]
+    assert [f.frame for f in open_source(moving("TIFF"), cut=Cut(every=2))] == [0, 2]
+    with pytest.raises(InputError, match="pages without times"):
+        open_source(moving("TIFF"), cut=Cut(end_s=3))
+    with pytest.raises(PictureError, match="at most 959"):
+        open_source(data, most_pixels=959)
+    done = Readings(Reading(None, None, "no_face", frame=number) for number in (0, 1))
+    rest = open_source(data).rest(done)
+    assert ([f.frame for f in rest], rest.length) == ([2], 1)
+
+
+def test_a_page_of_a_tiff_that_is_damaged_ends_it():
+    noise = np.random.default_rng(0).integers(0, 256, (3, 24, 40, 3), np.uint8)
+    pages = [Image.fromarray(page) for page in noise]
+    data = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:], compression="tiff_lzw")
+    with Image.open(io.BytesIO(data)) as image:
+        image.seek(2)
+        place = image.tag_v2[273][0] + 100  # of the last page's strip
+    first, second, last = open_source(data[:place] + bytes(400) + data[place + 400 :])
+    assert (first.pixels == np.asarray(pages[0])).all()
+    assert second.error is None
+    assert (last.frame, last.pixels) == (2, None)
+    assert "breaks off here" in last.error
+
+
+def test_a_small_copy_in_a_tiff_is_no_page():
+    small = two_halves(size=(20, 12))
+    small.encoderinfo = {"tiffinfo": {254: 1}}
+    data = encoded(two_halves(), "TIFF", save_all=True, append_images=[small])
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.n_frames == 2
+    assert open_source(data).kind == "picture"
+    assert looks_right(load(data))
+
+
+@pytest.fixture
+def mixed(album: Path) -> Path:
+    """A folder of three photos, a film, an animated picture and what is neither."""
+    film(album / "b.mp4", [i / 25 for i in range(4)], (64, 48), empty=True)
+    (album / "c.webp").write_bytes(moving("WEBP"))
+    return album
+
+
+def test_films_and_photos_are_one_source(mixed: Path):
+    opened = open_source(mixed)
+    assert (opened.kind, opened.length) == ("mixed", None)
+    items = [(item.index, item.load()) for item in opened]
+    assert [index for index, _ in items] == [0, 1, 2, 2, 2, 2, 3, 4, 4, 4]
+    assert [f.index for _, f in items] == [index for index, _ in items]
+    assert [f.frame for _, f in items] == [None, None, 0, 1, 2, 3, None, 0, 1, 2]
+    some = [item.load() for item in open_source(mixed, cut=Cut(every=2))]
+    assert [f.frame for f in some] == [None, None, 0, 2, None, 0, 2]
+    assert len(list(open_source(iter([mixed])))) == 10
+    with pytest.raises(InputError, match="is no video"):
+        open_source(mixed / "a", cut=Cut(every=2))
+
+
+def done_of(items: list[Frame]) -> Readings:
+    return Readings(
+        Reading(None, None, "no_face", i.path, i.time_s, i.frame, index=i.index) for i in items
+    )
+
+
+def test_a_batch_goes_on_where_it_stopped(mixed: Path):
+    opened = open_source([mixed, RGB])
+    items = [item.load() for item in opened]
+    for kept in range(len(items) + 1):
+        rest = [item.load() for item in opened.rest(done_of(items[:kept]))]
+        assert [(i.index, i.frame) for i in rest] == [(i.index, i.frame) for i in items[kept:]]
+
+
+def test_what_has_come_since_is_numbered_on(mixed: Path):
+    done = done_of([item.load() for item in open_source(mixed)][:5])
+    (mixed / "a" / "0.png").write_bytes(PNG)
+    rest = [item.load() for item in open_source(mixed).rest(done)]
+    assert [(Path(i.path).name, i.index, i.frame) for i in rest] == [
+        ("0.png", 3, None),
+        ("b.mp4", 2, 3),
+        ("b.png", 4, None),
+        *(("c.webp", 5, number) for number in range(3)),
+    ]
+
+
+def test_a_film_that_cannot_be_read_is_told_among_others(mixed: Path):
+    (mixed / "b.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(90))
+    errors = {item.index: item.error for item in open_source(mixed) if isinstance(item, Frame)}
+    assert "cannot be opened" in errors[2]
+    assert errors[4] is None
 
 
 def test_what_is_done_is_left_out(album: Path):
@@ -404,7 +653,7 @@ def test_a_video_s_items_are_its_frames(tmp_path: Path):
     opened = open_source(str(path), cut=Cut(every=2))
     assert isinstance(opened, Source)
     assert (opened.length, opened.kind, opened.live, opened.rate) == (5, "video", False, 25)
-    assert (opened.name, list(opened.files), opened.warnings) == (str(path), [str(path)], ())
+    assert (opened.name, list(opened.files), list(opened.warnings)) == (str(path), [str(path)], [])
     assert [frame.frame for frame in opened] == [0, 2, 4, 6, 8]
     assert len(list(open_source(path, most_pixels=64 * 48))) == 10
     with pytest.raises(PictureError, match="64x48 pixels; expected at most 3,071"):

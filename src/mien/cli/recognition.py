@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 Sources = Annotated[
     list[str],
     typer.Argument(
-        help="Pictures, folders, patterns, addresses; or one video.", metavar="SOURCE..."
+        help="Photos, films, folders, patterns, addresses; - reads paths, one a line, or a photo "
+        "from standard input.",
+        metavar="SOURCE...",
     ),
 ]
 Csv = Annotated[Path | None, typer.Option(help="Write a table with a row for each face.")]
@@ -113,8 +115,7 @@ def recognize(
     stdout = _stdout(csv, jsonl, parquet, json)
     tables = tuple(path for path in (csv, jsonl, parquet) if path not in (None, _STDOUT))
     outputs = Outputs(tables, out, video, plot, segments, blur, stdout, summary, bom)
-    given: Any = sources[0] if len(sources) == 1 else sources
-    source = open_source(given, private=private, cut=Cut(every, fps, start, end))
+    source = open_source(_given(sources), private=private, cut=Cut(every, fps, start, end))
     _check(source, outputs)  # before the weights are read
     recognizer = Recognizer(
         model,
@@ -138,6 +139,19 @@ def _stdout(csv: Path | None, jsonl: Path | None, parquet: Path | None, json: bo
     if len(asked) + json > 1:
         raise InputError("expected one of --json, --csv - and --jsonl -: one goes to the output")
     return asked[0] if asked else None
+
+
+def _given(sources: list[str]) -> Any:
+    """What the arguments stand for; `-` is standard input: a photo, or a list of paths."""
+    if "-" not in sources or Path("-").exists():
+        return sources[0] if len(sources) == 1 else sources
+    from mien.sources.listing import photo_or_paths
+
+    come = photo_or_paths(sys.stdin.buffer.read())
+    if sources == ["-"]:
+        return come
+    listed = come if isinstance(come, list) else [come]
+    return [one for given in sources for one in (listed if given == "-" else [given])]
 
 
 def _check(source: "Source", outputs: "Outputs") -> None:

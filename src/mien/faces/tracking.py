@@ -26,9 +26,11 @@ class Tracker:
     Frames must come in the order of time. The nearest pair of all is matched first, then the next.
     Times and scores count as a table has them, in six decimals: so a run that is continued from one
     gives the same averages to the last digit.
+    `film` is the place of the film among several.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, film: int | None = None) -> None:
+        self.film = film
         self._tracks: dict[int, _Track] = {}
         self._next = 0
         self._now_s = -math.inf

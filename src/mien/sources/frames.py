@@ -20,7 +20,7 @@ VIDEO_SUFFIXES = frozenset(
 
 
 FASTEST_FPS = 1000
-Kind = Literal["picture", "pictures", "video", "live"]
+Kind = Literal["picture", "pictures", "mixed", "video", "live"]
 LIVE = ("rtsp://", "rtsps://", "rtmp://", "udp://", "srt://")
 REMOTE = ("http://", "https://")
 
@@ -84,7 +84,7 @@ class Source(Protocol):
 
     @property
     def kind(self) -> Kind:
-        """One picture, several, a video or a live camera or stream."""
+        """One picture, several, several with films among them, a video, a live camera or stream."""
         ...
 
     @property

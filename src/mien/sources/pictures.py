@@ -29,7 +29,10 @@ PICTURE_SUFFIXES = frozenset(
 
 _STILL = frozenset({"JPEG", "MPO", "HEIF"})
 """Formats whose further pictures are previews, other views or depth."""
+_NEW_SUBFILE_TYPE, _BESIDE = 254, 0b101
+"""Of a page of a TIFF: a smaller copy, or a mask."""
 
+_CHANNELS = (1, 3, 4)
 _START_OF_SCAN = 0xDA
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE_MARKERS = frozenset({0x00, 0x01, *range(0xD0, 0xDA)})
@@ -39,6 +42,16 @@ _MOST_SEGMENTS = 4096  # a real photo has some hundreds at most
 
 def read_picture(path: Path | str) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB, turned upright by its EXIF tag; InputError or PictureError."""
+    return decode(read_file(path), name=printable(path))
+
+
+def printable(name: object) -> str:
+    """A name as text that can be printed and written into a table, UTF-8 or not."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+
+def read_file(path: Path | str) -> bytes:
+    """What a picture's file holds; InputError or PictureError."""
     path = existing(path, "picture")
     if path.is_dir():
         raise PictureError(f"{path} is a folder; expected a picture")
@@ -47,10 +60,9 @@ def read_picture(path: Path | str) -> NDArray[np.uint8]:
             raise PictureError(
                 f"{path} has {size:,} bytes; expected a picture of at most {MAX_BYTES:,}"
             )
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise PictureError(f"{path} cannot be read: {error.strerror or error}") from error
-    return decode(data, name=str(path))
 
 
 def from_array(pixels: Any, color: Color = "rgb") -> NDArray[np.uint8]:
@@ -61,7 +73,7 @@ def from_array(pixels: Any, color: Color = "rgb") -> NDArray[np.uint8]:
     """
     if color not in ("rgb", "bgr"):
         raise InputError(f"expected color 'rgb' or 'bgr', got {color!r}")
-    array = np.asarray(pixels)
+    array = _as_array(pixels)
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
     if array.dtype == np.uint16:
@@ -69,16 +81,48 @@ def from_array(pixels: Any, color: Color = "rgb") -> NDArray[np.uint8]:
     if array.ndim == 2:
         array = array[:, :, None]
     if array.dtype != np.uint8 or array.ndim != 3 or 0 in array.shape:
-        raise ShapeError(f"expected a (H, W, 3) uint8 RGB picture, got {array.shape} {array.dtype}")
+        raise ShapeError(
+            f"expected a (H, W, 3) uint8 RGB picture, got {array.shape} {array.dtype}"
+            + _remedy(array)
+        )
     if array.shape[0] * array.shape[1] > MAX_PIXELS:
         raise ShapeError(f"expected at most {MAX_PIXELS:,} pixels, got {array.shape}")
     if array.shape[2] == 1:
         return np.repeat(array, 3, axis=2)
     if array.shape[2] not in (3, 4):
-        raise ShapeError(f"expected 1, 3 or 4 channels, got {array.shape[2]}")
+        raise ShapeError(f"expected 1, 3 or 4 channels, got {array.shape}{_remedy(array)}")
     if array.shape[2] == 4:
         array = over_white(array)
     return np.ascontiguousarray(array[:, :, ::-1] if color == "bgr" else array)
+
+
+def _as_array(pixels: Any) -> NDArray[Any]:
+    """A NumPy array of what NumPy can read, such as a tensor of the processor."""
+    try:
+        return np.asarray(pixels)
+    except (TypeError, RuntimeError, ValueError) as error:  # on a graphics card, with a gradient
+        kind = type(pixels).__name__
+        raise ShapeError(
+            f"expected an array, got a {kind} that NumPy cannot read; give x.detach().cpu().numpy()"
+        ) from error
+
+
+def _remedy(array: NDArray[Any]) -> str:
+    """What to call to make a picture of an array; "" where that cannot be known."""
+    steps = []
+    if array.ndim == 3 and array.shape[0] in _CHANNELS and min(array.shape[1:]) > 4:
+        steps.append("x.transpose(1, 2, 0) puts the channels last (of a tensor: x.permute)")
+    elif array.ndim == 3 and array.shape[2] > 4:
+        steps.append("give several grey pictures as list(x)")
+    elif array.ndim == 4:
+        steps.append("give several pictures as list(x)")
+    if array.dtype.kind == "f" and array.size:
+        shares = float(np.nanmax(array)) <= 1
+        values = "(x * 255).round()" if shares else "x.round()"
+        steps.append(f"{values}.astype('uint8') makes it 8 bits if it is 0-{1 if shares else 255}")
+    elif array.dtype.kind in "iu" and array.dtype != np.uint8:
+        steps.append("x.astype('uint8') makes it 8 bits if it is 0-255")
+    return "; " + "; ".join(steps) if steps else ""
 
 
 def from_pil(image: Any) -> NDArray[np.uint8]:
@@ -87,23 +131,23 @@ def from_pil(image: Any) -> NDArray[np.uint8]:
         image.load()
     except DAMAGE as error:  # opened lazily, and damaged
         raise PictureError(f"the PIL image cannot be decoded: {error}") from error
-    return pixels_of(_upright(image))
+    return pixels_of(upright(image))
 
 
-def pixels_of(upright: Any) -> NDArray[np.uint8]:
+def pixels_of(image: Any) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of a PIL image of any mode, as it is stored."""
-    if upright.mode.startswith("I;16") or upright.mode in ("I", "F"):
-        values = np.asarray(upright, np.float64)
-        wide = upright.mode != "F" and values.max(initial=0) > 255
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        values = np.asarray(image, np.float64)
+        wide = image.mode != "F" and values.max(initial=0) > 255
         return from_array(np.clip(values / (257 if wide else 1), 0, 255).astype(np.uint8))
-    if upright.mode in ("RGBa", "La"):  # colours multiplied by alpha
-        upright = upright.convert(upright.mode.upper())
-    transparent = upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info
+    if image.mode in ("RGBa", "La"):  # colours multiplied by alpha
+        image = image.convert(image.mode.upper())
+    transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
     wanted = "RGBA" if transparent else "RGB"
-    return from_array(np.asarray(upright if upright.mode == wanted else upright.convert(wanted)))
+    return from_array(np.asarray(image if image.mode == wanted else image.convert(wanted)))
 
 
-def _upright(image: Any, in_place: bool = False) -> Any:
+def upright(image: Any, in_place: bool = False) -> Any:
     """The image turned by its EXIF tag; a copy, unless the image itself may be turned."""
     from PIL import ImageOps
 
@@ -144,12 +188,14 @@ def decode(data: bytes, *, name: str, grey: bool = False) -> NDArray[np.uint8]:
 def decoded(image: Any, name: str, *, grey: bool = False) -> NDArray[np.uint8]:
     """The same of what `opened` has opened."""
     with damage_of(name):
-        if (frames := frames_of(image)) > 1:
-            raise PictureError(f"{name} is a film of {frames} frames; expected one picture")
+        if (frames := len(frames_of(image))) > 1:
+            raise PictureError(
+                f"{name} is a film of {frames} frames; expected one picture: give it as a film"
+            )
         if grey and image.format == "JPEG":
             image.draft("L", image.size)  # its brightness as it is stored
         image.load()
-    picture = pixels_of(_upright(image, in_place=True))
+    picture = pixels_of(upright(image, in_place=True))
     return _to_grey(picture) if grey else picture
 
 
@@ -171,15 +217,31 @@ def opened(data: bytes, name: str) -> Any:
     return image
 
 
-def check_size(width: int, height: int, name: str) -> None:
-    """Refuse a decompression bomb with PictureError."""
-    if width * height > MAX_PIXELS:
-        raise PictureError(f"{name} has {width}x{height} pixels; expected at most {MAX_PIXELS:,}")
+def check_size(width: int, height: int, name: str, most: int | None = None) -> None:
+    """Refuse a decompression bomb with PictureError: more than `most` or MAX_PIXELS pixels."""
+    most = MAX_PIXELS if most is None else most
+    if width * height > most:
+        raise PictureError(f"{name} has {width}x{height} pixels; expected at most {most:,}")
 
 
-def frames_of(image: Any) -> int:
-    """How many pictures follow each other in a PIL image; 1 for a photo and its preview."""
-    return 1 if image.format in _STILL else getattr(image, "n_frames", 1)
+def frames_of(image: Any) -> list[int]:
+    """The places of the pictures that follow each other in a PIL image.
+
+    A photo has one: previews of JPEG, HEIC and TIFF, and the still that stands for an animated PNG,
+    are none.
+    """
+    if image.format in _STILL or getattr(image, "n_frames", 1) == 1:
+        return [0]
+    if image.format != "TIFF":
+        return [*range(bool(getattr(image, "default_image", False)), image.n_frames)]
+    kinds = [_tiff_kind(image, place) for place in range(image.n_frames)]
+    image.seek(0)
+    return [place for place, kind in enumerate(kinds) if not kind & _BESIDE] or [0]
+
+
+def _tiff_kind(image: Any, place: int) -> int:
+    image.seek(place)
+    return int(image.tag_v2.get(_NEW_SUBFILE_TYPE, 0))
 
 
 def _to_grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
