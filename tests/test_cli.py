@@ -249,7 +249,7 @@ def test_suffixes_may_be_capitals_and_excel_is_told_of_utf_8(read, clip: Path, t
     assert (code, err) == (0, "")
     starts = {name: (tmp_path / name).read_bytes()[:4] for name in names}
     mark = b"\xef\xbb\xbf"
-    assert starts == dict(zip(names, (mark + b"p", mark + b"f", b'{"pa', b"\x89PNG"), strict=True))
+    assert starts == dict(zip(names, (mark + b"p", mark + b"p", b'{"pa', b"\x89PNG"), strict=True))
     code, out, _ = read(clip, "--csv", tmp_path / "T.CSV", "--resume")
     assert out.startswith("0 read, 0 faces, 3 done before")
 
@@ -261,7 +261,7 @@ def test_one_photo_is_drawn_into_a_folder_or_a_file(read, album, tmp_path, out: 
     options = ["--csv", tmp_path / "t.csv"] if table else []
     code, told, _ = read(album / "photos" / "a.png", "--out", tmp_path / out, *options)
     assert code == 0
-    place = tmp_path / (out if out.endswith(".jpg") else f"{out}/a.png.jpg")
+    place = tmp_path / (out if out.endswith(".jpg") else f"{out}/a.png")
     assert cv2.imread(str(place)) is not None
     assert table or told.splitlines()[-1] == f"picture: {place}"
 
@@ -463,7 +463,7 @@ def test_the_version_is_the_packages(mien):
     ],
 )
 def test_a_full_disk_is_a_line_that_says_what_to_do(mien, monkeypatch, album, error, words):
-    monkeypatch.setattr("mien.sources.load", lambda *_a, **_k: (_ for _ in ()).throw(error))
+    monkeypatch.setattr("mien.sources.pending.load", lambda *_a, **_k: (_ for _ in ()).throw(error))
     options = ("--model", album / "b", "--detector", "none")
     code, out, err = mien("recognize", album / "photos" / "a.png", *options)
     assert (code, out) == (2, "")
