@@ -272,3 +272,14 @@ def test_the_description_is_whole(client):
             for status, answer in operation["responses"].items():
                 if status >= "400":
                     assert list(answer["content"]) == [MEDIA_TYPE], (path, status)
+
+
+def test_what_the_package_reads_the_service_does(client, shared):
+    """Or both say the same: of an animated picture, that it is none."""
+    heic, animated = ((shared / "cases" / n).read_bytes() for n in CASES)
+    told = client.post(PATH, files=files(heic, PHOTO, animated)).json()["pictures"]
+    assert [[r["label"] for r in picture["readings"]] for picture in told] == [["happy"]] * 2 + [[]]
+    assert told[2]["error"].startswith("2.jpg is a film of 2 frames; expected one picture")
+
+
+CASES = ("photo.heic", "face_in_frame_2.webp")

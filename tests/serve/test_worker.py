@@ -15,6 +15,7 @@ from mien.serve.worker import check, read
 from tests.clips import film
 from tests.fakes import brightness_bundle
 from tests.serve.jobs import FILES
+from tests.sources.test_sources import moving
 
 FRAMES = 5  # 25 a second: 0.2 s
 
@@ -133,3 +134,14 @@ def test_it_reads_as_it_is_told_and_stands_back_for_others(
     assert path == video.resolve()
     assert (recognizer.card.name, recognizer.detector.name, used) == ("brightness", "none", threads)
     assert how == {"seconds": 2.5, "pixels": 10_000, "blur": blur}
+
+
+def test_an_animated_picture_is_read_as_a_video(video, bundle, capsys):
+    video.write_bytes(moving("WEBP"))
+    check(video, seconds=10, pixels=960)
+    with pytest.raises(PictureError, match="the file has 40x24 pixels; expected at most 959"):
+        check(video, seconds=10, pixels=959)
+    read(video, mien.Recognizer(bundle, detector="none"), seconds=0.4, pixels=960, blur=False)
+    table = pd.read_csv(video.parent / "done" / "table.csv")
+    assert (table.time_s.tolist(), set(table.path)) == ([0.0, 0.2], {"video.mp4"})
+    assert len(capsys.readouterr().out.splitlines()) == 3

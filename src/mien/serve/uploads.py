@@ -47,7 +47,7 @@ class Upload:
             raise PictureError(f"{found} {limits.pixels:,}")
         if max(size) > limits.side_px:
             raise PictureError(f"{found} {limits.side_px:,} on a side")
-        pixels = decoded(image, self.name)
+        pixels = decoded(image, self.name)  # a film is refused: it is for /v1/videos
         return Frame(self.name, pixels, self.frame, self.time_s, index=self.index)
 
 

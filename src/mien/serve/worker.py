@@ -17,6 +17,8 @@ from mien.files import replacing_folder
 from mien.recognizer import Recognizer
 from mien.serve.jobs import REFUSED
 from mien.sources import Cut, open_source
+from mien.sources.animation import Animation
+from mien.sources.films import animated
 from mien.sources.video import Video
 
 TABLE, LINES, OVERLAY, SEGMENTS = "table.csv", "table.jsonl", "overlay.mp4", "segments.csv"
@@ -25,6 +27,9 @@ TABLE, LINES, OVERLAY, SEGMENTS = "table.csv", "table.jsonl", "overlay.mp4", "se
 def check(video: Path, *, seconds: float, pixels: int) -> None:
     """PictureError for what is no video, is too long or has too many pixels a frame."""
     name = "the file"  # the path is private
+    if (moving := animated(video)) is not None:
+        Animation(moving, name, most_pixels=pixels)
+        return
     length_s = Video(str(video), name=name, most_pixels=pixels).duration_s
     if length_s is not None and length_s > seconds:
         raise PictureError(f"{name} lasts {length_s:.0f} s; expected at most {seconds:g}")

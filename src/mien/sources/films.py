@@ -30,7 +30,7 @@ def film_of(source: Any, how: How) -> Source | None:
         from mien.sources.video import open_video
 
         return open_video(source, how.cut, private=how.private, most_pixels=how.most_pixels)
-    if (data := _animated(source)) is None:
+    if (data := animated(source)) is None:
         return None
     from mien.sources.animation import Animation
 
@@ -40,10 +40,10 @@ def film_of(source: Any, how: How) -> Source | None:
 
 def is_film(source: Any) -> bool:
     """Whether `film_of` would open it."""
-    return is_video(source) or _animated(source) is not None
+    return is_video(source) or animated(source) is not None
 
 
-def _animated(source: Any) -> bytes | None:
+def animated(source: Any) -> bytes | None:
     """The data of an animated picture, or of a TIFF of several pages; None for any other source."""
     if isinstance(source, bytes):
         return source if _may_move(source[:_LONG_HEAD_BYTES]) and _moves(source) else None
