@@ -5,6 +5,7 @@ is meant, `python -m tests.output.test_drawing` makes them anew.
 """
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -202,7 +203,7 @@ def test_a_frame_shows_the_id_and_the_smoothed_expression(words):
             reading(Box(90, 40, 20, 20)),
         ],
     )
-    assert words == ["0 angry 90%", "12 happy 75%", "happy 75%"]
+    assert words == ["0 angry 90%", "12 happy 75%", "happy 75%", "smoothed over 0.4 s"]
     assert shown.shape == frame.shape
     assert (frame == 77).all(), "the caller's frame is not drawn on"
 
@@ -276,6 +277,17 @@ def test_what_cannot_be_saved_is_refused_and_writes_nothing(tmp_path: Path, name
     with pytest.raises(InputError, match=message):
         output.save_picture(tmp_path / name, np.zeros(shape, np.uint8))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("width", [60, 400])
+def test_a_frame_says_where_its_probabilities_are_smoothed(width: int):
+    frame = np.full((120, width, 3), 77, np.uint8)
+    plain = reading(Box(5, 5, 30, 30))
+    smoothed = replace(plain, smoothed=plain.scores)
+    without, caption = (output.overlay(frame, [one])[-25:] for one in (plain, smoothed))
+    assert (without == 77).all()
+    assert (caption == 255).all(axis=2).sum() > 200 and (caption < 60).all(axis=2).any()
+    assert (caption[:, width * 19 // 20 :] == 77).all(), "all its words fit"
 
 
 def golden() -> dict[str, NDArray[np.uint8]]:

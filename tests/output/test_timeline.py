@@ -62,7 +62,7 @@ def test_a_band_shows_the_smoothed_probabilities_of_its_face_over_time(drawn):
     assert np.allclose(happy[1], [0, 0.1, 0.2, 0.3, 0.4, 0.5])
     assert np.allclose(sad[1], [0.75, 0.65, 0.55, 0.45, 0.35, 0.25])
     assert (band.get_ylim(), band.get_xlim()) == ((0, 1), (0, 2.5))
-    assert band.get_xlabel() == "time, s"
+    assert band.get_xlabel() == "time, s; probabilities smoothed over 0.4 s"
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == list(LABELS)
     colours = [tuple(part.get_facecolor()[0]) for part in band.collections]
@@ -73,7 +73,10 @@ def test_faces_have_bands_in_the_order_of_their_ids_over_one_clock(drawn):
     figure = drawn([reading(1.0, 2), reading(1.0, 0), reading(3.0, 2), reading(2.0, 0)])
     assert names(figure) == ["face 0", "face 2"]
     assert [band.get_xlim() for band in figure.axes] == [(1.0, 3.0)] * 2
-    assert [band.get_xlabel() for band in figure.axes] == ["", "time, s"]
+    assert [band.get_xlabel() for band in figure.axes] == [
+        "",
+        "time, s; probabilities smoothed over 0.4 s",
+    ]
     assert figure.get_size_inches()[1] == pytest.approx(1.2 + 2 * 1.7)
 
 

@@ -10,6 +10,8 @@ GAP_S = 1.0
 """A face that was away for longer comes back as another."""
 MEMORY_S = 0.4
 """Time constant of the exponential average over a face's probabilities."""
+SMOOTHED = f"smoothed over {MEMORY_S:g} s"
+"""What is said wherever the averages are shown."""
 _NEAR = 0.6
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
+from mien.faces.tracking import SMOOTHED
 from mien.files import replacing
 from mien.marks import MARK
 from mien.types import Box, Reading, Scores
@@ -75,7 +76,8 @@ def draw(picture: Pixels, readings: Sequence[Reading]) -> Pixels:
 
 
 def overlay(picture: Pixels, readings: Sequence[Reading], *, blur: bool = False) -> Pixels:
-    """(H, W, 3) uint8 RGB: a frame with a box, the face's id and its smoothed expression.
+    """(H, W, 3) uint8 RGB: a frame with a box, the face's id and its smoothed expression, if it has
+    one; then it is said in the corner.
 
     With `blur`, faces are made unrecognisable: a box of 8 x 8 averages, wider than the face.
     """
@@ -87,7 +89,20 @@ def overlay(picture: Pixels, readings: Sequence[Reading], *, blur: bool = False)
         if scores is not None:
             number = "" if reading.face_id is None else f"{reading.face_id} "
             _draw_box(canvas, face.box, f"{number}{scores.label} {scores.confidence:.0%}", 1.0)
+    if any(reading.smoothed for reading, _, _ in faces):
+        _caption(canvas, SMOOTHED)
     return canvas
+
+
+def _caption(canvas: Pixels, words: str) -> None:
+    """Words in the lower left corner, smaller where the frame is narrow."""
+    import cv2
+
+    size = min(0.45, 0.45 * canvas.shape[1] / 190)
+    (width, height), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
+    bottom = canvas.shape[0]
+    cv2.rectangle(canvas, (0, bottom - height - 9), (width + 8, bottom), _PAPER, cv2.FILLED)
+    _write(canvas, words, 4, bottom - 5, size, _INK)
 
 
 def _hide(canvas: Pixels, box: Box) -> None:

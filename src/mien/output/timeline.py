@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.extras import need
+from mien.faces.tracking import SMOOTHED
 from mien.files import replacing
 from mien.marks import MARK
 from mien.types import Reading
@@ -51,7 +52,7 @@ class Timeline:
             figure.legend(handles, labels, loc="outside upper center", ncols=7, frameon=False)
         else:
             bands[0].text(0.5, 0.5, "no face", ha="center", transform=bands[0].transAxes)
-        bands[-1].set_xlabel("time, s")
+        bands[-1].set_xlabel(f"time, s; probabilities {SMOOTHED}")
         kind = path.suffix[1:].lower() or "png"
         told = {"Software": MARK} if kind == "png" else None
         with replacing(path) as file:

@@ -203,7 +203,7 @@ async function showVideo(file, job) {
     const reading = JSON.parse(line);
     if (!reading.label) continue;
     timelines.add(reading.face_id ?? 0, reading.time_s, reading.smoothed ?? reading.expressions);
-    note(file.name, reading.time_s, reading);
+    note(file.name, reading.time_s, reading, reading.frame);
   }
   timelines.draw();
 }
@@ -341,11 +341,14 @@ function showFrame(answer) {
 const MOST_SHOWN = 500;
 let drawing = 0;
 
-function note(source, time, reading) {
+// The columns are those of `mien recognize --csv`.
+function note(path, time, reading, frame = "") {
   const { x, y, width, height } = reading.box;
+  const smoothed = Object.keys(reading.expressions).map((label) => [`smoothed_${label}`, reading.smoothed?.[label]]);
   rows.push({
-    source, time_s: time, face_id: reading.face_id ?? "", x, y, width, height, label: reading.label,
-    confidence: reading.confidence, status: reading.status, ...reading.expressions,
+    path, index: "", time_s: time, frame, face_id: reading.face_id ?? "", x, y, width, height, score: reading.score,
+    label: reading.label, confidence: reading.confidence, status: reading.status, ...reading.expressions,
+    ...Object.fromEntries(smoothed), error: "",
   });
   if (!drawing) drawing = setTimeout(() => { drawing = 0; drawTable(); }, 300);
 }
@@ -353,7 +356,7 @@ function note(source, time, reading) {
 function drawTable() {
   $("table").hidden = rows.length === 0;
   if (!rows.length) return;
-  const columns = ["source", "time_s", "face_id", "label", "confidence", "status"];
+  const columns = ["path", "time_s", "face_id", "label", "confidence", "status"];
   const line = (cells, tag) => {
     const row = document.createElement("tr");
     for (const value of cells) {
