@@ -2,17 +2,22 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+import mien
 from mien import output
+from mien.analyse import Outputs, analyse
 from mien.demo import PORTRAIT
+from mien.errors import InputError
 from mien.marks import is_drawn
 from mien.output.clip import Clip
 from mien.output.timeline import Timeline
-from mien.sources import read_picture
+from mien.sources import open_source, read_picture
 from mien.types import Box, Face, Reading, Scores
 from tests.clips import film
+from tests.fakes import brightness_bundle
 
 NOISE = np.random.default_rng(0).integers(0, 256, (600, 800, 3), np.uint8)
 
@@ -54,3 +59,56 @@ def test_what_others_made_is_not(tmp_path: Path):
     (tmp_path / "empty.jpg").touch()
     for path in (tmp_path / "empty.jpg", tmp_path / "gone.jpg", tmp_path):
         assert not is_drawn(path)
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """Two photos, and beside them what mien has drawn of them, and a plot."""
+    (tmp_path / "album" / "drawn").mkdir(parents=True)
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / "album" / name), NOISE[:90, :90])
+    for name in ("drawn/a.png.jpg", "drawn/frame_000001.jpg", "b-drawn.png"):
+        output.save_picture(tmp_path / "album" / name, NOISE[:90, :90])
+    return tmp_path / "album"
+
+
+@pytest.mark.parametrize("pattern", ["", "**/*", "*"])
+def test_drawings_among_photos_are_left_out_with_a_word(album: Path, pattern: str):
+    source = open_source(str(album / pattern))
+    assert [Path(path).name for path in source.files] == ["a.png", "b.png"]
+    (told,) = source.warnings
+    assert told.startswith("3 drawings of mien left out: ")
+    assert all(name in told for name in ("b-drawn.png", "a.png.jpg", "frame_000001.jpg"))
+
+
+def test_drawings_beside_other_files_are_told_apart(album: Path):
+    (album / "notes.txt").touch()
+    (album / "drawn" / "a.png.jpg").unlink()
+    (album / "drawn" / "frame_000001.jpg").unlink()
+    (told,) = open_source(album).warnings
+    assert told == "1 drawing of mien left out: b-drawn.png; 1 file left out: notes.txt"
+
+
+def test_a_drawing_is_read_where_it_is_asked_for(album: Path):
+    drawing = album / "b-drawn.png"
+    for source in (drawing, [drawing], [str(drawing)]):
+        assert open_source(source).files == [drawing] or open_source(source).files == [str(drawing)]
+    for nothing in (album / "drawn", str(album / "drawn" / "*")):
+        with pytest.raises(InputError, match=r"; 2 drawings of mien left out: "):
+            open_source(nothing)
+
+
+def test_the_next_run_does_not_read_what_a_run_has_drawn(tmp_path: Path, monkeypatch):
+    bundle = brightness_bundle(tmp_path / "bundle", ("dark", "bright"))
+    reader = mien.Recognizer(bundle.folder, detector="none")
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path / "in")
+    cv2.imwrite("a.png", NOISE[:90, :90])
+    film(Path("c.mp4"), [0.0, 0.1], (64, 48), empty=True)
+    before = reader.recognize(".").to_json()
+    analyse(reader, ".", Outputs(pictures=Path("drawn")))
+    shown = {"video": Path("v.mp4"), "plot": Path("p.png"), "pictures": Path()}
+    analyse(reader, "c.mp4", Outputs(**shown))
+    written = {path.as_posix() for path in Path().rglob("*.*") if path.is_file()}
+    assert {"drawn/a.png", "frame_000001.jpg", "v.mp4", "p.png"} < written
+    assert reader.recognize(".").to_json() == before

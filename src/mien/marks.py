@@ -11,6 +11,8 @@ _BYTES = 4096
 def is_drawn(path: Path) -> bool:
     """Whether mien has drawn this picture, video or timeline."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return False
         with path.open("rb") as file:
             head = file.read(_BYTES)
             file.seek(max(0, file.seek(0, os.SEEK_END) - _BYTES))

@@ -9,6 +9,7 @@ from typing import Any
 
 from mien.errors import InputError, ShapeError
 from mien.files import existing
+from mien.marks import is_drawn
 from mien.sources.formats import HEAD_BYTES, picture_format
 from mien.sources.frames import LIVE, REMOTE, VIDEO_SUFFIXES
 from mien.sources.kinds import content_of
@@ -20,6 +21,7 @@ _SUFFIXES = (PICTURE_SUFFIXES | VIDEO_SUFFIXES) - {".ts", ".dv"}
 
 
 _SHOWN = 100
+_DRAWN = " (drawn by mien)"
 
 
 def several(source: Any, left_out: list[str]) -> Iterable[Any] | None:
@@ -90,9 +92,12 @@ def _of_pattern(pattern: str, left_out: list[str]) -> list[Any]:
             for match in matches
             for file in (_files(match, left_out) if match.is_dir() else [match])
         ]
-    if not found:
-        raise InputError(f"nothing matches {pattern}; check the pattern")
-    return found
+    mine: list[str] = []
+    if kept := _without_drawings(found, mine):
+        left_out += mine
+        return kept
+    others = left_out_line(mine) if mine else "check the pattern"
+    raise InputError(f"nothing matches {pattern}; {others}")
 
 
 def _deep_matches(pattern: str, left_out: list[str]) -> Iterator[Path]:
@@ -128,7 +133,20 @@ def _files(folder: Path, left_out: list[str]) -> list[Any]:
     for path in files:
         if not _is_ours(path):
             left_out.append(path.relative_to(folder).as_posix())
-    return [path for path in files if _is_ours(path)]
+    return _without_drawings(filter(_is_ours, files), left_out, folder)
+
+
+def _without_drawings(
+    paths: Iterable[Path], left_out: list[str], folder: Path | None = None
+) -> list[Path]:
+    """Without what mien has drawn: that is told as left out, by its name below `folder`."""
+    kept = []
+    for path in paths:
+        if is_drawn(path):
+            left_out.append(f"{path.relative_to(folder) if folder else path}{_DRAWN}")
+        else:
+            kept.append(path)
+    return kept
 
 
 def _is_ours(path: Path) -> bool:
@@ -160,7 +178,14 @@ def _below(folder: Path, left_out: list[str]) -> Iterator[Path]:
 
 
 def left_out_line(names: list[str]) -> str:
-    """How many files were left out, and which: all of them up to a hundred."""
-    count = f"{len(names):,} file{'s' if len(names) > 1 else ''} left out"
+    """How many files were left out, and which: all of them up to a hundred; drawings apart."""
+    drawings = [name.removesuffix(_DRAWN) for name in names if name.endswith(_DRAWN)]
+    others = [name for name in names if not name.endswith(_DRAWN)]
+    told = [("drawing of mien", "drawings of mien", drawings), ("file", "files", others)]
+    return "; ".join(_told(one, several, found) for one, several, found in told if found)
+
+
+def _told(one: str, several: str, names: list[str]) -> str:
+    count = f"{len(names):,} {one if len(names) == 1 else several} left out"
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return f"{count}: {', '.join(names[:_SHOWN])}{more}"
