@@ -6,8 +6,8 @@ from pathlib import Path
 from mien.serve.jobs import Job, Jobs
 
 FILES = [
-    *("overlay.mp4", "segments.csv", "table.csv", "table.csv-metadata.json"),
-    *("table.jsonl", "table.jsonl-metadata.json"),
+    *("overlay.mp4", "segments.csv", "summary.csv"),
+    *("table.csv", "table.csv-metadata.json", "table.jsonl", "table.jsonl-metadata.json"),
 ]
 """What can be fetched of a finished job."""
 

@@ -175,7 +175,8 @@ def _videos(app: FastAPI, service: _Service) -> None:
 
     @app.get("/v1/videos/{name}/{file}", response_class=FileResponse, **of_a_job)
     async def fetch(name: str, file: str) -> FileResponse:
-        """A table (.csv, .jsonl), the segments or the overlay (.mp4) of a finished job."""
+        """A table (.csv, .jsonl), what made it (-metadata.json), the segments, the summary or the
+        overlay (.mp4) of a finished job."""
         return FileResponse(service.jobs.file(name, file), filename=file)
 
     @app.delete("/v1/videos/{name}", status_code=204, **of_a_job)

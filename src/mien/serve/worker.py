@@ -21,7 +21,8 @@ from mien.sources.animation import Animation
 from mien.sources.films import animated
 from mien.sources.video import Video
 
-TABLE, LINES, OVERLAY, SEGMENTS = "table.csv", "table.jsonl", "overlay.mp4", "segments.csv"
+TABLE, LINES, OVERLAY = "table.csv", "table.jsonl", "overlay.mp4"
+SEGMENTS, SUMMARY = "segments.csv", "summary.csv"
 
 
 def check(video: Path, *, seconds: float, pixels: int) -> None:
@@ -52,7 +53,11 @@ def read(video: Path, recognizer: Recognizer, *, seconds: float, pixels: int, bl
 
     with contextlib.chdir(video.parent), replacing_folder(video.parent / "done") as out:
         outputs = Outputs(
-            (out / TABLE, out / LINES), video=out / OVERLAY, segments=out / SEGMENTS, blur=blur
+            (out / TABLE, out / LINES),
+            video=out / OVERLAY,
+            segments=out / SEGMENTS,
+            summary=out / SUMMARY,
+            blur=blur,
         )
         source = open_source(video.name, cut=Cut(end_s=seconds), most_pixels=pixels)
         analyse(recognizer, source, outputs, begin=begin, show=advance)
