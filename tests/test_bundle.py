@@ -280,13 +280,17 @@ def test_a_new_bundle_replaces_a_bundle_or_an_empty_folder_and_nothing_else(tmp_
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("precious")
     (tmp_path / "file").write_text("precious")
+    brightness_bundle(tmp_path / "beside")
+    (tmp_path / "beside" / "notes.txt").write_text("precious")
     for name, message in (
+        ("beside", "beside holds notes.txt besides a bundle, and would be replaced"),
         ("mine", "mine is there and is no bundle; choose"),
         ("file", "is a file"),
     ):
         with pytest.raises(BundleError, match=message), new_bundle(tmp_path / name):
             pytest.fail("nothing may be written")
-    assert (tmp_path / "mine" / "notes.txt").read_text() == "precious"
+    for place in ("mine", "beside"):
+        assert (tmp_path / place / "notes.txt").read_text() == "precious"
     assert (tmp_path / "file").read_text() == "precious"
 
     (tmp_path / "empty").mkdir()

@@ -20,6 +20,7 @@ _FLOOR = 1e-12  # keeps the log of a probability that rounded to 0 finite
 DEFAULT = "mien-m-int8"
 MODEL_FILE = "model.onnx"
 CARD_FILE = "card.json"
+README_FILE = "README.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,18 @@ def check_place(out: Path, *inputs: str | Path | None) -> None:
     """Raise unless a new bundle may be written to `out`.
 
     InputError if one of the `inputs` would go with what is there: `out` is its folder, or holds it.
-    BundleError if `out` holds anything but a bundle.
+    BundleError if `out` holds anything but a bundle, or anything besides one.
     """
     check_folder("--out", out, inputs, replaced=True)
     if out.exists() and not out.is_dir():
         raise BundleError(f"{out} is a file; choose another --out")
     if out.exists() and not (out / CARD_FILE).exists() and any(out.iterdir()):
         raise BundleError(f"{out} is there and is no bundle; choose another --out")
+    if others := sorted({p.name for p in out.glob("*")} - {MODEL_FILE, CARD_FILE, README_FILE}):
+        raise BundleError(
+            f"{out} holds {', '.join(others[:3])} besides a bundle, and would be replaced with all "
+            "that it holds; choose another --out"
+        )
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from textwrap import indent
 
 import numpy as np
 
-from mien.bundle import Bundle
+from mien.bundle import README_FILE, Bundle
 from mien.card import Card
 from mien.evaluate import Evaluation, Metrics
 from mien.evaluate.evaluation import TESTS
@@ -13,8 +13,6 @@ from mien.files import write_text
 from mien.provenance import Ensemble, Images, Member, Provenance, Quantised, Trained
 from mien.report.facts import as_markdown, facts
 from mien.report.tables import Column, Table, count, percent
-
-MODEL_CARD = "README.md"
 
 _CLASSES = (
     Column("label", "expression"),
@@ -63,7 +61,7 @@ def write_model_card(bundle: Bundle, evaluation: Evaluation) -> Path:
         "## Limits",
         _LIMITS,
     ]
-    path = bundle.folder / MODEL_CARD
+    path = bundle.folder / README_FILE
     write_text(path, "\n\n".join(sections) + "\n")
     return path
 
