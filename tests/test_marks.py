@@ -8,10 +8,10 @@ import pytest
 
 import mien
 from mien import output
-from mien.analyse import Outputs, analyse
+from mien.analyse import Outputs, analyse, place_of
 from mien.demo import PORTRAIT
 from mien.errors import InputError
-from mien.marks import is_drawn
+from mien.marks import check_own, is_drawn
 from mien.output.clip import Clip
 from mien.output.timeline import Timeline
 from mien.sources import open_source, read_picture
@@ -43,15 +43,16 @@ def test_a_video_is_known(tmp_path: Path, suffix: str):
     assert not is_drawn(sound)
 
 
-def test_a_timeline_is_known(tmp_path: Path):
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_a_timeline_is_known(tmp_path: Path, suffix: str):
     timeline = Timeline()
     for number in range(3):
         scores = Scores(("a", "b"), (0.5, 0.5))
         timeline.add(
             Reading(Face(Box(0, 0, 9, 9)), scores, time_s=number, face_id=0, smoothed=scores)
         )
-    timeline.save(tmp_path / "p.png")
-    assert is_drawn(tmp_path / "p.png")
+    timeline.save(tmp_path / f"p{suffix}")
+    assert is_drawn(tmp_path / f"p{suffix}")
 
 
 def test_what_others_made_is_not(tmp_path: Path):
@@ -112,3 +113,67 @@ def test_the_next_run_does_not_read_what_a_run_has_drawn(tmp_path: Path, monkeyp
     written = {path.as_posix() for path in Path().rglob("*.*") if path.is_file()}
     assert {"drawn/a.png", "frame_000001.jpg", "v.mp4", "p.png"} < written
     assert reader.recognize(".").to_json() == before
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return film(tmp_path / "c.mp4", [0.0, 0.1], (64, 48), empty=True)
+
+
+OUTPUTS = {
+    "--csv": "t.csv",
+    "--jsonl": "t.jsonl",
+    "--parquet": "t.parquet",
+    "--video": "v.mp4",
+    "--plot": "p.png",
+    "--segments": "s.csv",
+    "--summary": "m.csv",
+}
+
+
+def as_outputs(folder: Path, names: dict[str, str]) -> Outputs:
+    tables = [folder / name for option, name in names.items() if name.startswith("t.")]
+    others = {o[2:]: folder / name for o, name in names.items() if not name.startswith("t.")}
+    return Outputs(tuple(tables), **others)
+
+
+def test_what_mien_wrote_is_replaced_and_nothing_else(tmp_path: Path, clip: Path):
+    bundle = brightness_bundle(tmp_path / "bundle", ("dark", "bright"))
+    reader = mien.Recognizer(bundle.folder, detector="none")
+    for _ in range(2):
+        analyse(reader, clip, as_outputs(tmp_path, OUTPUTS))
+    for option, name in OUTPUTS.items():
+        for content in (b"my only notes", clip.read_bytes(), b"path\nmine", b'{"a": 1}\n'):
+            (tmp_path / name).write_bytes(content)
+            with pytest.raises(InputError, match=rf"{name} is there and was not made by mien; cho"):
+                analyse(reader, clip, as_outputs(tmp_path, {option: name}))
+            assert (tmp_path / name).read_bytes() == content
+        (tmp_path / name).write_bytes(b"")
+        analyse(reader, clip, as_outputs(tmp_path, {option: name}))
+        assert (tmp_path / name).stat().st_size
+
+
+def test_a_drawing_does_not_replace_a_picture_of_that_name(tmp_path: Path):
+    bundle = brightness_bundle(tmp_path / "bundle", ("dark", "bright"))
+    reader = mien.Recognizer(bundle.folder, detector="none")
+    (tmp_path / "in").mkdir()
+    cv2.imwrite(str(tmp_path / "in" / "a.png"), NOISE[:90, :90])
+    place = place_of(tmp_path / "out", str(tmp_path / "in" / "a.png"))
+    place.parent.mkdir(parents=True)
+    cv2.imwrite(str(place), NOISE[:60, :60])
+    before = place.read_bytes()
+    with pytest.raises(InputError, match=r"a\.png is there and was not made by mien"):
+        analyse(reader, tmp_path / "in", Outputs(pictures=tmp_path / "out"))
+    assert place.read_bytes() == before
+    place.unlink()
+    for _ in range(2):
+        analyse(reader, tmp_path / "in", Outputs(pictures=tmp_path / "out"))
+    assert is_drawn(place)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_table_that_excel_saved_or_that_is_of_release_01_is_one_of_mien(tmp_path, separator):
+    heading = separator.join(['"path"', "time_s", "frame", "face_id"])
+    for content in (f"\ufeff{heading}\r\n", heading.replace('"', "")[:9], "pa", ""):
+        (tmp_path / "t.csv").write_text(content, newline="")
+        check_own([("--csv", tmp_path / "t.csv"), ("--plot", None)])

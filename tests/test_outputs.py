@@ -230,7 +230,7 @@ def test_what_is_in_memory_has_no_file(reader, photo: Path, tmp_path: Path):
     sources = [np.zeros((9, 9), np.uint8), photo.read_bytes(), "https://a.b/c.png"]
     assert open_source(sources).files == open_source(iter([photo])).files == []
     assert open_source(photo.parent).files == open_source([photo]).files == [photo]
-    (tmp_path / "t.csv").write_text("old")
+    (tmp_path / "t.csv").write_text("")
     assert analyse(reader, iter([photo]), Outputs((tmp_path / "t.csv",))).pictures == 1
 
 

@@ -14,6 +14,7 @@ from mien.errors import InputError
 from mien.extras import installed
 from mien.faces.tracking import Tracker
 from mien.files import check_outputs, csv_text, same_file, write_text
+from mien.marks import check_own
 from mien.output import draw, overlay, save_picture
 from mien.output.tables import Tables, format_of
 from mien.output.timeline import Timeline
@@ -245,6 +246,7 @@ def check(outputs: Outputs, source: Source) -> None:
             "alone, by its path"
         )
     check_outputs(outputs.named, source.files)
+    check_own(outputs.named)
     if (pictures or source.kind == "mixed") and outputs.pictures is not None:
         _check_drawings(outputs.pictures, source.files, alone=source.kind == "picture")
 
@@ -260,8 +262,9 @@ def _check_drawings(out: Path, pictures: Sequence[str | Path], *, alone: bool) -
                 f"{other} and {picture} would both be drawn as {place}; expected a drawing for "
                 "each: give them in two commands, or as paths that tell them apart"
             )
-    there = (place for place in drawn if os.path.exists(place))  # noqa: PTH110  (too long a name)
-    check_outputs((("--out", place) for place in there), pictures)
+    there = [("--out", p) for p in drawn if os.path.exists(p)]  # noqa: PTH110  (too long a name)
+    check_outputs(there, pictures)
+    check_own(there)
 
 
 def _check_resumed(outputs: Outputs, resume: bool) -> None:

@@ -54,7 +54,7 @@ class Timeline:
             bands[0].text(0.5, 0.5, "no face", ha="center", transform=bands[0].transAxes)
         bands[-1].set_xlabel(f"time, s; probabilities {SMOOTHED}")
         kind = path.suffix[1:].lower() or "png"
-        told = {"Software": MARK} if kind == "png" else None
+        told = {"Software" if kind == "png" else "Creator": MARK}
         with replacing(path) as file:
             figure.savefig(file, format=kind, dpi=120, metadata=told)
 
