@@ -14,7 +14,7 @@ from mien import __version__ as version
 from mien import bundle
 from mien.card import load_card
 from mien.cli import main
-from mien.cli.options import DEFAULT
+from mien.cli.options import DEFAULT, clock_time
 from mien.demo import PORTRAIT
 from mien.errors import InputError
 from mien.faces import open_detector
@@ -286,13 +286,13 @@ def test_what_is_left_out_of_a_folder_is_said(read, album: Path):
     (album / "photos" / "notes.txt").touch()
     code, out, err = read(album / "photos")
     (album / "photos" / "notes.txt").unlink()
-    assert (code, len(out.splitlines()), err) == (0, 4, "mien: 1 file left out: notes.txt\n")
+    assert (code, len(out.splitlines()), err) == (3, 4, "mien: 1 file left out: notes.txt\n")
 
 
 def test_several_photos_are_a_line_each_and_a_summary(read, album: Path):
     photos = album / "photos"
     code, out, _ = read(photos)
-    assert code == 0
+    assert code == 3, "all is written, but one cannot be read"
     first, torn, last, summary = out.splitlines()
     assert first.startswith(f"{photos}/a.png: dark 100%")
     assert torn.startswith(f"{photos}/b.png ")
@@ -306,7 +306,7 @@ def test_what_was_written_is_said_and_not_every_picture(read, album: Path, tmp_p
     tables = [tmp_path / f"t.{kind}" for kind in ("csv", "jsonl", "parquet")]
     options = [word for path in tables for word in (f"--{path.suffix[1:]}", path)]
     code, out, err = read(album / "photos", *options, "--out", tmp_path / "drawn")
-    assert code == 0
+    assert code == 3
     assert err.splitlines()[-1].startswith(f"mien: {album}/photos/b.png "), "why it is unreadable"
     assert out.splitlines() == [
         "3 read, 2 faces, 1 unreadable; dark 1, bright 1",
@@ -344,10 +344,17 @@ def test_a_frame_without_a_face_is_a_line_with_its_time(mien, album: Path, clip:
     assert out.splitlines()[1] == f"{clip} 0.500 s: no face"
 
 
-def test_a_part_after_the_end_of_a_film_is_told(read, clip: Path, tmp_path: Path):
-    code, out, err = read(clip, "--start", 60, "--csv", tmp_path / "t.csv")
-    assert (code, out.splitlines()[0]) == (0, "0 read, 0 faces")
-    assert err == f"mien: no frame of {clip} was read; does it end before --start?\n"
+def test_a_part_after_the_end_of_a_film_is_an_error_that_harms_nothing(read, clip, tmp_path: Path):
+    table = tmp_path / "t.csv"
+    table.write_text("kept\n")
+    code, out, err = read(clip, "--start", "0:01:00", "--csv", table, "--video", tmp_path / "v.mp4")
+    assert (code, out) == (2, "")
+    told = f"the last frame of {clip} is at 1.0 s; expected a start up to then, got 60 s"
+    assert err == f"mien: {told}\n"
+    assert table.read_text() == "kept\n" and not (tmp_path / "v.mp4").exists()
+    code, out, err = read(clip, "--start", 0.6, "--end", 0.7)
+    assert (code, out.splitlines()) == (0, ["0 read, 0 faces"])
+    assert err == f"mien: no frame of {clip} was read; is one between --start and --end?\n"
 
 
 @pytest.mark.parametrize(
@@ -356,6 +363,7 @@ def test_a_part_after_the_end_of_a_film_is_told(read, clip: Path, tmp_path: Path
         ([], [0, 1, 2]),
         (["--every", 2], [0, 2]),
         (["--start", 0.2], [1, 2]),
+        (["--start", "0:00.2", "--end", "00:00:01"], [1]),
         (["--end", 1.0], [0, 1]),
         (["--fps", 1], [0, 2]),
     ],
@@ -363,6 +371,21 @@ def test_a_part_after_the_end_of_a_film_is_told(read, clip: Path, tmp_path: Path
 def test_options_choose_the_frames_of_a_film(read, clip: Path, options, frames):
     _, out, _ = read(clip, "--json", *options)
     assert [one["frame"] for one in json.loads(out)] == frames
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90.5", 90.5), ("1:30", 90), ("00:01:30.25", 90.25), ("2:00:00", 7200)],
+)
+def test_times_are_written_as_people_write_them(text: str, seconds: float):
+    assert clock_time(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "1:75", "1:2:3:4", "1:-5", "1.5:00", "1:", ":"])
+def test_other_times_are_refused_with_what_would_do(mien, clip: Path, text: str):
+    code, _, err = mien("recognize", clip, f"--start={text}")
+    assert code == 2
+    assert "90.5" in err and "00:01:30" in err
 
 
 def test_everything_of_a_film_is_saved_where_asked(read, clip: Path, tmp_path: Path):

@@ -80,6 +80,8 @@ class Summary:
     labels: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     """What the user should know of tables that are continued."""
+    warnings: list[str] = field(default_factory=list)
+    """What the source told once it was read, such as damage that was passed over."""
 
     def count(self, readings: Readings) -> None:
         """Count the readings of one picture."""
@@ -97,6 +99,7 @@ class Summary:
             "without a face": self.without_face,
             "unreadable": self.unreadable,
             "done before": self.skipped,
+            "warnings": len(self.warnings),
         }
         parts = [f"{self.pictures} read", f"{self.faces} faces"]
         parts += [f"{count} {name}" for name, count in counts.items() if count]
@@ -132,6 +135,7 @@ def analyse(
         summary = Summary(skipped=_pictures_in(tables.done), notes=tables.notes)
         film.recall(tables.done)
         begin(rest.length)
+        told = {*rest.warnings}
         # A table comes last: what it has is drawn, too, whenever a run is killed.
         writers = [
             *_drawers(stack, outputs, rest),
@@ -148,6 +152,7 @@ def analyse(
             summary.count(result.readings)
             show(result)
     film.save()
+    summary.warnings += [warning for warning in rest.warnings if warning not in told]
     return summary
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,10 @@ class Watched:
     frames: int = 0
     dropped: int = 0
     rate: float = 0.0
+    errors: list[str] = field(default_factory=list)
+    """Why frames could not be read."""
+    warnings: list[str] = field(default_factory=list)
+    """What a film lacks."""
 
 
 def watch(
@@ -53,12 +57,14 @@ def watch(
         started = time.monotonic()
         for result in recognizer.stream(source):
             tables.write(result.readings)
-            watched.frames += 1
+            watched.errors += [r.error for r in result.readings if r.error]
+            watched.frames += not watched.errors
             watched.dropped = source.dropped
             watched.rate = watched.frames / max(1e-3, time.monotonic() - started)
             screen.update(_table(result.readings, recognizer.labels, watched), refresh=True)
             if seconds is not None and time.monotonic() - started >= seconds:
                 break
+    watched.warnings += source.warnings
     return watched
 
 

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
-import av
 import cv2
 import numpy as np
 import pytest
@@ -130,6 +129,7 @@ def test_a_source_that_fails_is_an_error_after_what_came(monkeypatch, failure, m
 
 def test_what_is_damaged_is_an_error(monkeypatch):
     broken = [a_frame(0), Frame(NAME, None, error=f"{NAME} breaks off here (bits)")]
+    monkeypatch.setattr(module, "is_live", lambda source: True)
     with pytest.raises(PictureError, match=r"breaks off here \(bits\)"):
         list(live_of(iter(broken), monkeypatch))
 
@@ -175,9 +175,8 @@ def test_a_film_is_played_at_its_own_pace(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
     frames = [a_frame(0, 0.0), a_frame(1, 0.04), a_frame(2, None), a_frame(3, 0.5), a_frame(4, 0.6)]
-    monkeypatch.setattr(module, "Video", lambda source: frames)
     seen = []
-    for frame in module._played("film.mp4"):
+    for frame in module._paced(frames, wait=True):
         seen.append(frame.frame)
         clock.now_s += 0.3 if frame.frame == 3 else 0  # one frame takes longer than the next may
     assert seen == [0, 1, 2, 3, 4]
@@ -187,8 +186,8 @@ def test_a_film_is_played_at_its_own_pace(monkeypatch):
 def test_a_stream_is_taken_as_it_comes(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(module, "Video", lambda source: [a_frame(0, 0.0), a_frame(1, 9.0)])
-    assert [frame.time_s for frame in module._played(NAME)] == [0.0, 9.0]
+    frames = [a_frame(0, 0.0), a_frame(1, 9.0)]
+    assert [frame.time_s for frame in module._paced(frames, wait=False)] == [0.0, 9.0]
     assert clock.slept_s == []
 
 
@@ -272,20 +271,17 @@ def test_a_film_that_is_no_film_is_told(tmp_path):
         Live(str(path))
 
 
-def test_a_film_that_breaks_off_is_an_error_after_what_came(tmp_path):
-    path = tmp_path / "film.avi"
-    with av.open(str(path), "w") as out:
-        video = out.add_stream("png", rate=25)
-        video.width, video.height, video.pix_fmt = 64, 48, "rgb24"
-        for shade in range(8):
-            pixels = np.full((48, 64, 3), 20 * shade, np.uint8)
-            out.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        out.mux(video.encode())
-    pieces = path.read_bytes().split(b"\x89PNG")
-    path.write_bytes(b"\x89PNG".join(pieces[:6]) + b"0000" + b"\x89PNG".join(pieces[6:]))
-    came = []
-    with pytest.raises(PictureError, match="breaks off"):
-        for frame in Live(str(path)):
-            came.append(frame.frame)
-    assert came and came == sorted(set(came)) and came[-1] <= 4
-    until_gone(str(path))
+def test_a_film_that_breaks_off_says_so_after_what_came(shared):
+    live = Live(str(shared / "cases" / "half.mp4"))
+    *came, last = live
+    numbers = [frame.frame for frame in came]
+    assert numbers and numbers == sorted(set(numbers)) and numbers[-1] <= 34
+    assert last.error == f"{live.name} breaks off at 1.1 of 3.0 s"
+    until_gone(live.name)
+
+
+def test_what_a_film_lacks_is_told_once_it_is_through(shared):
+    live = Live(str(shared / "cases" / "badpackets.mp4"))
+    assert not live.warnings
+    assert all(frame.error is None for frame in live)
+    assert len(live.warnings) == 1 and "3 damaged packets" in live.warnings[0]

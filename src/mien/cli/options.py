@@ -7,6 +7,19 @@ import typer
 
 DEFAULT = "mien-m-int8"  # mien.bundle.DEFAULT, which would load NumPy
 
+
+def clock_time(text: str) -> float:
+    """Seconds of a time such as 90, 90.5, 1:30 or 00:01:30; BadParameter for anything else."""
+    try:
+        *units, seconds = str(text).strip().split(":")
+        parts = [*map(float, map(int, units)), float(seconds)]
+    except ValueError:
+        parts = []
+    if not 1 <= len(parts) <= 3 or any(not 0 <= part < 60 for part in parts[1:]):
+        raise typer.BadParameter(f"expected a time such as 90.5, 1:30 or 00:01:30, got {text!r}")
+    return sum(part * factor for part, factor in zip(reversed(parts), (1, 60, 3600), strict=False))
+
+
 DataPath = Annotated[
     Path, typer.Option("--data", "-d", help="Folder, .zip or .csv of a data set.", metavar="DATA")
 ]

@@ -15,8 +15,9 @@ from mien.cli.options import (
     ModelName,
     Threads,
     Views,
+    clock_time,
 )
-from mien.cli.show import console, say, unknown_bar
+from mien.cli.show import console, end, say, unknown_bar, warn
 from mien.errors import InputError
 from mien.extras import installed
 
@@ -62,8 +63,20 @@ Bom = Annotated[bool, typer.Option("--bom", help="Mark new .csv files as UTF-8, 
 Blur = Annotated[bool, typer.Option("--blur", help="Hide the faces in --video.")]
 Every = Annotated[int, typer.Option(help="Read every N-th frame of a video.", metavar="N")]
 Fps = Annotated[float | None, typer.Option(help="Read so many frames a second of a video.")]
-Start = Annotated[float, typer.Option(help="Read a video from this second on.")]
-End = Annotated[float | None, typer.Option(help="Read a video up to this second, exclusive.")]
+Start = Annotated[
+    float,
+    typer.Option(
+        help="Read a video from this time on: 90.5, 1:30 or 00:01:30.",
+        parser=clock_time,
+        metavar="TIME",
+    ),
+]
+End = Annotated[
+    float | None,
+    typer.Option(
+        help="Read a video up to this time, exclusive.", parser=clock_time, metavar="TIME"
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the --csv of a stopped run.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at a picture without a face.")]
 Private = Annotated[bool, typer.Option("--private", help="Allow addresses in private networks.")]
@@ -160,7 +173,7 @@ def _check(source: "Source", outputs: "Outputs") -> None:
 
     check(outputs, source)
     for warning in source.warnings:
-        sys.stderr.write(f"mien: {warning}\n")
+        warn(warning)
 
 
 def serve(
@@ -249,8 +262,11 @@ def watch(
     check_outputs([("--csv", csv)], source.files)  # before the weights are read
     faces = open_detector(detector, min_face)
     recognizer = Recognizer(model, detector=faces, device=device, threads=threads)
-    summary = look(recognizer, source, csv, seconds, console())
-    say(f"{summary.frames} frames read, {summary.dropped} dropped, {summary.rate:.1f} a second")
+    watched = look(recognizer, source, csv, seconds, console())
+    for message in (*watched.errors, *watched.warnings):
+        warn(message)
+    say(f"{watched.frames} frames read, {watched.dropped} dropped, {watched.rate:.1f} a second")
+    end(bool(watched.errors))
 
 
 def _recognize_one(
@@ -303,11 +319,11 @@ def _analyse(
             require_face(result.readings)
         if json:
             found.extend(result.readings)
-        elif not quiet:
-            tell("\n".join(map(_line, result.readings)))
-        else:
-            for error in filter(None, (reading.error for reading in result.readings)):
-                sys.stderr.write(f"mien: {error}\n")
+        for reading in result.readings:
+            if reading.error is not None and (quiet or reading.time_s is not None):
+                warn(reading.error)
+            elif not quiet:
+                tell(_line(reading))
 
     try:
         with unknown_bar("pictures") as (begin, advance):
@@ -316,16 +332,17 @@ def _analyse(
         hint = f"; continue with --csv {outputs.csv} --resume"
         sys.stderr.write(f"mien: stopped{hint if outputs.csv else ''}\n")
         raise typer.Exit(130) from None
-    for note in summary.notes:
-        sys.stderr.write(f"mien: {note}\n")
+    for note in (*summary.notes, *summary.warnings):
+        warn(note)
     if json:
         typer.echo(found.to_json())
-        return
-    if not summary.pictures and not summary.skipped:
-        sys.stderr.write(f"mien: no frame of {source.name} was read; does it end before --start?\n")
-    tell(summary.describe())
-    for path in saved:
-        tell(f"saved: {path}")
+    else:
+        if not summary.pictures and not summary.skipped:
+            warn(f"no frame of {source.name} was read; is one between --start and --end?")
+        tell(summary.describe())
+        for path in saved:
+            tell(f"saved: {path}")
+    end(summary.unreadable > 0)
 
 
 def _line(reading: "Reading") -> str:

@@ -1,6 +1,7 @@
 """What the commands share: words, tables and bars on the terminal, and packages to ask for."""
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +22,21 @@ def need_train() -> None:
     """Raise MissingExtra unless what trains is installed."""
     for module in (*_REPORT, "torch", "timm", "lightning", "onnx", "onnxscript"):
         installed(module, extra="train")
+
+
+UNREADABLE = 3
+"""Exit code where all was written, but something could not be read."""
+
+
+def end(unreadable: bool) -> None:
+    """The command is through; its exit code tells whether something was `unreadable`."""
+    if unreadable:
+        raise typer.Exit(UNREADABLE)
+
+
+def warn(text: str) -> None:
+    """Tell the user apart from the results."""
+    sys.stderr.write(f"mien: {text}\n")
 
 
 def console() -> Any:

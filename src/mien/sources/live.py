@@ -21,21 +21,26 @@ class Live:
     """The newest frame of a camera (its number) or a stream (its address), again and again.
 
     A thread reads all the time; frames that come while the last one is worked on are dropped, and
-    counted in `dropped`. A file is played at its own pace, for trials. Ends when the source ends;
-    raises PictureError if it cannot be opened, stops, or sends nothing for five seconds.
+    counted in `dropped`. A file is played at its own pace, for trials; one that breaks off gives a
+    frame with an `error` at last. Ends when the source ends; raises PictureError if it cannot be
+    opened, stops, or sends nothing for five seconds.
     """
 
     kind: Kind = "live"
     live = True
     length: int | None = None
     rate: float | None = None
-    warnings: Sequence[str] = ()
 
     def __init__(self, source: str | int) -> None:
         self.name = f"camera {source}" if isinstance(source, int) else source
         self.files: Sequence[str | Path] = () if is_live(source) else (str(source),)
         self.dropped = 0
-        self._frames = _camera(source) if isinstance(source, int) else _played(source)
+        self._film: Video | None = None
+        if isinstance(source, int):
+            self._frames = _camera(source)
+        else:
+            self._film = Video(source)
+            self._frames = _paced(self._film, wait=not is_live(source))
         self._fresh = threading.Condition()
         self._newest: Frame | None = None
         self._over = False
@@ -48,6 +53,11 @@ class Live:
                 yield frame
         finally:
             self._over = True
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What is odd about a film; none about a camera."""
+        return () if self._film is None else self._film.warnings
 
     def rest(self, done: Readings) -> "Live":  # noqa: ARG002
         """InputError: what has passed cannot be continued."""
@@ -110,15 +120,11 @@ def _captured(capture: Any, number: int) -> Iterator[Frame]:
         capture.release()
 
 
-def _played(source: str) -> Iterator[Frame]:
-    return _paced(Video(source), wait=not is_live(source))
-
-
 def _paced(frames: Iterable[Frame], wait: bool) -> Iterator[Frame]:
-    """Frames of a stream as they come; with `wait`, no frame before its time."""
+    """Frames of a stream as they come; with `wait`, those of a film, none before its time."""
     started = time.monotonic()
     for frame in frames:
-        if frame.error is not None:
+        if frame.error is not None and not wait:
             raise PictureError(frame.error)
         if wait:
             time.sleep(max(0.0, (frame.time_s or 0.0) - (time.monotonic() - started)))

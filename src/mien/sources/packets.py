@@ -203,5 +203,5 @@ class _Ledger:
     def close(self) -> None:
         """The film is over: what still waits is lost."""
         self._damage.tail = max(sum(map(self._is_lost, self._waiting)), self._in_a_row)
-        last = self._last_pts
-        self._damage.is_torn = last is not None and last in {*self._failed, self._corrupt_pts}
+        is_corrupt = self._last_pts is not None and self._last_pts == self._corrupt_pts
+        self._damage.is_torn = self._in_a_row > 0 or is_corrupt

@@ -113,8 +113,8 @@ class Playback:
         return began, sum(time < landed.pts for time in times), landed.pts
 
 
-def end_before(opened: Opened, rate: float, start_s: float) -> float | None:
-    """When a film ends before `start_s`, in seconds; None if a frame comes then or later."""
+def last_before(opened: Opened, rate: float, start_s: float) -> float | None:
+    """Time of a film's last frame, in seconds; None if one comes at `start_s` or later."""
     for seeks in (True, False):
         told = _packet_times(opened, start_s, seeks)
         played = Playback(opened, rate, 0.0, careful=False)  # where only decoding tells
@@ -122,7 +122,7 @@ def end_before(opened: Opened, rate: float, start_s: float) -> float | None:
         for last_s in (time_s for _, time_s, _ in played) if told is None else told:
             if last_s >= start_s - 1e-6:
                 return None
-    return last_s + 1 / rate
+    return last_s
 
 
 def _packet_times(opened: Opened, start_s: float, seeks: bool) -> list[float] | None:

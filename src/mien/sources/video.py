@@ -18,7 +18,7 @@ from mien.files import existing
 from mien.sources.ending import has_a_hole, lacks_bytes, stated_s
 from mien.sources.frames import FASTEST_FPS, LIVE, REMOTE, Cut, Frame, Kind
 from mien.sources.pictures import MAX_PIXELS
-from mien.sources.playback import Playback, end_before, film_stream
+from mien.sources.playback import Playback, film_stream, last_before
 from mien.sources.screen import Screen, deinterlaced, shown_aspect, shown_size
 from mien.types import Readings
 
@@ -139,10 +139,11 @@ class Video:
 
     def _require(self, start_s: float) -> None:
         """InputError for a start behind the end."""
-        end_s = end_before(self._opened, self.rate, start_s)
-        if end_s is not None:
+        last_s = last_before(self._opened, self.rate, start_s)
+        if last_s is not None:
             raise InputError(
-                f"{self.name} ends at {end_s:.1f} s; expected a start before that, got {start_s:g}"
+                f"the last frame of {self.name} is at {last_s:.1f} s; expected a start up to then, "
+                f"got {start_s:g} s"
             )
 
     def _broken(self, number: int, time_s: float, reason: str | None) -> Frame:
