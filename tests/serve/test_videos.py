@@ -12,6 +12,7 @@ import pytest
 
 from mien.errors import Overloaded, PictureError
 from mien.serve.jobs import Job, worker_command
+from mien.serve.schemas import job_out
 from mien.serve.settings import Limits, Settings
 from mien.sources.video import Video
 from tests.clips import scene
@@ -158,6 +159,7 @@ def test_a_job_is_what_was_sent_and_is_told_as_waiting(name, data, suffix, blur,
         "frames": 0,
         "total": None,
         "error": None,
+        "warnings": [],
         "files": [],
         "expires_in_s": None,
     }
@@ -183,3 +185,12 @@ def test_the_command_names_what_the_service_was_given():
         *("-m", "mien.serve.worker", "--model", "m", "--detector", "yunet"),
         *("--seconds", "5", "--pixels", "25000000", "--threads", "2"),
     ]
+
+
+def test_a_job_tells_where_its_video_breaks_off(make, shared):
+    jobs = make(real=True)
+    with (shared / "cases" / "half.mp4").open("rb") as video:
+        job = finished(jobs, jobs.add(video, ".mp4", blur=False))
+    assert (job.state, job.frames, job.error) == ("done", 35, None)
+    assert list(job.warnings) == ["video.mp4 breaks off at 1.1 of 3.0 s"]
+    assert job_out(jobs, job).warnings == job.warnings

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import mien
 from mien.errors import PictureError
 from mien.serve import worker
 from mien.serve.worker import check, read
-from tests.clips import film
+from tests.clips import film, spoil
 from tests.fakes import brightness_bundle
 from tests.serve.jobs import FILES
 from tests.sources.test_sources import moving
@@ -145,3 +146,27 @@ def test_an_animated_picture_is_read_as_a_video(video, bundle, capsys):
     table = pd.read_csv(video.parent / "done" / "table.csv")
     assert (table.time_s.tolist(), set(table.path)) == ([0.0, 0.2], {"video.mp4"})
     assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("case", "frames", "told"),
+    [
+        ("half", 35, "video.mp4 breaks off at 1.1 of 3.0 s"),
+        ("badpackets", 87, "video.mp4: 3 damaged packets passed over, the first at 1.0 s"),
+    ],
+)
+def test_what_a_video_lacks_is_told_at_last(shared, tmp_path, bundle, capsys, case, frames, told):
+    video = Path(shutil.copy(shared / "cases" / f"{case}.mp4", tmp_path / "video.mp4"))
+    recognizer = mien.Recognizer(bundle, detector="none")
+    read(video, recognizer, seconds=10, pixels=320 * 240, blur=True)
+    *_, before, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert before == [frames, 90]
+    assert last == {"warnings": [told]}
+
+
+def test_a_video_of_which_no_frame_can_be_read_is_refused_with_the_reason(video, bundle):
+    spoil(video, set(range(FRAMES)))
+    recognizer = mien.Recognizer(bundle, detector="none")
+    with pytest.raises(PictureError, match=r"^video\.mp4 breaks off at 0\.0 of 0\.2 s"):
+        read(video, recognizer, seconds=10, pixels=10_000, blur=False)
+    assert not (video.parent / "done").exists()

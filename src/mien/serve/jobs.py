@@ -14,9 +14,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, BinaryIO, Literal
+from typing import IO, Any, BinaryIO, Literal
 
 from mien.errors import JobNotFound, MienError, Overloaded, PictureError
 from mien.files import read_json, replacing, write_json
@@ -55,6 +56,8 @@ class Job:
     video: str = "video.mp4"
     """Name of the file in the job's folder."""
     error: str | None = None
+    warnings: Sequence[str] = ()
+    """What the video lacks."""
     finished_at: float | None = None
     """Seconds since 1970."""
 
@@ -275,8 +278,8 @@ class Jobs:
             late.start()
             try:
                 for line in process.stdout or ():
-                    done, total = json.loads(line)
-                    self._update(replace(job, frames=done, total=total))
+                    job = _advanced(job, json.loads(line))
+                    self._update(job)
                 return process.wait()
             finally:
                 late.cancel()
@@ -320,6 +323,14 @@ class Jobs:
                 write_json(self._place(job.id) / _JOB, asdict(job))
             except OSError as error:  # a full disk; a later service would read it again
                 _log.error("the state of a job cannot be stored: %s", error.strerror)
+
+
+def _advanced(job: Job, told: Any) -> Job:
+    """The job after a line of its reader: frames read and in all, or what the video lacks."""
+    if isinstance(told, dict):
+        return replace(job, warnings=told["warnings"])
+    done, total = told
+    return replace(job, frames=done, total=total)
 
 
 def _last_line(text: str) -> str:

@@ -102,6 +102,9 @@ class JobOut(BaseModel):
     frames: int = Field(description="Read so far.")
     total: int | None = Field(description="Frames in all, where the file tells.")
     error: str | None = None
+    warnings: list[str] = Field(
+        [], description="What the video lacks: damage that was passed over, where it breaks off."
+    )
     files: list[str] = Field(description="What can be fetched under /v1/videos/{id}/.")
     expires_in_s: float | None = Field(description="Until its files are deleted.")
 
@@ -127,6 +130,7 @@ def job_out(jobs: Jobs, job: Job) -> JobOut:
         frames=job.frames,
         total=job.total,
         error=job.error,
+        warnings=list(job.warnings),
         files=jobs.files(job),
         expires_in_s=jobs.expires_in_s(job),
     )

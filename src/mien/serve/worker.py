@@ -1,7 +1,8 @@
 """A process that reads one job's video; `python -m mien.serve.worker VIDEO`.
 
-Its answer lies in the folder `done` beside it, whole or not at all. Progress goes
-out as lines of JSON. With `--check`, it only tells whether the video would be read.
+Its answer lies in the folder `done` beside it, whole or not at all. Progress goes out as lines of
+JSON, and what the video lacks as the last one. With `--check`, it only tells whether the video
+would be read.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from mien.sources import Cut, open_source
 from mien.sources.animation import Animation
 from mien.sources.films import animated
 from mien.sources.video import Video
+from mien.stream import Result
 
 TABLE, LINES, OVERLAY = "table.csv", "table.jsonl", "overlay.mp4"
 SEGMENTS, SUMMARY = "segments.csv", "summary.csv"
@@ -38,18 +40,26 @@ def check(video: Path, *, seconds: float, pixels: int) -> None:
 
 def read(video: Path, recognizer: Recognizer, *, seconds: float, pixels: int, blur: bool) -> None:
     """Read `video` into the folder `done` beside it; its tables know it by its name alone."""
-    done, total = -1, None
+    done, total = 0, None
+    errors: list[str] = []
 
-    def advance(_result: object = None) -> None:
-        nonlocal done
-        done += 1
-        sys.stdout.write(f"{json.dumps([done, total])}\n")
+    def tell(value: object) -> None:
+        sys.stdout.write(f"{json.dumps(value)}\n")
         sys.stdout.flush()
 
     def begin(frames: int | None) -> None:
         nonlocal total
         total = frames
-        advance()
+        tell([done, total])
+
+    def advance(result: Result) -> None:
+        nonlocal done
+        failures = [reading.error for reading in result.readings if reading.error]
+        errors.extend(failures)
+        if errors and not done:
+            raise PictureError(errors[0])
+        done += not failures
+        tell([done, total])
 
     with contextlib.chdir(video.parent), replacing_folder(video.parent / "done") as out:
         outputs = Outputs(
@@ -60,7 +70,9 @@ def read(video: Path, recognizer: Recognizer, *, seconds: float, pixels: int, bl
             blur=blur,
         )
         source = open_source(video.name, cut=Cut(end_s=seconds), most_pixels=pixels)
-        analyse(recognizer, source, outputs, begin=begin, show=advance)
+        summary = analyse(recognizer, source, outputs, begin=begin, show=advance)
+    if errors or summary.warnings:
+        tell({"warnings": [*errors, *summary.warnings]})
 
 
 def main() -> None:

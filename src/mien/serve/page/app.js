@@ -172,7 +172,7 @@ async function readVideo(file) {
   }
   if (job.state === "failed") throw new Error(`${file.name}: ${job.error}`);
   await showVideo(file, job);
-  say(`${file.name}: ${job.frames} frames read.`);
+  say([`${file.name}: ${job.frames} frames read.`, ...job.warnings].join(" "));
 }
 
 async function showVideo(file, job) {
