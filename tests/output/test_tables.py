@@ -70,7 +70,7 @@ def test_a_csv_is_a_header_and_a_row_per_reading_with_numbers_to_six_decimals(tm
     assert written(tmp_path / "new" / "t.csv", FRAME).decode() == HEADER + CSV_ROWS
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".ndjson"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".ndjson", ".JSONL"])
 def test_json_lines_hold_what_the_csv_does_and_more_unrounded(suffix: str, tmp_path: Path):
     data = written(tmp_path / "new" / f"t{suffix}", FRAME)
     assert data.endswith(b"\n")
@@ -118,7 +118,7 @@ def test_a_parquet_is_written_in_groups_of_rows_in_order(tmp_path: Path, monkeyp
     assert file.read()["path"].to_pylist() == list("aabbccddee")
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", [".csv", ".CSV", ".jsonl", ".parquet", ".Parquet"])
 def test_every_kind_of_table_holds_every_name(suffix: str, tmp_path: Path):
     path = tmp_path / f"t{suffix}"
     written(path, *[picture(name) for name in NAMES], picture("none.jpg", faces=0))
@@ -126,7 +126,7 @@ def test_every_kind_of_table_holds_every_name(suffix: str, tmp_path: Path):
         ".csv": pd.read_csv,
         ".parquet": pd.read_parquet,
         ".jsonl": lambda file: pd.read_json(file, lines=True),
-    }[suffix]
+    }[suffix.lower()]
     found = read(path)
     assert list(found.path) == [n for n in NAMES for _ in range(2)] + ["none.jpg"]
     assert list(found.status) == ["ok"] * 8 + ["no_face"]
@@ -272,7 +272,7 @@ def test_what_cannot_be_continued_is_refused_and_left_as_it_is(name, text, messa
     assert (tmp_path / name).read_text() == text
 
 
-@pytest.mark.parametrize("name", ["t.xls", "t", "csv"])
+@pytest.mark.parametrize("name", ["t.xls", "t", "t.XLS", "csv"])
 def test_a_name_that_is_no_tables_is_refused(name: str, tmp_path: Path):
     for refuse in (format_of, lambda path: open_table(path, LABELS)):
         with pytest.raises(InputError, match=r"use \.csv, \.jsonl or \.parquet"):

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 from mien.files import replacing
 from mien.marks import MARK
+from mien.sources.packets import Damage, packets
+from mien.sources.playback import film_stream
 from mien.sources.video import open_container
 
 _TICKS = Fraction(1, 90_000)
@@ -99,14 +101,14 @@ class Clip:
         if not _holds(self._kind, track):
             return iter(())
         copy = self._out.add_stream_from_template(track)
-        first = source.streams.video[0]  # times count from its start, as those of the frames
+        first = film_stream(source)  # times count from its start, as those of the frames
         zero_s = self._start_s + float((first.start_time or 0) * (first.time_base or 0))
         return self._packets(source, track, copy, zero_s)
 
     def _packets(self, source: Any, track: Any, copy: Any, zero_s: float) -> Iterator[Any]:
         shift = round(zero_s / track.time_base)
         with contextlib.suppress(FFmpegError):  # a broken tail ends the sound, not the film
-            for packet in source.demux(track):
+            for packet in packets(source, track, Damage()):
                 if packet.dts is None or packet.pts is None or packet.pts < shift:
                     continue
                 packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
