@@ -1,11 +1,13 @@
 """Films made of a real portrait, so that tests know what is where."""
 
+import contextlib
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from mien.demo import PORTRAIT
@@ -76,3 +78,15 @@ def spoil(path: Path, numbers: set[int]) -> None:
         begin, size = places[number]
         data[begin : begin + size] = noise.integers(0, 255, size, np.uint8).tobytes()
     path.write_bytes(data)
+
+
+def packet_by_packet(path: Path) -> list[float | None]:
+    """Times of the frames that PyAV gives where each packet is decoded for itself."""
+    times = []
+    with av.open(str(path)) as opened:
+        stream = opened.streams.video[0]
+        stream.codec_context.thread_count = 1
+        for packet in opened.demux(stream):
+            with contextlib.suppress(FFmpegError, ValueError):
+                times += [frame.time for frame in packet.decode()]
+    return times

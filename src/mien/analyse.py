@@ -99,7 +99,7 @@ class Summary:
             "without a face": self.without_face,
             "unreadable": self.unreadable,
             "done before": self.skipped,
-            "warnings": len(self.warnings),
+            "warning" if len(self.warnings) == 1 else "warnings": len(self.warnings),
         }
         parts = [f"{self.pictures} read", f"{self.faces} faces"]
         parts += [f"{count} {name}" for name, count in counts.items() if count]

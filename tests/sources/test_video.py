@@ -462,6 +462,8 @@ class Container:
             codec_context=context,
             disposition=0,
             sample_aspect_ratio=None,
+            base_rate=None,
+            frames=0,
             duration=None,
             metadata={},
         )
@@ -484,7 +486,8 @@ class Container:
         (0.5, None, 0.5),
         (1000, None, 1000.0),
         (1001, None, 25.0),  # the ticks of a clock
-        (90_000, 30, 25.0),
+        (90_000, 30, 30.0),
+        (90_000, None, 25.0),
         (-1, None, 25.0),
     ],
 )
@@ -495,7 +498,7 @@ def test_the_frames_a_second_are_those_of_the_head_if_they_can_be(
     monkeypatch.setattr(av, "open", lambda *_, **__: told)
     video = Video("a.mp4")
     assert head(video) == (64, 48, None, fps)
-    guessed = not 0 < float(average or guessed or 0) <= 1000
+    guessed = not any(0 < float(rate or 0) <= 1000 for rate in (average, guessed))
     assert list(video.warnings) == ["a.mp4 states no frame rate; 25 a second assumed"] * guessed
 
 

@@ -14,7 +14,7 @@ _SEGMENT, _EBML = 0x18538067, 0x1A45DFA3
 _DURATION = re.compile(r"(\d+):(\d+):(\d+\.?\d*)")  # a tag of FFmpeg's and MKVToolNix's
 _TAIL_BYTES = 65_536
 _MOST_PARTS = 100_000
-_MOSTLY = 0.9
+_MOSTLY, _LONG_S = 0.9, 1.0
 
 
 def lacks_bytes(path: str, format: str, codec: str) -> bool:
@@ -39,6 +39,8 @@ def stated_s(container: Any, stream: Any) -> float | None:
     """How long the picture is by the container's head; None where that is only estimated."""
     if _STATING.isdisjoint(container.format.name.split(",")):
         return None
+    if container.format.name == "avi" and stream.frames:  # its duration FFmpeg makes of the bytes
+        return float(stream.frames * stream.time_base)
     if stream.duration:
         return float(stream.duration * stream.time_base)
     told = _DURATION.match(stream.metadata.get("DURATION", ""))
@@ -46,6 +48,19 @@ def stated_s(container: Any, stream: Any) -> float | None:
         hours, minutes, seconds = map(float, told.groups())
         return 3600 * hours + 60 * minutes + seconds
     return container.duration / 1_000_000 if container.duration else None
+
+
+def goes_on(container: Any, stream: Any, end_s: float) -> bool:
+    """Whether other tracks go on well after `end_s`, where the picture ends: it ended by itself."""
+    others = [track for track in container.streams if track.index != stream.index]
+    if not others:
+        return False
+    until_s = end_s + float((stream.start_time or 0) * stream.time_base) + _LONG_S
+    return any(
+        float(packet.pts * packet.time_base) > until_s
+        for packet in packets(container, others, Damage())
+        if packet.size and packet.pts is not None
+    )
 
 
 def has_a_hole(container: Any) -> bool:

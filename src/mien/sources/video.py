@@ -15,7 +15,7 @@ from av.error import FFmpegError
 
 from mien.errors import InputError, PictureError
 from mien.files import existing
-from mien.sources.ending import has_a_hole, lacks_bytes, stated_s
+from mien.sources.ending import goes_on, has_a_hole, lacks_bytes, stated_s
 from mien.sources.frames import FASTEST_FPS, LIVE, REMOTE, Cut, Frame, Kind
 from mien.sources.pictures import MAX_PIXELS
 from mien.sources.playback import Playback, film_stream, last_before
@@ -67,14 +67,14 @@ class Video:
         self._fetched: Any = None
         with self._opened() as container:
             stream = film_stream(container)
-            self.rate = float(stream.average_rate or stream.guessed_rate or 0)
+            self.rate = _rate(stream)
             self.aspect = _aspect(stream)
             self.width, self.height = shown_size(stream.width, stream.height, self.aspect)
             ticks = container.duration
             self.duration_s: float | None = ticks / av.time_base if ticks else None
             self._stated_s = stated_s(container, stream)
             self._is_short = lacks_bytes(path, container.format.name, stream.codec_context.name)
-        if not 0 < self.rate <= FASTEST_FPS:  # a damaged header, or a clock's 90,000 ticks
+        if self.rate == 0:
             self.rate = _USUAL_FPS
             self._notes = (f"{self.name} states no frame rate; {_USUAL_FPS:g} a second assumed",)
         if self.cut.start_s > 0 and not path.startswith(LIVE):
@@ -163,12 +163,9 @@ class Video:
             return True
         if self._stated_s is not None and film.end_s >= self._stated_s - 1.5 / self.rate:
             return False
-        if self._stated_s is None and damage.is_torn:
-            return True
-        return self._is_short or self._has_a_hole(film)
-
-    def _has_a_hole(self, film: Playback) -> bool:
-        """Whether much of the file gave nothing, while its head states a longer film."""
+        if self._is_short or (self._stated_s is None and damage.is_torn):
+            with self._opened() as container:
+                return not goes_on(container, film_stream(container), film.end_s)
         if self._stated_s is None or self._stated_s - film.end_s < _LONG_S:
             return False
         with self._opened() as container:
@@ -232,6 +229,12 @@ class _Chooser:
         while self._due_s <= time_s + 1e-9:
             self._due_s += 1 / self._cut.fps
         return True
+
+
+def _rate(stream: Any) -> float:
+    """Frames a second; 0 where that is not known: a clock's 90,000 ticks are none."""
+    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+    return next((float(rate) for rate in rates if rate and 0 < rate <= FASTEST_FPS), 0.0)
 
 
 def _aspect(stream: Any) -> Fraction:
