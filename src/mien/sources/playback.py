@@ -67,8 +67,8 @@ class Playback:
             began, first, begin = self._seek(container, stream, wanted_s)
             last_s, fresh = -1.0, begin is None
             for number, frame in decoded(container, stream, damage, careful=careful, begin=begin):
-                if fresh and frame.time is not None:  # a short .mkv's head may name a later one
-                    began = min(began, frame.time)
+                if fresh and frame.time is not None:
+                    began = _began(stream, began, number, frame.time)
                 fresh = False
                 index = first + number
                 time_s = index / self._rate if frame.time is None else frame.time - began
@@ -110,7 +110,22 @@ class Playback:
             container.seek(place, stream=stream)
         except FFmpegError:  # the file's index is damaged
             return began, 0, None
+        if _has_no_times(stream):
+            began = float(min(times) * stream.time_base)
         return began, sum(time < landed.pts for time in times), landed.pts
+
+
+def _began(stream: Any, began: float, number: int, time_s: float) -> float:
+    """When a film begins whose first frame is of that number and time.
+
+    The head of a short .mkv may name a later time.
+    """
+    return time_s if number == 0 and _has_no_times(stream) else min(began, time_s)
+
+
+def _has_no_times(stream: Any) -> bool:
+    """An .avi says when frames are decoded; what FFmpeg makes of that may begin a frame late."""
+    return bool(stream.container.format.name == "avi")
 
 
 def last_before(opened: Opened, rate: float, start_s: float) -> float | None:

@@ -161,7 +161,7 @@ class Video:
             return True
         if not film.frames and (damage.lost or damage.tail):
             return True
-        if self._stated_s is not None and film.end_s >= self._stated_s - 1.5 / self.rate:
+        if self._stated_s is not None and film.end_s >= self._stated_s - 0.5 / self.rate:
             return False
         if self._is_short or (self._stated_s is None and damage.is_torn):
             with self._opened() as container:
