@@ -1,3 +1,5 @@
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from mien.demo import PORTRAIT
 from mien.quality import SHARPNESS, sharpness, status_of
 from mien.sources import read_picture
-from mien.types import Box, Scores
+from mien.types import Box, Face, Scores
 
 FACE = read_picture(PORTRAIT)[63:176, 167:280]
 SURE, UNSURE = Scores(("a", "b"), (0.9, 0.1)), Scores(("a", "b"), (0.55, 0.45))
@@ -26,7 +28,23 @@ SURE, UNSURE = Scores(("a", "b"), (0.9, 0.1)), Scores(("a", "b"), (0.55, 0.45))
     ],
 )
 def test_the_first_reason_to_doubt_is_told(box: Box, sharp: float, scores: Scores, status: str):
-    assert status_of(box, sharp, scores, unsure_below=0.6) == status
+    assert status_of(Face(box), sharp, scores, unsure_below=0.6, aligned=True) == status
+
+
+@pytest.mark.parametrize(
+    ("side", "roll_deg", "aligned", "status"),
+    [
+        (30, 31, False, "rotated"),
+        (30, -170, False, "rotated"),
+        (30, 31, True, "blurred"),
+        (30, 29, False, "blurred"),
+        (29, 31, False, "small"),
+    ],
+)
+def test_a_face_that_was_left_lying_is_rotated(side, roll_deg, aligned, status):
+    eyes = ((0, 0), (math.cos(math.radians(roll_deg)), math.sin(math.radians(roll_deg))))
+    face = Face(Box(0, 0, side, side), 0.9, eyes)
+    assert status_of(face, 0.0, SURE, unsure_below=0.6, aligned=aligned) == status
 
 
 def checkered(light: int, cell_px: int = 1) -> np.ndarray:

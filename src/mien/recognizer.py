@@ -156,7 +156,8 @@ class Recognizer:
         where = (frame.path, frame.frame, frame.time_s)
         if frame.pixels is None:
             return Detections(*where, frame.error, index=frame.index)
-        faces, crops = find_faces(frame.pixels, self.detector, align=self.align)
+        photo = frame.time_s is None
+        faces, crops = find_faces(frame.pixels, self.detector, align=self.align, photo=photo)
         inputs = [*self.card.preprocess.resize(crops)]
         sharp = [*map(sharpness, crops)]
         return Detections(*where, None, faces, inputs, sharp, frame.pixels, frame.index)
@@ -173,7 +174,7 @@ class Recognizer:
         readings = Readings(labels=self.labels)
         for face, sharp in zip(found.faces, found.sharpness, strict=True):
             score = next(scores)
-            status = status_of(face.box, sharp, score, self.card.unsure_below)
+            status = status_of(face, sharp, score, self.card.unsure_below, aligned=self.align)
             readings.append(Reading(face, score, status, **where))
         if not readings:
             status = "no_face" if found.error is None else "unreadable"

@@ -35,6 +35,15 @@ class Detector(Protocol):
         ...
 
 
+@runtime_checkable
+class PhotoDetector(Detector, Protocol):
+    """One that can search a photo longer than a film's frame."""
+
+    def detect_in_photo(self, picture: NDArray[np.uint8]) -> list[Face]:
+        """As `detect`, and faces of a picture that lies on its side, too."""
+        ...
+
+
 Finder = Callable[[NDArray[np.uint8]], Iterable[Face | Sequence[float]]]
 """A function from a (H, W, 3) uint8 RGB picture to faces, or to boxes (x, y, width, height)."""
 
@@ -101,14 +110,18 @@ class FromFunction:
 
 
 def find(
-    picture: NDArray[np.uint8], detector: Detector, *, align: bool = True
+    picture: NDArray[np.uint8], detector: Detector, *, align: bool = True, photo: bool = True
 ) -> tuple[list[Face], list[NDArray[np.uint8]]]:
     """The faces of a (H, W, 3) uint8 RGB picture, and the `crop` of each.
 
+    A `photo` may be searched longer than the frame of a film (`PhotoDetector`).
     A box that the detector draws beyond the picture ends at its edge; the crop does not. Raises
     InputError for a box wholly outside the picture, and for an answer that is no list of faces.
     """
-    found = as_faces(detector.detect(picture))
+    if photo and isinstance(detector, PhotoDetector):
+        found = as_faces(detector.detect_in_photo(picture))
+    else:
+        found = as_faces(detector.detect(picture))
     faces = [_within(face, picture) for face in found]
     return faces, [crop(picture, face, detector, align=align) for face in found]
 
