@@ -10,8 +10,8 @@ from mien.types import Face, Scores, Status
 SMALL_PX = 30
 """A face of fewer pixels has less to show than FER-2013's 48 px frame."""
 ROTATED_DEG = 30.0
-"""Not turned upright, 39 % of faces that are tilted by so much are read right; of upright ones
-62 % (docs/faces.md)."""
+"""Not turned upright, 39 % of faces that are tilted by so much are read right, of upright ones
+62 % (scripts/framing.py)."""
 SHARPNESS = 0.02
 """Below it a crop is blurred: a Gaussian of 1.5 px in 48 brings FER-2013's faces to a median of
 0.023; as they are, 1 % of them are below 0.21."""
