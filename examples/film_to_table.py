@@ -3,7 +3,7 @@
     python examples/film_to_table.py clip.mp4
 
 Without a film it makes clip.mp4 first: two copies of the portrait that comes with mien, four
-seconds; the one on the left leaves after two. Needs pandas: pip install 'mien[report]'.
+seconds; the one on the left leaves after two. Needs pandas: pip install '.[report]'.
 """
 
 import sys

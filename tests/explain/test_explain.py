@@ -1,6 +1,7 @@
 """Photo in, maps out: in Python and by the command."""
 
 import importlib.util
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from mien.demo import PORTRAIT
 from mien.errors import InputError, MissingExtra, NoFace, RunError
 from mien.explain import METHODS, Explainer, draw
 from mien.explain.occlusion import occlusion
+from mien.extras import remedy
 from mien.faces import DETECTORS
 from mien.labels import FER2013
 from tests.fakes import brightness_bundle
@@ -137,7 +139,7 @@ def test_without_captum_the_extra_is_named(exported: Path, monkeypatch: pytest.M
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "captum" else find(name)
     )
-    with pytest.raises(MissingExtra, match=r"pip install 'mien\[explain\]'"):
+    with pytest.raises(MissingExtra, match=re.escape(remedy("explain"))):
         Explainer(exported)
 
 

@@ -1,10 +1,12 @@
 import base64
+import re
 import sys
 from html.parser import HTMLParser
 
 import pytest
 
 from mien.errors import MissingExtra
+from mien.extras import remedy
 from mien.report.page import data_uri, render
 from mien.report.tables import table_of
 
@@ -56,5 +58,5 @@ def test_data_uri_holds_the_picture() -> None:
 
 def test_says_how_to_install_jinja2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'mien\[report\]'"):
+    with pytest.raises(MissingExtra, match=re.escape(remedy("report"))):
         render("some.html.j2")
