@@ -285,3 +285,59 @@ def test_readings_know_their_labels():
     assert Readings([OF_A_FILM, other]).labels == (*LABELS, "glad"), "of two models"
     again = pickle.loads(pickle.dumps(Readings([NOBODY], labels=LABELS)))
     assert (list(again), again.labels) == ([NOBODY], LABELS)
+
+
+@pytest.mark.parametrize(
+    ("reading", "told"),
+    [
+        (OF_A_FILM, "<Reading a.mp4 0.500 s happy 70% at (1, 2) unsure>"),
+        (NOBODY, "<Reading b.png no_face>"),
+        (Reading(FACE, SCORES), "<Reading happy 70% at (1, 2)>"),
+        (
+            Reading(FACE, SCORES, path="/there/" + "long" * 20 + ".jpg"),
+            "<Reading longl...long.jpg happy 70% at (1, 2)>",
+        ),
+    ],
+)
+def test_a_reading_is_told_in_a_line(reading: Reading, told: str):
+    assert repr(reading) == told
+    assert str(reading) == told
+
+
+def test_the_longest_reading_takes_80_characters():
+    scores = Scores(("an expression of many words",), (1.0,))
+    face = Face(Box(12345, 12345, 9, 9))
+    reading = Reading(face, scores, "blurred", "p" * 300, 12345.678, 9, 9)
+    assert len(repr(reading)) <= 80
+
+
+def test_readings_are_told_line_by_line():
+    assert repr(Readings()) == "Readings([])"
+    assert repr(Readings([NOBODY] * 2)) == f"Readings([{NOBODY!r},\n {NOBODY!r}])"
+    many = repr(Readings([NOBODY] * 5000)).splitlines()
+    assert len(many) == 13
+    assert many[-1] == " ... 4988 more])"
+
+
+def test_parts_and_sums_of_readings_are_readings():
+    readings = Readings([OF_A_FILM, NOBODY, UNREADABLE], labels=("a", "b"))
+    assert readings[1] is NOBODY
+    assert readings[-1] is UNREADABLE
+    for part, whole in [
+        (readings[:2], [OF_A_FILM, NOBODY]),
+        (readings[::-1], [UNREADABLE, NOBODY, OF_A_FILM]),
+        (readings + Readings([NOBODY]), [OF_A_FILM, NOBODY, UNREADABLE, NOBODY]),
+        (readings * 2, [OF_A_FILM, NOBODY, UNREADABLE] * 2),
+        (readings.copy(), list(readings)),
+        (pickle.loads(pickle.dumps(readings)), list(readings)),
+    ]:
+        assert type(part) is Readings
+        assert part == whole
+        assert set(part.labels) >= {"a", "b"}
+    readings += [NOBODY]
+    assert type(readings) is Readings
+
+
+def test_a_reading_tells_where_its_face_is():
+    assert OF_A_FILM.box == FACE.box
+    assert NOBODY.box is None

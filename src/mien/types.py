@@ -5,14 +5,17 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 
 from mien.errors import ShapeError
 from mien.extras import need
 from mien.labels import FER2013
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas
+    from numpy.typing import NDArray
 
     from mien.summary import SummaryTable
 
@@ -117,7 +120,7 @@ class Scores:
         return dict(zip(self.labels, self.values, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Reading:
     """One face of one picture or frame and the expression it shows.
 
@@ -145,6 +148,17 @@ class Reading:
         if (self.face is None) != (self.scores is None):
             raise ShapeError("expected a face with its scores, or neither")
 
+    def __repr__(self) -> str:
+        """At most 80 characters: where it is from, and what it is."""
+        name = Path(self.path).name if self.path else ""
+        time = "" if self.time_s is None else f"{self.time_s:.3f} s"
+        told = [name if len(name) <= 16 else f"{name[:5]}...{name[-8:]}", time]
+        if self.face is not None and self.scores is not None:
+            told += [self.scores.label[:10], f"{self.scores.confidence:.0%}"]
+            told += [f"at ({self.face.box.x}, {self.face.box.y})"]
+        told += [self.status] if self.status != "ok" else []
+        return f"<Reading {' '.join(filter(None, told))}>"
+
     @property
     def expressions(self) -> dict[str, float]:
         """{expression: 0-1}; empty without a face."""
@@ -154,6 +168,11 @@ class Reading:
     def place(self) -> tuple[str | None, int | None, float | None]:
         """What the readings of one picture or frame share: path, index and time."""
         return self.path, self.index, self.time_s
+
+    @property
+    def box(self) -> Box | None:
+        """Where the face is."""
+        return self.face.box if self.face else None
 
     @property
     def label(self) -> str | None:
@@ -236,6 +255,10 @@ def _smoothed(label: str) -> str:
     return f"smoothed_{label}"
 
 
+SHOWN = 12
+"""Readings that a notebook or a console shows; of more it says how many there are."""
+
+
 class Readings(list[Reading]):
     """Readings in the order of pictures and frames, a picture's largest face first.
 
@@ -252,6 +275,61 @@ class Readings(list[Reading]):
         found = dict.fromkeys(r.scores.labels for r in self if r.scores)
         named = dict.fromkeys(label for labels in (self._labels, *found) for label in labels)
         return tuple(named) or FER2013
+
+    @overload
+    def __getitem__(self, place: SupportsIndex) -> Reading: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "Readings": ...
+
+    def __getitem__(self, place: SupportsIndex | slice) -> "Reading | Readings":
+        if isinstance(place, slice):
+            return Readings(super().__getitem__(place), labels=self._labels)
+        return super().__getitem__(place)
+
+    def __add__(self, more: list[Reading]) -> "Readings":  # type: ignore[override]
+        return Readings(super().__add__(more), labels=self._labels)
+
+    def __mul__(self, times: SupportsIndex) -> "Readings":
+        return Readings(super().__mul__(times), labels=self._labels)
+
+    __rmul__ = __mul__
+
+    def copy(self) -> "Readings":
+        """The same readings, in a list of their own."""
+        return self[:]
+
+    def __repr__(self) -> str:
+        """A line for each of the first `SHOWN`, and how many more there are."""
+        more = [f"... {len(self) - SHOWN} more"] if len(self) > SHOWN else []
+        lines = [*map(repr, self[:SHOWN]), *more]
+        return f"Readings([{f',{chr(10)} '.join(lines)}])"
+
+    def draw(self, picture: Any = None) -> "NDArray[np.uint8]":
+        """(H, W, 3) uint8 RGB: the picture with numbered boxes, and bars beside it.
+
+        Readings hold no pixels: `picture` is what they were read from, a path or an array as in
+        `Recognizer.recognize`. Without it the file that they name is read again. Raises InputError
+        where that is not one photo, and PictureError.
+        """
+        from mien.output.notebook import drawn
+
+        return drawn(self, picture)
+
+    def show(self, picture: Any = None) -> None:
+        """Show what `draw` draws: in a notebook below the cell, else in the machine's viewer.
+
+        Raises as `draw`, and InputError where no viewer opens.
+        """
+        from mien.output.notebook import show
+
+        show(self.draw(picture))
+
+    def _repr_html_(self) -> str:
+        """For notebooks: bars, and the faces of the photos that are still where they were."""
+        from mien.output.notebook import to_html
+
+        return to_html(self)
 
     def to_dict(self) -> list[dict[str, Any]]:
         """A JSON-safe dictionary per reading."""
