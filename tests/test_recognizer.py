@@ -1,5 +1,7 @@
 import dataclasses
 import functools
+import multiprocessing
+import pickle
 import re
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import mien
 from mien.bundle import DEFAULT, Classifier
 from mien.demo import PORTRAIT
 from mien.errors import BundleError, InputError, NoFace, PictureError, ShapeError
+from mien.faces import FromFunction
 from mien.faces.tracking import Tracker
 from mien.preprocess import Preprocess
 from mien.sources import Cut, Frame
@@ -530,6 +533,45 @@ def test_import_is_light_and_recognition_needs_no_torch():
         "assert not late, late"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def dark_corner(picture: np.ndarray) -> list[tuple[int, int, int, int]]:
+    """A detector that other processes can find by its name."""
+    return [(0, 0, 8, 8)]
+
+
+def test_a_recognizer_opens_itself_again_in_another_process(brightness: Path):
+    recognizer = mien.Recognizer(
+        brightness, detector=dark_corner, threads=1, align=False, views="flip"
+    )
+    pictures = [np.full((20, 30, 3), light, np.uint8) for light in (0, 128, 255)]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.map(recognizer.recognize, pictures)
+    assert found == [recognizer.recognize(picture) for picture in pictures]
+    assert [type(readings) for readings in found] == [mien.Readings] * 3
+
+
+@pytest.mark.parametrize("detector", ["haar", "none", Haar(), FromFunction(dark_corner)])
+def test_a_pickled_recognizer_keeps_its_settings(brightness: Path, detector):
+    options = {"detector": detector, "threads": 2, "align": False, "views": "flip"}
+    recognizer = mien.Recognizer(brightness, **options)
+    again = pickle.loads(pickle.dumps(recognizer))
+    assert (again.card, again.threads, again.align) == (recognizer.card, 2, False)
+    assert again.detector.name == recognizer.detector.name
+    assert repr(again) == f"<Recognizer brightness, detector {again.detector.name}>"
+
+
+def test_a_closed_recognizer_opens_itself_again(brightness: Path):
+    with mien.Recognizer(brightness, detector="none") as recognizer:
+        before = recognizer.recognize(DARK)
+        detector = recognizer.detector
+    assert recognizer.recognize(DARK) == before
+    assert recognizer.detector is not detector
+
+
+def test_the_short_call_takes_a_model(brightness: Path):
+    (reading,) = mien.recognize(DARK, model=brightness, detector="none")
+    assert reading.scores == mien.Recognizer(brightness).classify([DARK])[0]
 
 
 def test_public_names():

@@ -17,34 +17,63 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**27))
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mien.errors import MienError
+    from mien.faces import Detector, Finder
+    from mien.faces.tracking import Tracker
+    from mien.output import draw
     from mien.recognizer import Recognizer
+    from mien.sources import Cut
+    from mien.sources.pictures import Color
     from mien.types import Box, Face, Reading, Readings, Scores
 
-__all__ = ["Box", "Face", "MienError", "Reading", "Readings", "Recognizer", "Scores", "recognize"]
+__all__ = [
+    "Box",
+    "Cut",
+    "Face",
+    "MienError",
+    "Reading",
+    "Readings",
+    "Recognizer",
+    "Scores",
+    "Tracker",
+    "draw",
+    "recognize",
+]
 
 _HOMES = {
     "Box": "mien.types",
+    "Cut": "mien.sources",
     "Face": "mien.types",
     "MienError": "mien.errors",
     "Reading": "mien.types",
     "Readings": "mien.types",
     "Recognizer": "mien.recognizer",
     "Scores": "mien.types",
+    "Tracker": "mien.faces.tracking",
+    "draw": "mien.output",
 }
 
 
 def recognize(
-    source: Any, *, detector: Any = "yunet", color: Any = "rgb", strict: bool = False
+    source: Any,
+    *,
+    model: "str | Path | None" = None,
+    detector: "str | Detector | Finder" = "yunet",
+    color: "Color" = "rgb",
+    strict: bool = False,
 ) -> "Readings":
-    """A reading per face of a photo (or of many, or a video) with the default weights.
+    """A reading per face of a photo (or of many, or a video), by default with the default weights.
 
-    `source`, `color` and `strict` as in `Recognizer.recognize`, `detector` as in `Recognizer`. To
-    read more than once, make a `Recognizer` and keep it.
+    `source`, `color` and `strict` as in `Recognizer.recognize`, `model` and `detector` as in
+    `Recognizer`. To read more than once, make a `Recognizer` and keep it.
     """
+    from mien.bundle import DEFAULT
     from mien.recognizer import Recognizer
 
-    return Recognizer(detector=detector).recognize(source, color=color, strict=strict)
+    recognizer = Recognizer(DEFAULT if model is None else model, detector=detector)
+    return recognizer.recognize(source, color=color, strict=strict)
 
 
 def __getattr__(name: str) -> Any:

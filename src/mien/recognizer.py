@@ -1,9 +1,10 @@
 """Pictures in, readings out. Never imports torch."""
 
 import dataclasses
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,9 @@ class Recognizer:
     `align` turns tilted faces upright; `views` (plain, flip or ten-crop) are averaged in place of
     those that the bundle's card names.
     Raises BundleError or InputError if one of them cannot be had.
+
+    Pickled, it is these arguments: another process opens the networks again. So does the first use
+    after `close`, or after the end of a `with` block.
     """
 
     def __init__(
@@ -46,11 +50,46 @@ class Recognizer:
     ) -> None:
         if threads is not None and threads < 1:
             raise InputError(f"expected at least one thread, got {threads}")
-        self._classifier = Classifier(open_bundle(model), threads, device, views)
-        self.card = self._classifier.card
-        self.detector = as_detector(detector)
         self.align = align
         self.threads = threads
+        self._given: dict[str, Any] = {"detector": detector, "device": device, "views": views}
+        self._model = model
+        self._lock = threading.Lock()
+        self._opened: tuple[Classifier, Detector] | None = None
+        self.card = self._open()[0].card
+
+    def _open(self) -> tuple[Classifier, Detector]:
+        with self._lock:
+            if self._opened is None:
+                bundle, given = open_bundle(self._model), self._given
+                classifier = Classifier(bundle, self.threads, given["device"], given["views"])
+                self._opened = (classifier, as_detector(given["detector"]))
+            return self._opened
+
+    @property
+    def detector(self) -> Detector:
+        """What finds the faces."""
+        return self._open()[1]
+
+    def close(self) -> None:
+        """Let go of the networks and their memory; they are opened again when they are needed."""
+        with self._lock:
+            self._opened = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"model": self._model, "threads": self.threads, "align": self.align, **self._given}
+
+    def __setstate__(self, given: dict[str, Any]) -> None:
+        self.__init__(**given)  # type: ignore[misc]  # the arguments are all there is to it
+
+    def __repr__(self) -> str:
+        return f"<Recognizer {self.card.name}, detector {self.detector.name}>"
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -183,7 +222,7 @@ class Recognizer:
         return Result(*place, readings, found.pixels, found.index)
 
     def _scores(self, images: NDArray[np.uint8]) -> list[Scores]:
-        rows = self._classifier.scores(images)
+        rows = self._open()[0].scores(images)
         return [Scores(self.labels, tuple(float(v) for v in row)) for row in rows]
 
 

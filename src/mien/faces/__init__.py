@@ -102,6 +102,9 @@ class FromFunction:
         self._find = find
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[type["FromFunction"], tuple[Finder]]:
+        return type(self), (self._find,)
+
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
         """What the function finds, the largest first."""
         with self._lock:
