@@ -1,8 +1,11 @@
 """The documents: short, plain, whole links, figures of the cards, commands that exist."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,6 +135,30 @@ def test_commands_in_sentences_exist(page: str):
 def known_options(command: Any) -> set[str]:
     names = [name for p in command.params for name in [*p.opts, *p.secondary_opts]]
     return {name for name in names if name.startswith("-")}
+
+
+# ---- Python ----------------------------------------------------------------------------------
+
+
+def test_examples_in_python_have_the_types_that_mien_promises(tmp_path: Path):
+    """The blocks of a page, one after the other, as one module under `mypy --strict`."""
+    for page in PAGES:
+        blocks = re.findall(r"```python\n(.*?)```", text(page), flags=re.DOTALL)
+        if blocks:
+            (tmp_path / f"page_{Path(page).stem}.py").write_text("\n".join(blocks))
+    assert len([*tmp_path.iterdir()]) >= 4
+    settings = "[mypy]\nstrict = True\nfollow_imports = skip\n"
+    settings += "[mypy-mien.*]\nfollow_imports = silent\n"  # all others' take a minute to read
+    (tmp_path / "mypy.ini").write_text(settings)
+    pages = sorted(tmp_path.glob("*.py"))
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", *pages],
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 # ---- Figures ---------------------------------------------------------------------------------
