@@ -21,6 +21,7 @@ from mien.demo import PORTRAIT
 from mien.errors import BundleError, InputError, NoFace, PictureError, ShapeError
 from mien.faces import FromFunction
 from mien.faces.tracking import Tracker
+from mien.faces.yunet import YuNet
 from mien.preprocess import Preprocess
 from mien.sources import Cut, Frame
 from tests.clips import film
@@ -551,7 +552,7 @@ def test_a_recognizer_opens_itself_again_in_another_process(brightness: Path):
     assert [type(readings) for readings in found] == [mien.Readings] * 3
 
 
-@pytest.mark.parametrize("detector", ["haar", "none", Haar(), FromFunction(dark_corner)])
+@pytest.mark.parametrize("detector", ["yunet", "none", YuNet(50), FromFunction(dark_corner)])
 def test_a_pickled_recognizer_keeps_its_settings(brightness: Path, detector):
     options = {"detector": detector, "threads": 2, "align": False, "views": "flip"}
     recognizer = mien.Recognizer(brightness, **options)

@@ -105,7 +105,7 @@ class Recognizer:
             model_sha256=self.card.digest,
             temperature=self.card.temperature,
             unsure_below=self.card.unsure_below,
-            views=self._classifier.views,
+            views=self._open()[0].views,
             detector=self.detector.name,
             detector_version=getattr(self.detector, "version", None),
             align=self.align,
