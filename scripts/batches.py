@@ -6,7 +6,7 @@
 Makes a folder of mixed files from a seed (photos in nine formats, films and animated pictures among
 them, 2 % of all broken, 1 % foreign), runs `mien recognize` on it, and looks for each file in the
 table or in the line of what was left out. Then the same again, killed (SIGKILL) at random moments
-and continued with --resume: table, JSON lines and segments must be the same bytes.
+and continued with --resume: table, JSON lines, segments and summary must be the same bytes.
 """
 
 import argparse
@@ -37,6 +37,7 @@ _FORMATS = {
 _FILMS = (".mp4", ".mkv", ".avi", ".webp", ".png")
 _FOREIGN = (".txt", ".pdf", ".doc", ".json", "")
 _TABLES = {"--csv": "table.csv", "--jsonl": "table.jsonl", "--segments": "segments.csv"}
+_TABLES["--summary"] = "summary.csv"
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ import pytest
 import mien
 from mien import output
 from mien.analyse import Outputs, analyse, place_of
+from mien.cli import main
 from mien.demo import PORTRAIT
 from mien.errors import InputError
 from mien.marks import check_own, is_drawn
@@ -145,7 +146,9 @@ def test_what_mien_wrote_is_replaced_and_nothing_else(tmp_path: Path, clip: Path
     for option, name in OUTPUTS.items():
         for content in (b"my only notes", clip.read_bytes(), b"path\nmine", b'{"a": 1}\n'):
             (tmp_path / name).write_bytes(content)
-            with pytest.raises(InputError, match=rf"{name} is there and was not made by mien; cho"):
+            with pytest.raises(
+                InputError, match=rf"{name} is there and is not known to be mien's; ch"
+            ):
                 analyse(reader, clip, as_outputs(tmp_path, {option: name}))
             assert (tmp_path / name).read_bytes() == content
         (tmp_path / name).write_bytes(b"")
@@ -162,7 +165,7 @@ def test_a_drawing_does_not_replace_a_picture_of_that_name(tmp_path: Path):
     place.parent.mkdir(parents=True)
     cv2.imwrite(str(place), NOISE[:60, :60])
     before = place.read_bytes()
-    with pytest.raises(InputError, match=r"a\.png is there and was not made by mien"):
+    with pytest.raises(InputError, match=r"a\.png is there and is not known to be mien's"):
         analyse(reader, tmp_path / "in", Outputs(pictures=tmp_path / "out"))
     assert place.read_bytes() == before
     place.unlink()
@@ -177,3 +180,16 @@ def test_a_table_that_excel_saved_or_that_is_of_release_01_is_one_of_mien(tmp_pa
     for content in (f"\ufeff{heading}\r\n", heading.replace('"', "")[:9], "pa", ""):
         (tmp_path / "t.csv").write_text(content, newline="")
         check_own([("--csv", tmp_path / "t.csv"), ("--plot", None)])
+
+
+def test_a_single_drawing_does_not_replace_another_picture(tmp_path: Path, monkeypatch, capsys):
+    cv2.imwrite(str(tmp_path / "mine.png"), NOISE[:60, :60])
+    before = (tmp_path / "mine.png").read_bytes()
+    for command in (["demo"], ["explain", "mien-s", PORTRAIT], ["recognize", PORTRAIT]):
+        words = ["mien", *map(str, command), "--out", str(tmp_path / "mine.png")]
+        monkeypatch.setattr("sys.argv", words)
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 2
+        assert "mine.png is there and is not known to be mien's" in capsys.readouterr().err
+    assert (tmp_path / "mine.png").read_bytes() == before

@@ -20,11 +20,11 @@ _JSON = re.compile(rb'\{"(path|index|time_s|frame|face_id|status)"')
 
 
 def check_own(outputs: Iterable[tuple[str, Path | None]]) -> None:
-    """InputError if an output, an option and its path, is there and is not of mien's making."""
+    """InputError if an output, an option and its path, is there and is not known to be mien's."""
     for option, path in outputs:
         if path is not None and path.is_file() and path.stat().st_size and not _is_own(path):
             raise InputError(
-                f"{option} {path} is there and was not made by mien; choose another name, or "
+                f"{option} {path} is there and is not known to be mien's; choose another name, or "
                 "delete it"
             )
 

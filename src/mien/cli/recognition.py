@@ -231,10 +231,12 @@ def demo(
     """Recognise the face in the portrait in the package, offline."""
     from mien.demo import PORTRAIT
     from mien.files import check_outputs
+    from mien.marks import check_own
     from mien.recognizer import Recognizer
     from mien.sources import open_source
 
     check_outputs([("--out", out)], [PORTRAIT])
+    check_own([("--out", out)])
     _recognize_one(Recognizer(), open_source(PORTRAIT), False, out, False)
 
 

@@ -192,10 +192,12 @@ def explain(
     """Show where a network looks: a heat map over every face."""
     from mien.explain import Explainer, draw
     from mien.files import check_outputs
+    from mien.marks import check_own
     from mien.output import save_picture
     from mien.sources import open_source
 
     check_outputs([("--out", out)], open_source(photo).files)
+    check_own([("--out", out)])
     with busy("explaining"):
         explainer = Explainer(model, method, detector=detector)
         found = explainer.explain(photo, label=label)
