@@ -251,6 +251,18 @@ def test_a_film_is_continued_to_the_same_tables_segments_and_timeline(
     assert second == first
 
 
+def test_a_table_whose_frames_were_sorted_is_not_continued(reader, play, tmp_path):
+    table = tmp_path / "t.csv"
+    analyse(reader, play, Outputs((table,)))
+    heading, *rows = table.read_text().splitlines(keepends=True)
+    table.write_text(sorted_ := heading + "".join(reversed(rows)))
+    with pytest.raises(
+        InputError, match=r"t\.csv has been sorted: .* s come after 4\.0 s; sort it"
+    ):
+        analyse(reader, play, Outputs((table,)), resume=True)
+    assert table.read_text() == sorted_
+
+
 def test_only_the_chosen_frames_are_read_also_when_continued(reader, play, tmp_path):
     table, cut = tmp_path / "t.csv", Cut(every=4, start_s=0.5, end_s=3.6)
     analyse(reader, open_source(play, cut=cut), Outputs((table,)))

@@ -87,9 +87,17 @@ def test_every_frame_is_counted_shown_and_kept(look, tmp_path: Path):
 
 
 def test_rows_are_added_to_a_table_that_is_there(look, tmp_path: Path):
-    for shade in (0, 255):
-        look(camera(bright(shade)), tmp_path / "t.csv")
-    assert list(pd.read_csv(tmp_path / "t.csv").label) == ["dark", "light"]
+    for shade in (0, 255, 0):  # each begins at 0 s
+        look(camera(bright(shade, shade)), tmp_path / "t.csv")
+    labels = ["dark", "dark", "light", "light", "dark", "dark"]
+    assert list(pd.read_csv(tmp_path / "t.csv").label) == labels
+
+
+def test_rows_are_added_to_those_of_a_camera_that_stopped(look, tmp_path: Path):
+    with pytest.raises(PictureError):
+        look(camera(bright(0, 0), PictureError("gone")), tmp_path / "t.csv")
+    look(camera(bright(255)), tmp_path / "t.csv")
+    assert list(pd.read_csv(tmp_path / "t.csv").label) == ["dark", "dark", "light"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -301,7 +302,20 @@ def _rest(source: Source, outputs: Outputs, done: Readings) -> Source:
     for film in {reading.path for reading in done if reading.frame is not None}:
         if source.kind == "video" and film != source.name:
             raise InputError(f"{outputs.csv} is of {film}, not of {source.name}; choose another")
+    _check_order(outputs.csv, done)
     return source.rest(done) if done else source
+
+
+def _check_order(table: Path | None, done: Readings) -> None:
+    """Raise InputError where the frames of a film are no longer in the order of time."""
+    for one, other in itertools.pairwise(done):
+        if one.time_s is None or other.time_s is None or one.place[:2] != other.place[:2]:
+            continue
+        if other.time_s < one.time_s:
+            raise InputError(
+                f"{table} has been sorted: {other.time_s} s come after {one.time_s} s; sort it by "
+                "path and time_s, or choose another --csv"
+            )
 
 
 def _drawers(

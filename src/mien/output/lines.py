@@ -115,7 +115,6 @@ class Csv(Lines):
                 reading = _reading(row, self._labels)
                 if not found or reading.place != found[-1].place:
                     self._before_last, self._last_begins = len(found), rows.begin
-                self._check_order(found, reading)
                 found.append(reading)
         except (ValueError, LookupError, TypeError, csv.Error) as error:
             raise InputError(
@@ -125,16 +124,6 @@ class Csv(Lines):
         if self._end:
             self._dialect = rows.dialect
         return found
-
-    def _check_order(self, found: Readings, reading: Reading) -> None:
-        before = found[-1] if found else reading
-        if before.time_s is None or reading.time_s is None or before.place[:2] != reading.place[:2]:
-            return
-        if reading.time_s < before.time_s:
-            raise InputError(
-                f"{self._path} has been sorted: {reading.time_s} s come after {before.time_s} s; "
-                "sort it by path and time_s, or choose another --csv"
-            )
 
     def _heading(self) -> bytes:
         return self._dialect.heading(columns(self._labels))
@@ -146,26 +135,29 @@ class Csv(Lines):
 class JsonLines(Lines):
     """A line of JSON for each reading."""
 
-    def recall(self, rows: int | None) -> None:
-        """Keep the first `rows` lines, those of the .csv of the same run; without one, all.
+    def recall(self, done: Readings | None) -> None:
+        """Keep the lines of what is `done`, the rows of the .csv of the same run; without one, all.
 
         InputError unless a model of these labels wrote them for that .csv.
         """
-        pictures = set()
-        faces = False
+        rows, faces, last, more = None if done is None else len(done), False, None, set()
         for line in self._whole_lines():
-            told = self._parsed(line) if self._rows == rows or not faces else {}
+            kept = self._rows != rows
+            told = {} if kept and faces and self._rows + 1 != rows else self._parsed(line)
             faces = faces or self._check_labels(told)
-            if self._rows == rows:
-                pictures.add(tuple(told.get(key) for key in ("path", "index", "time_s")))
+            if kept:
+                self._end, self._rows, last = self._end + len(line), self._rows + 1, told
             else:
-                self._end += len(line)
-                self._rows += 1
-        if rows is not None and (self._rows < rows or len(pictures) > 2):
+                more.add((told.get("path"), told.get("index"), told.get("time_s")))
+        if done is None:
+            return
+        is_same = not done or (last or {}).get("path") == done[-1].path
+        if self._rows < len(done) or len(more) > 2 or not is_same:
+            count = "fewer" if self._rows < len(done) else "more" if is_same else "others"
             raise InputError(
                 f"{self._path} is not of the same run as the .csv: expected {rows:,} lines and the "
-                f"next picture, got {'fewer' if self._rows < rows else 'more'}; choose another "
-                "name, or leave --resume out to begin both anew"
+                f"next picture, got {count}; choose another name, or leave --resume out to begin "
+                "both anew"
             )
 
     def _whole_lines(self) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from mien.errors import InputError
+from mien.errors import FileError, InputError
 from mien.files import file_errors
 from mien.locks import held
 from mien.origin import Origin
@@ -79,6 +79,7 @@ class Tables:
         self._labels, self._origin = tuple(labels), origin
         self._resume, self._bom, self._stdout = resume, bom, stdout
         self._stack = contextlib.ExitStack()
+        self._begun = False
         self._tables: list[Csv | JsonLines | Parquet | StandardOutput] = []
         self.done = Readings(labels=labels)
         self.notes: list[str] = []
@@ -102,13 +103,21 @@ class Tables:
     ) -> None:
         if error is None:
             self.close()
-        else:
-            self._stack.__exit__(kind, error, trace)
+            return
+        if self._begun and isinstance(
+            error, Exception
+        ):  # between two pictures, of which all is kept
+            with contextlib.suppress(FileError):
+                for table in self._tables:
+                    if isinstance(table, Csv | JsonLines):
+                        table.finish()
+        self._stack.__exit__(kind, error, trace)
 
     def begin(self) -> None:
         """Make the tables anew, or cut them to what is done."""
         for table in self._tables:
             table.begin()
+        self._begun = True
 
     def write(self, readings: Readings) -> None:
         """Add the readings of one picture or frame, all or none."""
@@ -133,13 +142,12 @@ class Tables:
 
     def _recall(self) -> None:
         """Find what is done in the .csv, which is the last one, and as many lines of JSON."""
-        rows = None
+        done = None
         for table in reversed(self._tables):
             if isinstance(table, Csv):
-                self.done = table.recall()
-                rows = len(self.done)
+                self.done = done = table.recall()
             elif isinstance(table, JsonLines):
-                table.recall(rows)
+                table.recall(done)
             if isinstance(table, Csv | JsonLines):
                 self.notes += table.check_origin()
 
