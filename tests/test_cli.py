@@ -1,10 +1,13 @@
 """The command as a person meets it: the whole way from drawn faces to a reading, and every
 mistake the issue names as one line and exit code 2."""
 
+import csv
+import io
 import json
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -615,3 +618,18 @@ def test_a_mistake_is_one_line_that_says_what_to_do(
     assert message in err
     left = {p for p in set(folder.rglob("*")) - before if p.is_file()}
     assert not left, f"half-written: {left}"
+
+
+def test_a_dash_reads_a_list_and_a_photo(read, album: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(album)
+
+    def run(come: bytes, *sources: str) -> list[str]:
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(come)))
+        assert read(*sources, "--csv", tmp_path / "t.csv")[0] in (0, 3)
+        with (tmp_path / "t.csv").open(newline="") as file:
+            return [row["path"] for row in csv.DictReader(file)]
+
+    paths = b"photos/a.png\nphotos/gone.png\n"
+    assert run(paths, "-") == ["photos/a.png", "photos/gone.png"]
+    assert run(paths, "photos/c.png", "-") == ["photos/c.png", "photos/a.png", "photos/gone.png"]
+    assert run((album / "photos" / "a.png").read_bytes(), "-") == [""]

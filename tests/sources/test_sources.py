@@ -13,6 +13,7 @@ from PIL import Image
 from mien.errors import InputError, MienError, PictureError, ShapeError
 from mien.faces import WholePicture, crop
 from mien.sources import PICTURE_SUFFIXES, Cut, Frame, Pending, Source, decode, load, open_source
+from mien.sources.listing import photo_or_paths
 from mien.sources.remote import fetch
 from mien.sources.video import Video, open_video
 from mien.types import Box, Face, Reading, Readings
@@ -697,3 +698,23 @@ def test_a_stream_s_items_are_live(monkeypatch):
 def test_switches_are_given_by_their_names(call):
     with pytest.raises(TypeError, match="positional argument"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("come", "expected"),
+    [
+        (PNG, PNG),
+        (b"a.png\nb c.png\n\n", ["a.png", "b c.png"]),
+        (b"a.png\r\nb.png", ["a.png", "b.png"]),
+        (b"a\nb.png\0c.png\0", ["a\nb.png", "c.png"]),
+        (b"caf\xe9.png\n", ["caf\udce9.png"]),
+    ],
+)
+def test_standard_input_is_a_photo_or_a_list(come: bytes, expected: object):
+    assert photo_or_paths(come) == expected
+
+
+@pytest.mark.parametrize("come", [b"", b"\n \n", b"\0\0\0\x18ftypmp42" + bytes(90)])
+def test_standard_input_is_no_film_and_not_nothing(come: bytes):
+    with pytest.raises(InputError, match="expected paths"):
+        photo_or_paths(come)

@@ -352,6 +352,8 @@ def _line(reading: "Reading") -> str:
     where = reading.path or "picture"
     if reading.time_s is not None:
         where += f" {reading.time_s:.3f} s"
+    elif reading.frame is not None:
+        where += f" page {reading.frame + 1}"
     if reading.face is None:
         return reading.error or f"{where}: no face"
     if reading.face_id is not None:

@@ -55,7 +55,8 @@ class Pictures:
     def files(self) -> Sequence[str | Path]:
         """The paths. An iterator has none, as listing would use it up."""
         listed = self.pictures if isinstance(self.pictures, list) else []
-        return [p.source for p in listed if p.name and not p.name.startswith(REMOTE)]
+        named = (p for p in listed if p.name and not p.name.startswith(REMOTE))
+        return [p.source if isinstance(p.source, (str, Path)) else str(p.name) for p in named]
 
     def __iter__(self) -> Iterator[Item]:
         for picture in self.pictures:
@@ -73,9 +74,11 @@ class Pictures:
                 return
             if self.begun and self.begun[0].index == picture.index:
                 film = film.rest(self.begun)
-            for frame in film:
-                yield replace(frame.load(), index=picture.index)
-            self._notes.extend(film.warnings)
+            try:
+                for frame in film:
+                    yield replace(frame.load(), index=picture.index)
+            finally:
+                self._notes.extend(film.warnings)
         except MienError as error:
             yield Frame(picture.name, None, error=str(error), index=picture.index)
 

@@ -12,7 +12,7 @@ from mien.files import existing
 from mien.marks import is_drawn
 from mien.sources.formats import HEAD_BYTES, picture_format
 from mien.sources.frames import LIVE, REMOTE, VIDEO_SUFFIXES
-from mien.sources.kinds import content_of
+from mien.sources.kinds import content_of, content_of_bytes
 from mien.sources.pending import is_name, is_there
 from mien.sources.pictures import PICTURE_SUFFIXES
 
@@ -22,6 +22,7 @@ _SUFFIXES = (PICTURE_SUFFIXES | VIDEO_SUFFIXES) - {".ts", ".dv"}
 
 _SHOWN = 100
 _DRAWN = " (drawn by mien)"
+_FILM_HEAD_BYTES = 4096
 
 
 def several(source: Any, left_out: list[str]) -> Iterable[Any] | None:
@@ -43,9 +44,11 @@ def several(source: Any, left_out: list[str]) -> Iterable[Any] | None:
 
 def photo_or_paths(data: bytes) -> bytes | list[str]:
     """What standard input gave: a photo as it is, or paths, one a line or each up to a zero byte
-    (`find -print0`). InputError if there is nothing."""
+    (`find -print0`). InputError for a film, and if there is nothing."""
     if picture_format(data[:HEAD_BYTES]) is not None:
         return data
+    if content_of_bytes(data[:_FILM_HEAD_BYTES]) == "film":
+        raise InputError("expected paths or a photo on standard input, got a film; give its path")
     lines = data.split(b"\0") if b"\0" in data else data.splitlines()
     if not (paths := [os.fsdecode(line) for line in lines if line.strip()]):
         raise InputError("expected paths, one a line, or a photo on standard input, got nothing")
