@@ -33,6 +33,7 @@ _NEW_SUBFILE_TYPE, _BESIDE = 254, 0b101
 """Of a page of a TIFF: a smaller copy, or a mask."""
 
 _CHANNELS = (1, 3, 4)
+_ROWS = 64
 _START_OF_SCAN = 0xDA
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE_MARKERS = frozenset({0x00, 0x01, *range(0xD0, 0xDA)})
@@ -144,7 +145,18 @@ def pixels_of(image: Any) -> NDArray[np.uint8]:
         image = image.convert(image.mode.upper())
     transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
     wanted = "RGBA" if transparent else "RGB"
-    return from_array(np.asarray(image if image.mode == wanted else image.convert(wanted)))
+    return from_array(_pixels(image if image.mode == wanted else image.convert(wanted)))
+
+
+def _pixels(image: Any) -> NDArray[np.uint8]:
+    """(H, W, 3 or 4) uint8 of an RGB or RGBA image, copied in parts that fit a processor's cache:
+    NumPy's own way takes twice the time and memory."""
+    width, height = image.size
+    pixels = np.empty((height, width, len(image.mode)), np.uint8)
+    for top in range(0, height, _ROWS):
+        part = image.crop((0, top, width, min(height, top + _ROWS)))
+        pixels[top : top + part.height] = part
+    return pixels
 
 
 def upright(image: Any, in_place: bool = False) -> Any:
