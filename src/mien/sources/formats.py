@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from mien.errors import PictureError
+from mien.errors import MienError, PictureError
 from mien.extras import need
 
 HEAD_BYTES = 64
@@ -89,7 +89,7 @@ def damage_of(name: str) -> Iterator[None]:
 
     try:
         yield
-    except PictureError:
+    except MienError:
         raise
     except DecompressionBombError as error:
         raise PictureError(f"{name} has too many pixels ({error})") from error
