@@ -24,6 +24,10 @@ class Careless(Exception):
 class Damage:
     """What a film lacks; times are ticks of its stream."""
 
+    packets: int = 0
+    """Packets that the decoder refuses, before the last one that it takes."""
+    last_packets: int = 0
+    """Those after it."""
     lost: int = 0
     """Frames that cannot be decoded, before the last one that can."""
     first: int | None = None
@@ -161,6 +165,7 @@ class _Ledger:
         """The decoder takes it."""
         if not packet.size:
             return
+        self._damage.packets += self._in_a_row
         self._in_a_row = 0
         for _ in range(self._untimed):
             self._damage.lose(None)
@@ -204,4 +209,5 @@ class _Ledger:
         """The film is over: what still waits is lost."""
         self._damage.tail = max(sum(map(self._is_lost, self._waiting)), self._in_a_row)
         is_corrupt = self._last_pts is not None and self._last_pts == self._corrupt_pts
+        self._damage.last_packets = self._in_a_row
         self._damage.is_torn = self._in_a_row > 0 or is_corrupt

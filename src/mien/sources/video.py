@@ -174,16 +174,21 @@ class Video:
     def _lacks(self, film: Playback, whole: bool) -> tuple[str, ...]:
         """What was passed over, in words."""
         damage, notes = film.damage, []
-        if lost := damage.lost + (damage.tail if whole else 0):
+        packets = damage.packets + (damage.last_packets if whole else 0)
+        lost = damage.lost + (damage.tail if whole else 0)
+        if packets:
+            notes.append(f"{_counted(packets, 'damaged packet')} passed over")
+        if lost > packets:
+            notes.append(f"{_counted(lost, 'frame')} lost to damage")
+        if notes:
             first_s = film.end_s if film.first_lost_s is None else film.first_lost_s
-            packets = f"{lost} damaged packet{'s' if lost > 1 else ''}"
-            notes.append(f"{self.name}: {packets} passed over, the first at {first_s:.1f} s")
+            notes = [f"{', '.join(notes)}, the first at {first_s:.1f} s"]
         if damage.partly:
-            notes.append(f"{self.name}: {damage.partly} frames are damaged in part")
+            notes.append(f"{_counted(damage.partly, 'frame')} damaged in part")
         if damage.empty:
             each = "each repeats the frame before it"
-            notes.append(f"{self.name}: {damage.empty} empty packets passed over; {each}")
-        return tuple(notes)
+            notes.append(f"{_counted(damage.empty, 'empty packet')} passed over; {each}")
+        return tuple(f"{self.name}: {note}" for note in notes)
 
 
 def open_video(
@@ -229,6 +234,10 @@ class _Chooser:
         while self._due_s <= time_s + 1e-9:
             self._due_s += 1 / self._cut.fps
         return True
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _rate(stream: Any) -> float:
