@@ -1,4 +1,7 @@
-"""The `mien` command: arguments in, library calls, errors as one line and exit code 2."""
+"""The `mien` command: arguments in, library calls, errors as one line and exit code 2.
+
+Exit code 3: all was written, but something could not be read.
+"""
 
 import io
 import sys
