@@ -14,8 +14,6 @@ from mien.cli import main
 from mien.errors import PictureError
 from mien.types import Readings
 
-pytestmark = pytest.mark.usefixtures("yunet_home")
-
 
 @pytest.fixture(scope="module")
 def cases(shared: Path) -> Path:
@@ -23,7 +21,7 @@ def cases(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def recognizer(yunet_home: Path) -> mien.Recognizer:
+def recognizer() -> mien.Recognizer:
     return mien.Recognizer(detector="yunet", threads=1)
 
 

@@ -18,6 +18,7 @@ from mien.sources.remote import fetch
 from mien.sources.video import Video, open_video
 from mien.types import Box, Face, Reading, Readings
 from tests.clips import film
+from tests.fakes import FakeSource
 from tests.sources.test_pictures import BLUE, RED, encoded, two_halves
 from tests.sources.web import ANSWERS, serving, status
 
@@ -674,7 +675,7 @@ def test_the_rest_of_a_video_begins_behind_what_is_done(tmp_path: Path):
 def test_a_stream_s_items_are_live(monkeypatch):
     from mien.sources import live
 
-    monkeypatch.setattr(live, "Video", lambda source: [])
+    monkeypatch.setattr(live, "Video", lambda source: FakeSource([]))
     opened = open_source("udp://127.0.0.1:9", cut=Cut())
     assert isinstance(opened, Source)
     assert (type(opened), opened.name) == (live.Live, "udp://127.0.0.1:9")
