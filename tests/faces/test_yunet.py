@@ -29,7 +29,7 @@ def portrait() -> NDArray[np.uint8]:
 def test_the_portrait(detector, portrait):
     """The landmarks were read off the picture: the eyes, the nose, the corners of the mouth."""
     (face,) = detector.detect(portrait)
-    assert face.box.overlap(FACE) > 0.9
+    assert face.box.overlap(FACE) > 0.85
     assert face.score == pytest.approx(0.93, abs=0.02)
     read_off = [(202, 102), (246, 102), (221, 123), (200, 141), (239, 143)]
     assert np.abs(np.array(face.landmarks) - read_off).max() < 4
@@ -70,7 +70,7 @@ def test_what_tells_colours_apart_is_given_in_the_right_order(detector, portrait
 class Told(YuNet):
     """YuNet that is told what its network says, and keeps the canvases that it was asked about."""
 
-    def __init__(self, *answers: list[list[float]], min_face: int = 32) -> None:
+    def __init__(self, *answers: list[list[float]], min_face: int = 30) -> None:
         self.answers = [np.array(a, np.float32).reshape(-1, 15) for a in answers]
         self.min_face = min_face
         self.asked: list[tuple[int, ...]] = []
@@ -88,12 +88,13 @@ def row(x: float, y: float, side: float, score: float) -> list[float]:
 @pytest.mark.parametrize(
     ("size", "min_face", "canvas"),
     [
-        ((640, 480), 32, (416, 320)),  # at 0.625: 400x300, in multiples of 32
-        ((1280, 720), 32, (800, 480)),
-        ((720, 1280), 32, (480, 800)),
-        ((1280, 720), 50, (512, 288)),
+        ((640, 480), 30, (512, 384)),  # at 0.8
+        ((1280, 720), 30, (800, 480)),  # 800 px, in multiples of 32
+        ((720, 1280), 30, (480, 800)),
+        ((2000, 1000), 30, (1024, 512)),  # at 0.5, as all larger ones
+        ((1280, 720), 60, (512, 288)),  # at 0.4
         ((1280, 720), 320, (384, 224)),  # no less than 384 px
-        ((100, 50), 32, (128, 64)),  # never enlarged
+        ((100, 50), 30, (128, 64)),  # never enlarged
         ((640, 480), 20, (640, 480)),
         ((640, 480), 5, (640, 480)),
     ],
@@ -105,22 +106,22 @@ def test_the_smallest_face_decides_how_large_a_picture_is_searched(size, min_fac
 
 
 def test_a_place_is_looked_at_with_its_surroundings():
-    """A place of 50 px in the search at 0.625 is 80 px of the picture; the look takes in 128 of
-    them, from (72, 104) on, as they are."""
-    detector = Told([row(60, 80, 50, 0.5)], [row(32, 30, 60, 0.9)])
+    """A place of 64 px in the search at 0.8 is 80 px of the picture; the look takes in 128 of them,
+    from (51, 76) on, as they are."""
+    detector = Told([row(60, 80, 64, 0.5)], [row(32, 30, 60, 0.9)])
     (face,) = detector.detect(np.zeros((480, 640, 3), np.uint8))
-    assert detector.asked == [(416, 320), (128, 128)]
-    assert face.box == Box(72 + 32, 104 + 30, 60, 60)
+    assert detector.asked == [(512, 384), (128, 128)]
+    assert face.box == Box(51 + 32, 76 + 30, 60, 60)
     assert face.score == 0.9
-    assert face.landmarks == ((134.0, 164.0),) * 5
+    assert face.landmarks == ((113.0, 136.0),) * 5
 
 
 @pytest.mark.parametrize(
     ("coarse", "close", "found"),
-    [(0.9, 0.9, 1), (0.24, 0.91, 1), (0.2, 0.9, 0), (0.19, 0.99, 0), (0.9, 0.3, 1), (0.9, 0.2, 0)],
+    [(0.9, 0.9, 1), (0.3, 0.91, 1), (0.25, 0.9, 0), (0.19, 1, 0), (0.9, 0.51, 1), (0.9, 0.49, 0)],
 )
 def test_search_and_look_decide_together(coarse: float, close: float, found: int):
-    detector = Told([row(60, 80, 50, coarse)], [row(27, 27, 73, close)])
+    detector = Told([row(60, 80, 64, coarse)], [row(27, 27, 73, close)])
     assert len(detector.detect(np.zeros((480, 640, 3), np.uint8))) == found
 
 

@@ -40,7 +40,7 @@ ModelPath = Annotated[
 DetectorName = Annotated[str, typer.Option(help="yunet, or none (ready-made crops).")]
 MinFace = Annotated[
     int | None,
-    typer.Option(help="Smallest face to find, in pixels. Default: 32. Larger is faster.", min=1),
+    typer.Option(help="Smallest face to find, in pixels. Default: 30. Larger is faster.", min=1),
 ]
 
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]

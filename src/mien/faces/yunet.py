@@ -1,9 +1,9 @@
 """YuNet (Wu et al. 2023, doi 10.1007/s11633-023-1423-y), the face detector of OpenCV Zoo.
 
-A picture is searched coarsely, at a scale at which the smallest face that is wanted has 20 px. Each
-place where a face may be is then looked at closely, at a scale at which the face is large: that
-decides, and measures. Run by ONNX Runtime: OpenCV's own `FaceDetectorYN` gives the same answers at
-half the speed, and is not safe to share between threads.
+A picture is searched coarsely, at a scale at which the smallest face that is wanted still shows.
+Each place where a face may be is then looked at closely: both decide, and the look measures. Run by
+ONNX Runtime: OpenCV's own `FaceDetectorYN` gives the same answers at half the speed, and is not
+safe to share between threads.
 """
 
 import itertools
@@ -19,16 +19,19 @@ from mien.errors import InputError
 from mien.faces.poses import look_again, quarter, turned_back
 from mien.types import Box, Face
 
-MIN_FACE_PX = 32
-"""A smaller face is found less surely, and has less to show than FER-2013's 48 px."""
-_COARSE_FACE_PX = 20
-_COARSE_LEAST_PX = 384  # the least longer side of what is searched, if the picture has it
+MIN_FACE_PX = 30
+"""A smaller face has less to show than FER-2013's 48 px frame: `mien.quality` calls it small."""
+_COARSE_FACE_PX = 24  # of the smallest face, in the coarse search
+_LARGE_FACE_PX = 15  # the same in a large picture, which would take too long
+_SEARCHED_PX = (384, 800)  # a picture is large if it is searched at more; small ones at no less
 _CLOSE_SIDES = 1.6  # of the face, which a look takes in
 _CLOSE_LEAST_PX, _CLOSE_MOST_PX = 128, 320  # fewer are quicker, more are surer
 _BATCH = 16
-_MAYBE, _SURE, _SURE_OF_BOTH = 0.2, 0.65, 0.57
-"""Scores of a place where a face may be, of a face that is looked for where it was, and the mean of
-coarse and close score from which on a face is told: docs/faces.md has what each costs and finds."""
+_MAYBE, _LIKELY, _SURE = 0.2, 0.5, 0.65
+"""Scores of what is looked at, of a look that a search bears out, and of a look alone."""
+_SURE_OF_BOTH = 0.6
+"""The mean of the scores of search and look. As many faces are found as by one search at
+640 px from 0.65 on, and as few where there are none (research/log.md)."""
 _UPRIGHT = 0.89  # 84 % of upright faces of FER-2013 have more, 6 % of those on their head
 _TURNED = 0.85  # in a turned photo; 96 % of upright faces have more, a cat's on its head has 0.83
 _TURNED_LEAST_PX = 30  # a smaller face is not looked at again
@@ -99,8 +102,7 @@ class YuNet:
         return _without_repeats(back + faces)
 
     def _search(self, picture: Pixels) -> list[Face]:
-        longest = max(picture.shape[:2])
-        scale = min(1.0, max(_COARSE_FACE_PX / self.min_face, _COARSE_LEAST_PX / longest))
+        scale = self._scale(max(picture.shape[:2]))
         height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
         canvas = np.zeros((-(-height // 32) * 32, -(-width // 32) * 32, 3), np.uint8)
         canvas[:height, :width] = _scaled(picture, width, height)
@@ -111,8 +113,14 @@ class YuNet:
             face
             for place, faces in zip(places, looks, strict=True)
             for face in faces
-            if (_score(place) + _score(face)) / 2 >= _SURE_OF_BOTH
+            if _score(face) >= _LIKELY and (_score(place) + _score(face)) / 2 >= _SURE_OF_BOTH
         )
+
+    def _scale(self, longest: int) -> float:
+        """That of the coarse search of a picture whose longer side has so many pixels."""
+        least, most = (side / longest for side in _SEARCHED_PX)
+        wanted = min(_COARSE_FACE_PX / self.min_face, most)
+        return min(1.0, max(least, _LARGE_FACE_PX / self.min_face, wanted))
 
     def _quarters(self, picture: Pixels) -> int:
         """By how many quarters, 0-3, a picture without a face must be turned to show one."""
