@@ -13,6 +13,9 @@ from mien.errors import PictureError
 from mien.sources import Frame, open_source
 from mien.sources import live as module
 from mien.sources.live import Live
+from mien.sources.packets import Care
+from mien.sources.playback import Playback
+from mien.sources.video import open_container
 from tests.clips import film
 
 NAME = "udp://127.0.0.1:9"
@@ -285,3 +288,16 @@ def test_what_a_film_lacks_is_told_once_it_is_through(shared):
     assert not live.warnings
     assert all(frame.error is None for frame in live)
     assert len(live.warnings) == 1 and "3 damaged packets" in live.warnings[0]
+
+
+def test_a_stream_goes_on_behind_its_damage_without_being_opened_anew(shared):
+    path, opens = str(shared / "cases" / "badpackets.mp4"), []
+
+    def opened():
+        opens.append(path)
+        return open_container(path, path)
+
+    playback = Playback(opened, 30.0, 0.0, Care.GO_ON)
+    assert len(list(playback)) > 80
+    assert len(opens) == 1
+    assert playback.damage.packets == 3

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from av.codec.context import Flags
@@ -50,16 +51,23 @@ class Damage:
             self.first = time
 
 
+class Care(Enum):
+    """How packets are decoded."""
+
+    STOP = "with threads, which are fast; the first damage raises Careless"
+    GO_ON = "with threads; good frames may be lost beside damaged ones, as of a live stream"
+    EACH = "packet by packet"
+
+
 def decoded(
-    container: Any, stream: Any, damage: Damage, *, careful: bool, begin: int | None = None
+    container: Any, stream: Any, damage: Damage, care: Care, begin: int | None = None
 ) -> Iterator[tuple[int, Any]]:
     """The frames of `stream` and their numbers, from 0 on; a frame that is lost keeps its number.
 
-    What cannot be decoded is passed over and added to `damage`. With `careful`, each packet is
-    decoded for itself. Without, threads are faster, but the first damage raises `Careless`. Frames
-    before `begin` (ticks) are left out: after a seek they lack what they are built on.
+    What cannot be decoded is passed over and added to `damage`. Frames before `begin` (ticks) are
+    left out: after a seek they lack what they are built on.
     """
-    _prepare(stream, careful)
+    _prepare(stream, care)
     ledger = _Ledger(damage, begin, stream.codec_context.name)
     for packet in packets(container, stream, damage):
         if packet.size == 0 and packet.dts is not None:
@@ -69,7 +77,7 @@ def decoded(
         try:
             frames = packet.decode()
         except (FFmpegError, ValueError, MemoryError, IndexError) as error:
-            if not careful:
+            if care is Care.STOP:
                 raise Careless from error
             ledger.fail(packet)
             continue
@@ -77,10 +85,10 @@ def decoded(
         for frame in frames:
             if ledger.takes(frame):
                 yield ledger.number(frame), frame
-        if damage.lost and not careful:
+        if damage.lost and care is Care.STOP:
             raise Careless
     ledger.close()
-    if damage.tail and not careful:
+    if damage.tail and care is Care.STOP:
         raise Careless  # PyAV drops what FFmpeg's threads still hold after a damaged frame
 
 
@@ -106,8 +114,8 @@ def packets(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
             return
 
 
-def _prepare(stream: Any, careful: bool) -> None:
-    if not careful:
+def _prepare(stream: Any, care: Care) -> None:
+    if care is not Care.EACH:
         stream.thread_type = "AUTO"
         return
     stream.codec_context.thread_count = 1

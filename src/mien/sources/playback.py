@@ -8,7 +8,7 @@ from typing import Any
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from mien.sources.packets import Careless, Damage, decoded, packets
+from mien.sources.packets import Care, Careless, Damage, decoded, packets
 from mien.sources.screen import Timed
 
 Opened = Callable[[], AbstractContextManager[Any]]
@@ -29,11 +29,11 @@ def film_stream(container: Any) -> Any:
 class Playback:
     """One reading of a film; iterate once. Frames before `wanted_s` may come first.
 
-    What cannot be decoded is passed over. The film is read with threads up to the first damage,
-    then `careful`ly: packet by packet.
+    What cannot be decoded is passed over. With `Care.STOP`, the film is read anew from the first
+    damage on, packet by packet.
     """
 
-    def __init__(self, opened: Opened, rate: float, wanted_s: float, *, careful: bool) -> None:
+    def __init__(self, opened: Opened, rate: float, wanted_s: float, care: Care) -> None:
         self.damage = Damage()
         self.first_lost_s: float | None = None
         """Time of the first damage."""
@@ -42,17 +42,16 @@ class Playback:
         self.number, self.end_s = 0, 0.0
         """Of the frame that would come next: its number and time."""
         self._opened, self._rate, self._wanted_s = opened, rate, wanted_s
-        self._careful = careful
+        self._care = care
         self._steady = True
 
     def __iter__(self) -> Iterator[Timed]:
         last_s = -1.0
-        for careful, rewind in ((False, False), (True, False), (True, True)):
-            if self._careful and not careful:
-                continue
+        attempts = [(self._care, False), (Care.EACH, False), (Care.EACH, True)]
+        for care, rewind in attempts:
             from_s = max(self._wanted_s, last_s) if self._steady and not rewind else 0.0
             try:
-                for timed in self._played(from_s, careful):
+                for timed in self._played(from_s, care):
                     if timed[1] > last_s + 1e-6:
                         last_s = timed[1]
                         yield timed
@@ -60,13 +59,13 @@ class Playback:
                 continue
             return
 
-    def _played(self, wanted_s: float, careful: bool) -> Iterator[Timed]:
+    def _played(self, wanted_s: float, care: Care) -> Iterator[Timed]:
         self.damage = damage = Damage()
         with self._opened() as container:
             stream = film_stream(container)
             began, first, begin = self._seek(container, stream, wanted_s)
             last_s, fresh = -1.0, begin is None
-            for number, frame in decoded(container, stream, damage, careful=careful, begin=begin):
+            for number, frame in decoded(container, stream, damage, care, begin):
                 if fresh and frame.time is not None:
                     began = _began(stream, began, number, frame.time)
                 fresh = False
@@ -132,7 +131,7 @@ def last_before(opened: Opened, rate: float, start_s: float) -> float | None:
     """Time of a film's last frame, in seconds; None if one comes at `start_s` or later."""
     for seeks in (True, False):
         told = _packet_times(opened, start_s, seeks)
-        played = Playback(opened, rate, 0.0, careful=False)  # where only decoding tells
+        played = Playback(opened, rate, 0.0, Care.STOP)  # where only decoding tells
         last_s = 0.0
         for last_s in (time_s for _, time_s, _ in played) if told is None else told:
             if last_s >= start_s - 1e-6:

@@ -17,6 +17,7 @@ from mien.errors import InputError, PictureError
 from mien.files import existing
 from mien.sources.ending import goes_on, has_a_hole, lacks_bytes, stated_s
 from mien.sources.frames import FASTEST_FPS, LIVE, REMOTE, Cut, Frame, Kind
+from mien.sources.packets import Care
 from mien.sources.pictures import MAX_PIXELS
 from mien.sources.playback import Playback, film_stream, last_before
 from mien.sources.screen import Screen, deinterlaced, shown_aspect, shown_size
@@ -116,7 +117,7 @@ class Video:
         if self.cut.after_s == math.inf:
             return
         chosen, screen = _Chooser(self.cut), Screen(self.aspect, self.most_pixels)
-        film = Playback(self._opened, self.rate, self._wanted_s, careful=self._is_short)
+        film = Playback(self._opened, self.rate, self._wanted_s, self._care)
         for index, time_s, frame in deinterlaced(film):
             if self.cut.end_s is not None and time_s >= self.cut.end_s - 1e-9:
                 break
@@ -132,6 +133,12 @@ class Video:
             if breaks := self._breaks_off(film):
                 yield self._broken(film.number, film.end_s, film.damage.failure)
             self._met = self._lacks(film, whole=not breaks)
+
+    @property
+    def _care(self) -> Care:
+        if self.path.startswith(LIVE):
+            return Care.GO_ON
+        return Care.EACH if self._is_short else Care.STOP
 
     @property
     def _wanted_s(self) -> float:
@@ -157,6 +164,8 @@ class Video:
     def _breaks_off(self, film: Playback) -> bool:
         """Whether frames are missing where the film has ended."""
         damage = film.damage
+        if self.path.startswith(LIVE):
+            return damage.failure is not None
         if damage.failure or damage.tail >= _A_BROKEN_TAIL:
             return True
         if not film.frames and (damage.lost or damage.tail):
