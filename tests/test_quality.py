@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mien.demo import PORTRAIT
-from mien.quality import SHARPNESS, sharpness, status_of
+from mien.quality import SHARPNESS, Look, sharpness, status_of
 from mien.sources import read_picture
 from mien.types import Box, Face, Scores
 
@@ -28,7 +28,7 @@ SURE, UNSURE = Scores(("a", "b"), (0.9, 0.1)), Scores(("a", "b"), (0.55, 0.45))
     ],
 )
 def test_the_first_reason_to_doubt_is_told(box: Box, sharp: float, scores: Scores, status: str):
-    assert status_of(Face(box), sharp, scores, unsure_below=0.6, aligned=True) == status
+    assert status_of(Face(box), Look(sharp, -9), scores, unsure_below=0.6, aligned=True) == status
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_the_first_reason_to_doubt_is_told(box: Box, sharp: float, scores: Score
 def test_a_face_that_was_left_lying_is_rotated(side, roll_deg, aligned, status):
     eyes = ((0, 0), (math.cos(math.radians(roll_deg)), math.sin(math.radians(roll_deg))))
     face = Face(Box(0, 0, side, side), 0.9, eyes)
-    assert status_of(face, 0.0, SURE, unsure_below=0.6, aligned=aligned) == status
+    assert status_of(face, Look(0.0, 9), SURE, unsure_below=0.6, aligned=aligned) == status
 
 
 def checkered(light: int, cell_px: int = 1) -> np.ndarray:

@@ -1,9 +1,13 @@
-"""The status of a reading: ok, small, rotated, blurred or unsure."""
+"""The status of a reading: ok, small, rotated, blurred, occluded or unsure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.faces import cover
 from mien.preprocess import grey, scale
 from mien.types import Face, Scores, Status
 
@@ -25,17 +29,34 @@ def sharpness(crop: NDArray[np.uint8]) -> float:
     return float(edges.var() / (image.var() + 1))
 
 
-def status_of(
-    face: Face, sharp: float, scores: Scores, unsure_below: float, *, aligned: bool
-) -> Status:
-    """`small`, `rotated`, `blurred` or `unsure`, whichever comes first, else `ok`.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What can be seen of a face in its crop."""
 
-    `sharp` as `sharpness`; an `aligned` face was turned upright before it was read.
+    sharpness: float
+    covered: float
+    """As `mien.faces.cover.scores`."""
+
+
+def look_at(crops: Sequence[NDArray[np.uint8]]) -> list[Look]:
+    """A look at each crop, (H, W) or (H, W, 3) RGB uint8."""
+    covered = cover.scores(crops).tolist()
+    return [Look(sharpness(crop), value) for crop, value in zip(crops, covered, strict=True)]
+
+
+def status_of(
+    face: Face, look: Look, scores: Scores, unsure_below: float, *, aligned: bool
+) -> Status:
+    """`small`, `rotated`, `blurred`, `occluded` or `unsure`, whichever comes first, else `ok`.
+
+    An `aligned` face was turned upright before it was read.
     """
     if max(face.box.width, face.box.height) < SMALL_PX:
         return "small"
     if not aligned and abs(face.roll_deg) > ROTATED_DEG:
         return "rotated"
-    if sharp < SHARPNESS:
+    if look.sharpness < SHARPNESS:
         return "blurred"
+    if look.covered > cover.COVERED:
+        return "occluded"
     return "unsure" if scores.confidence < unsure_below else "ok"

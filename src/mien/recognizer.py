@@ -16,7 +16,7 @@ from mien.faces import Detector, Finder, as_detector
 from mien.faces import find as find_faces
 from mien.faces.tracking import Tracker
 from mien.origin import Origin
-from mien.quality import sharpness, status_of
+from mien.quality import look_at, status_of
 from mien.sources import Cut, Frame, Item, Source, open_source
 from mien.sources.pictures import Color
 from mien.stream import BATCH, BATCH_WITH_PIXELS, Detections, Result, batches, in_order
@@ -198,8 +198,8 @@ class Recognizer:
         photo = frame.time_s is None
         faces, crops = find_faces(frame.pixels, self.detector, align=self.align, photo=photo)
         inputs = [*self.card.preprocess.resize(crops)]
-        sharp = [*map(sharpness, crops)]
-        return Detections(*where, None, faces, inputs, sharp, frame.pixels, frame.index)
+        looks = look_at(crops)
+        return Detections(*where, None, faces, inputs, looks, frame.pixels, frame.index)
 
     def answer(self, batch: list[Detections]) -> list[Result]:
         """The readings of a batch of pictures, whose faces share one run of the network."""
@@ -211,9 +211,9 @@ class Recognizer:
         where: dict[str, Any] = {"path": found.path, "index": found.index}
         where |= {"time_s": found.time_s, "frame": found.frame}
         readings = Readings(labels=self.labels)
-        for face, sharp in zip(found.faces, found.sharpness, strict=True):
+        for face, look in zip(found.faces, found.looks, strict=True):
             score = next(scores)
-            status = status_of(face, sharp, score, self.card.unsure_below, aligned=self.align)
+            status = status_of(face, look, score, self.card.unsure_below, aligned=self.align)
             readings.append(Reading(face, score, status, **where))
         if not readings:
             status = "no_face" if found.error is None else "unreadable"

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.quality import Look
 from mien.types import Face, Readings
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class Detections:
     faces: Sequence[Face] = ()
     inputs: Sequence[NDArray[np.uint8]] = ()
     """An (S, S) crop for each face."""
-    sharpness: Sequence[float] = ()
+    looks: Sequence[Look] = ()
     pixels: NDArray[np.uint8] | None = None
     index: int | None = None
     """The place of the photo or film among several, from 0."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DECIMALS = 6
 """Of times and probabilities in tables."""
 
-Status = Literal["ok", "small", "rotated", "blurred", "unsure", "no_face", "unreadable"]
+Status = Literal["ok", "small", "rotated", "blurred", "occluded", "unsure", "no_face", "unreadable"]
 Point = tuple[float, float]
 
 
@@ -124,11 +124,12 @@ class Scores:
 class Reading:
     """One face of one picture or frame and the expression it shows.
 
-    `status` is `ok`, or why to be careful: `small`, `rotated` (`align` is off), `blurred` or
-    `unsure`. In tables of many pictures a picture without a face has one reading too, with
-    `no_face` or `unreadable`, and neither `face` nor `scores`. `index` is the place of the photo or
-    film among several, counted from 0; None for a single one. `time_s` (seconds from the
-    beginning), `frame` (counted from 0), `face_id` and `smoothed` are those of videos.
+    `status` is `ok`, or why to be careful: `small`, `rotated` (`align` is off),
+    `blurred`, `occluded` (by a mask, sunglasses or a hand) or `unsure`. In tables of many pictures
+    a picture without a face has one reading too, with `no_face` or `unreadable`, and neither `face`
+    nor `scores`. `index` is the place of the photo or film among several, counted from 0; None for
+    a single one. `time_s` (seconds from the beginning), `frame` (counted from 0), `face_id` and
+    `smoothed` are those of videos.
     """
 
     face: Face | None

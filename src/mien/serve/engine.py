@@ -92,7 +92,7 @@ class Engine:
             found,
             faces=found.faces[:most],
             inputs=found.inputs[:most],
-            sharpness=found.sharpness[:most],
+            looks=found.looks[:most],
             pixels=None,
         )
 

@@ -42,7 +42,7 @@ class ReadingOut(BaseModel):
     label: str = Field(description="The most probable expression.")
     confidence: float = Field(description="Its probability.")
     expressions: dict[str, float] = Field(description="Probabilities; they sum to 1.")
-    status: Status = Field(description="ok, or why to be careful: small, rotated, blurred, unsure.")
+    status: Status = Field(description="ok, or why to be careful.")
     face_id: int | None = Field(None, description="Of streams: the same face, the same number.")
     smoothed: dict[str, float] | None = Field(
         None, description="Of streams: probabilities averaged over the last moments."
