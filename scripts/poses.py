@@ -34,7 +34,7 @@ class Once(YuNet):
 
     def detect(self, picture: Pixels) -> list[Face]:
         """What a first look finds."""
-        return self._detect(picture)
+        return self._search(picture)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from tests.fakes import brightness_bundle
 
 
 @pytest.fixture(scope="module")
-def recognizer(yunet_home: Path) -> mien.Recognizer:
+def recognizer() -> mien.Recognizer:
     return mien.Recognizer(detector="yunet")
 
 

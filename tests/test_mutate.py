@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "scripts"
-OUTPUT = ("__init__", "clip", "drawing", "tables", "timeline")
+OUTPUT = sorted(path.stem for path in (ROOT / "src/mien/output").glob("*.py"))
 
 CLIP = '''
 """A value between two limits."""
