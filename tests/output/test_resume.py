@@ -121,6 +121,20 @@ def test_tables_that_were_killed_at_any_byte_become_the_same(scratch, found, bom
     assert done <= begun
 
 
+def test_a_torn_line_of_json_is_cut_away(tmp_path: Path):
+    paths = [tmp_path / "t.csv", tmp_path / "t.jsonl"]
+    found = [Readings([Reading(None, None, "no_face", path=p)]) for p in "abc"]
+    run(paths, found)
+    whole = [path.read_bytes() for path in paths]
+    run(paths, [])
+    for path, content in zip(paths, whole, strict=True):
+        kept = content.splitlines(keepends=True)[: 2 if path.suffix == ".csv" else 1]
+        path.write_bytes(b"".join(kept))
+    paths[1].write_bytes(paths[1].read_bytes() + b'{"path": "b", "ind')
+    run(paths, found, resume=True)
+    assert [path.read_bytes() for path in paths] == whole
+
+
 def test_a_run_that_came_to_its_end_is_not_read_again(tmp_path: Path):
     found = [Readings([Reading(None, None, "no_face", path=p)]) for p in "abc"]
     run([tmp_path / "t.csv"], found)
