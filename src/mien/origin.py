@@ -25,6 +25,7 @@ class Origin:
     detector_version: str | None
     """The SHA-256 of its weights, or the release of the package that it comes with."""
     align: bool
+    every_frame: bool
     every: int
     fps: float | None
     start_s: float

@@ -1,6 +1,7 @@
 """Pictures in, readings out. Never imports torch."""
 
 import dataclasses
+import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,13 +15,16 @@ from mien.bundle import DEFAULT, Classifier, open_bundle
 from mien.errors import InputError, MienError, NoFace, PictureError
 from mien.faces import Detector, Finder, as_detector
 from mien.faces import find as find_faces
+from mien.faces import framed
+from mien.faces.following import Follower, FollowingDetector
+from mien.faces.shots import Shots
 from mien.faces.tracking import Tracker
 from mien.origin import Origin
 from mien.quality import look_at, status_of
 from mien.sources import Cut, Frame, Item, Source, open_source
 from mien.sources.pictures import Color
-from mien.stream import BATCH, BATCH_WITH_PIXELS, Detections, Result, batches, in_order
-from mien.types import Reading, Readings, Scores
+from mien.stream import BATCH, BATCH_WITH_PIXELS, Detections, Result, ahead, batches, in_order
+from mien.types import Face, Reading, Readings, Scores
 
 
 class Recognizer:
@@ -31,7 +35,8 @@ class Recognizer:
     `mien.faces.yunet.YuNet(min_face=20)`, or a function from a picture to boxes; `device` is auto,
     cpu or cuda; `threads` bounds the threads of the network and of the reading of many pictures;
     `align` turns tilted faces upright; `views` (plain, flip or ten-crop) are averaged in place of
-    those that the bundle's card names.
+    those that the bundle's card names. In films and cameras faces are followed from frame to frame
+    (`mien.faces.following`) unless `every_frame` is to be searched.
     Raises BundleError or InputError if one of them cannot be had.
 
     Pickled, it is these arguments: another process opens the networks again. So does the first use
@@ -47,10 +52,12 @@ class Recognizer:
         threads: int | None = None,
         align: bool = True,
         views: str | None = None,
+        every_frame: bool = False,
     ) -> None:
         if threads is not None and threads < 1:
             raise InputError(f"expected at least one thread, got {threads}")
         self.align = align
+        self.every_frame = every_frame
         self.threads = threads
         self._given: dict[str, Any] = {"detector": detector, "device": device, "views": views}
         self._model = model
@@ -83,7 +90,8 @@ class Recognizer:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"model": self._model, "threads": self.threads, "align": self.align, **self._given}
+        chosen = {"threads": self.threads, "align": self.align, "every_frame": self.every_frame}
+        return {"model": self._model, **chosen, **self._given}
 
     def __setstate__(self, given: dict[str, Any]) -> None:
         self.__init__(**given)  # type: ignore[misc]  # the arguments are all there is to it
@@ -109,6 +117,7 @@ class Recognizer:
             detector=self.detector.name,
             detector_version=getattr(self.detector, "version", None),
             align=self.align,
+            every_frame=self.every_frame,
             every=cut.every,
             fps=cut.fps,
             start_s=cut.start_s,
@@ -163,18 +172,39 @@ class Recognizer:
         for result in self._results(opened, pixels):
             if result.time_s is not None and result.index != tracker.film:
                 tracker = Tracker(result.index)
-            yield track(result, tracker)
+            result = track(result, tracker)
+            if result.readings:  # else it is done
+                yield result
 
     def _results(self, source: Source, pixels: bool) -> Iterator[Result]:
-        def find(item: Item) -> Detections:
-            found = self.find(item)
-            return found if pixels else dataclasses.replace(found, pixels=None)
-
-        most = BATCH_WITH_PIXELS if pixels else BATCH
         # Each frame of a camera is read at once, none kept back for a batch.
-        found = map(find, source) if source.live else in_order(source, find, self.threads)
-        for batch in batches(found, lambda f: len(f.faces), most_items=1 if source.live else most):
+        most = 1 if source.live else BATCH_WITH_PIXELS if pixels else BATCH
+        found = self._found(source, pixels)
+        for batch in batches(found, lambda f: len(f.faces), most_items=most):
             yield from self.answer(batch)
+
+    def _found(self, source: Source, pixels: bool) -> Iterator[Detections]:
+        """The faces of all pictures; those of each film are followed."""
+        for film, items in itertools.groupby(source, _film_of):
+            follower = None if film is None else self.follower()
+            shots = items if film is None else Shots().mark(items)
+
+            def find(item: Item, follower: Follower | None = follower) -> Detections:
+                found = self.find(item, follower)
+                return found if pixels else dataclasses.replace(found, pixels=None)
+
+            if source.live:
+                yield from map(find, shots)
+            elif follower is None:
+                yield from in_order(shots, find, self.threads)
+            else:
+                yield from ahead(map(find, ahead(shots)))
+
+    def follower(self) -> Follower | None:
+        """What follows the faces of one film or camera, for `find`; None if every frame is
+        searched."""
+        can = isinstance(self.detector, FollowingDetector) and not self.every_frame
+        return Follower(self.detector) if can else None
 
     def read(self, frame: Frame) -> Result:
         """The readings of one frame; without a face, one with that status."""
@@ -186,20 +216,37 @@ class Recognizer:
             return []
         return self._scores(self.card.preprocess.resize(crops))
 
-    def find(self, item: Item) -> Detections:
-        """Faces and crops of a picture, for `answer`; an unreadable one has its error."""
+    def find(self, item: Item, follower: Follower | None = None) -> Detections:
+        """Faces and crops of a picture, for `answer`; an unreadable one has its error.
+
+        The `follower` is that of the film, whose frames come in order.
+        """
         try:
             frame = item.load()
         except MienError as error:
             frame = Frame(item.name, None, error=str(error), index=item.index)
         where = (frame.path, frame.frame, frame.time_s)
-        if frame.pixels is None:
-            return Detections(*where, frame.error, index=frame.index)
-        photo = frame.time_s is None
-        faces, crops = find_faces(frame.pixels, self.detector, align=self.align, photo=photo)
+        found = Detections(
+            *where, frame.error, index=frame.index, new_shot=frame.new_shot, done=frame.done
+        )
+        if frame.pixels is None or (frame.done and follower is None):
+            return found
+        faces, crops = self._faces(frame, frame.pixels, follower)
+        if frame.done:
+            return found
         inputs = [*self.card.preprocess.resize(crops)]
-        looks = look_at(crops)
-        return Detections(*where, None, faces, inputs, looks, frame.pixels, frame.index)
+        return dataclasses.replace(
+            found, faces=faces, inputs=inputs, looks=look_at(crops), pixels=frame.pixels
+        )
+
+    def _faces(
+        self, frame: Frame, pixels: NDArray[np.uint8], follower: Follower | None
+    ) -> tuple[list[Face], list[NDArray[np.uint8]]]:
+        if follower is None or frame.time_s is None:
+            photo = frame.time_s is None
+            return find_faces(pixels, self.detector, align=self.align, photo=photo)
+        faces = follower.find(pixels, frame.time_s, new_shot=frame.new_shot)
+        return framed(pixels, faces, self.detector, align=self.align)
 
     def answer(self, batch: list[Detections]) -> list[Result]:
         """The readings of a batch of pictures, whose faces share one run of the network."""
@@ -208,6 +255,9 @@ class Recognizer:
         return [self._result(found, scores) for found in batch]
 
     def _result(self, found: Detections, scores: Iterator[Scores]) -> Result:
+        place = (found.path, found.frame, found.time_s)
+        if found.done:
+            return Result(*place, Readings(), None, found.index, found.new_shot)
         where: dict[str, Any] = {"path": found.path, "index": found.index}
         where |= {"time_s": found.time_s, "frame": found.frame}
         readings = Readings(labels=self.labels)
@@ -218,12 +268,17 @@ class Recognizer:
         if not readings:
             status = "no_face" if found.error is None else "unreadable"
             readings.append(Reading(None, None, status, error=found.error, **where))
-        place = (found.path, found.frame, found.time_s)
-        return Result(*place, readings, found.pixels, found.index)
+        return Result(*place, readings, found.pixels, found.index, found.new_shot)
 
     def _scores(self, images: NDArray[np.uint8]) -> list[Scores]:
         rows = self._open()[0].scores(images)
         return [Scores(self.labels, tuple(float(v) for v in row)) for row in rows]
+
+
+def _film_of(item: Item) -> tuple[str | None, int | None] | None:
+    """Which film an item is a frame of; None for a photo."""
+    is_frame = isinstance(item, Frame) and item.time_s is not None
+    return (item.name, item.index) if is_frame else None
 
 
 def require_face(readings: Readings) -> None:
@@ -239,6 +294,10 @@ def require_face(readings: Readings) -> None:
 def track(result: Result, tracker: Tracker) -> Result:
     """The same with face ids and smoothed scores, for frames in the order of time."""
     if result.time_s is None:
+        return result
+    if result.new_shot:
+        tracker.cut(result.time_s)
+    if not result.readings:
         return result
     faces = [r.face for r in result.readings if r.face]
     scores = [r.scores for r in result.readings if r.scores]

@@ -23,6 +23,8 @@ BATCH = 16
 BATCH_WITH_PIXELS = 4
 """Pictures of a run that are kept until it is over: they are what takes memory."""
 _MOST_WORKERS = 8
+_AHEAD = 4
+_END = object()
 
 
 @dataclass(slots=True)
@@ -41,6 +43,9 @@ class Detections:
     pixels: NDArray[np.uint8] | None = None
     index: int | None = None
     """The place of the photo or film among several, from 0."""
+    new_shot: bool = False
+    done: bool = False
+    """Whether an interrupted run has read it, so that it has no readings."""
 
 
 @dataclass(slots=True)
@@ -54,6 +59,8 @@ class Result:
     pixels: NDArray[np.uint8] | None = None
     index: int | None = None
     """The place of the photo or film among several, from 0."""
+    new_shot: bool = False
+    """Whether another shot of a film begins with it: there was a cut before."""
 
 
 def batches(
@@ -97,6 +104,20 @@ def in_order(
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """The same items in the same order, made by a thread, a few before they are asked for."""
+    source = iter(items)
+    with _single_threaded_opencv(), ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(next, source, _END) for _ in range(_AHEAD))
+        try:
+            while (item := waiting.popleft().result()) is not _END:
+                waiting.append(pool.submit(next, source, _END))
+                yield item  # type: ignore[misc]  # not the end
         finally:
             for future in waiting:
                 future.cancel()

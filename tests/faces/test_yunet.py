@@ -129,22 +129,22 @@ def test_search_and_look_decide_together(coarse: float, close: float, found: int
 def test_a_look_alone_wants_to_be_surer(close: float, found: int):
     detector = Told([row(27, 27, 73, close)])
     picture = np.zeros((480, 640, 3), np.uint8)
-    assert len(detector.look(picture, [Box(96, 128, 64, 64)])) == found
+    assert len(detector.look(picture, [Face(Box(96, 128, 64, 64))])) == found
 
 
 def test_a_face_that_moved_is_found_where_it_was_looked_for(detector, portrait):
     (face,) = detector.detect(portrait)
     for right, down in ((25, 0), (-25, 20), (0, 30)):
         place = Box(FACE.x + right, FACE.y + down, FACE.width, FACE.height)
-        (again,) = detector.look(portrait, [place])
+        (again,) = detector.look(portrait, [Face(place)])
         assert again.box.overlap(face.box) > 0.85
-    assert detector.look(portrait, [Box(380, 300, 90, 113)]) == []
-    assert detector.look(portrait, [Box(900, 900, 90, 113)]) == []
+    assert detector.look(portrait, [Face(Box(380, 300, 90, 113))]) == []
+    assert detector.look(portrait, [Face(Box(900, 900, 90, 113))]) == []
     assert detector.look(portrait, []) == []
 
 
 def test_two_places_of_one_face_give_it_once(detector, portrait):
-    places = [Box(FACE.x + shift, FACE.y, 100, 100) for shift in (-15, 0, 15)]
+    places = [Face(Box(FACE.x + shift, FACE.y, 100, 100)) for shift in (-15, 0, 15)]
     assert len(detector.look(portrait, places)) == 1
 
 
@@ -152,7 +152,7 @@ def test_many_places_are_looked_at_in_several_runs(detector, portrait):
     crowd = np.tile(portrait[:256, 96:352], (4, 5, 1))
     faces = detector.detect(crowd)
     assert len(faces) == 20
-    assert len(detector.look(crowd, [face.box for face in faces])) == 20
+    assert len(detector.look(crowd, faces)) == 20
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_many_places_are_looked_at_in_several_runs(detector, portrait):
 )
 def test_a_look_is_as_large_as_the_face_allows(face_px: int, look_px: int):
     picture = np.zeros((1000, 1000, 3), np.uint8)
-    assert _Look(picture, Box(5, 5, face_px, face_px)).canvas.shape[:2] == (look_px, look_px)
+    assert _Look(picture, Box(5, 5, face_px, face_px), look_px).canvas.shape[:2] == (look_px, look_px)
 
 
 def test_places_of_all_sizes_are_told_in_their_order():

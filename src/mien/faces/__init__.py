@@ -12,7 +12,7 @@ from mien.errors import InputError
 from mien.faces.answers import as_faces
 from mien.types import Box, Face
 
-__all__ = ["DETECTORS", "Detector", "as_detector", "crop", "find", "open_detector"]
+__all__ = ["DETECTORS", "Detector", "as_detector", "crop", "find", "framed", "open_detector"]
 
 DETECTORS = ("yunet", "none")
 
@@ -117,14 +117,22 @@ def find(
 ) -> tuple[list[Face], list[NDArray[np.uint8]]]:
     """The faces of a (H, W, 3) uint8 RGB picture, and the `crop` of each.
 
-    A `photo` may be searched longer than the frame of a film (`PhotoDetector`).
+    A `photo` may be searched longer than the frame of a film (`PhotoDetector`). Raises as `framed`.
+    """
+    longer = photo and isinstance(detector, PhotoDetector)
+    found = detector.detect_in_photo(picture) if longer else detector.detect(picture)
+    return framed(picture, found, detector, align=align)
+
+
+def framed(
+    picture: NDArray[np.uint8], found: Iterable[Face], detector: Detector, *, align: bool = True
+) -> tuple[list[Face], list[NDArray[np.uint8]]]:
+    """What a detector `found` in a (H, W, 3) uint8 RGB picture, and the `crop` of each.
+
     A box that the detector draws beyond the picture ends at its edge; the crop does not. Raises
     InputError for a box wholly outside the picture, and for an answer that is no list of faces.
     """
-    if photo and isinstance(detector, PhotoDetector):
-        found = as_faces(detector.detect_in_photo(picture))
-    else:
-        found = as_faces(detector.detect(picture))
+    found = as_faces(found)
     faces = [_within(face, picture) for face in found]
     return faces, [crop(picture, face, detector, align=align) for face in found]
 

@@ -30,10 +30,10 @@ def look_again(picture: Pixels, face: Face, search: Search, side_px: int) -> Fac
 
     `search` is asked once, of a canvas of `side_px`.
     """
-    turns = [_to_cell(face.box, step, side_px // _CELLS) for step in _STEPS_DEG]
+    turns = [to_cell(face.box, step, side_px // _CELLS) for step in _STEPS_DEG]
     found = search(_wheel(picture, turns, side_px))
-    seen = [_from_cell(one, turns, side_px // _CELLS) for one in found]
-    near = [one for one in seen if one is not None and _same_place(one.box, face.box)]
+    seen = [from_cell(one, turns, side_px // _CELLS) for one in found]
+    near = [one for one in seen if one is not None and same_place(one.box, face.box)]
     best = max(near, key=lambda one: one.score or 0, default=face)
     surer = (best.score or 0) > (face.score or 0) + _GAIN
     other_way = abs((best.roll_deg - face.roll_deg + 180) % 360 - 180) > _APART_DEG
@@ -60,7 +60,7 @@ def _unturned(point: Point, quarters: int, width: int, height: int) -> Point:
     return ((x, y), (width - y, x), (width - x, height - y), (y, height - x))[quarters]
 
 
-def _to_cell(box: Box, step_deg: int, cell_px: int) -> NDArray[np.float64]:
+def to_cell(box: Box, step_deg: float, cell_px: int) -> NDArray[np.float64]:
     """(2, 3): from the picture to a cell in which a face rolled by `step_deg` is upright."""
     x, y = box.centre
     scale = cell_px / (_ROOM * max(box.width, box.height))
@@ -79,7 +79,7 @@ def _wheel(picture: Pixels, turns: Sequence[NDArray[np.float64]], side_px: int) 
     return canvas
 
 
-def _from_cell(face: Face, turns: Sequence[NDArray[np.float64]], cell_px: int) -> Face | None:
+def from_cell(face: Face, turns: Sequence[NDArray[np.float64]], cell_px: int) -> Face | None:
     """A face of the canvas in the picture; None in a cell that is not used."""
     x, y = face.box.centre
     column, row = int(x // cell_px), int(y // cell_px)
@@ -99,6 +99,7 @@ def _from_cell(face: Face, turns: Sequence[NDArray[np.float64]], cell_px: int) -
     return Face(box, face.score, tuple((round(a, 2), round(b, 2)) for a, b in landmarks) or None)
 
 
-def _same_place(one: Box, other: Box) -> bool:
+def same_place(one: Box, other: Box) -> bool:
+    """Whether two boxes, of which one may be turned, have about the same centre."""
     (x, y), (u, v) = one.centre, other.centre
     return math.hypot(x - u, y - v) < 0.4 * max(other.width, other.height)

@@ -48,6 +48,12 @@ class Tracker:
             for face_id, face, score in zip(ids, faces, scores, strict=True)
         ]
 
+    def cut(self, time_s: float) -> None:
+        """End the tracks from before the cut at `time_s`: whoever comes then has a new id."""
+        time_s = round(time_s, DECIMALS)
+        tracks = self._tracks.items()
+        self._tracks = {i: track for i, track in tracks if track.seen_s >= time_s}
+
     def recall(self, face_id: int, time_s: float, face: Face, smoothed: Scores) -> None:
         """Restore a face of an interrupted run."""
         self._advance(time_s)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.faces.poses import look_again, quarter, turned_back
+from mien.faces.poses import from_cell, look_again, quarter, same_place, to_cell, turned_back
 from mien.types import Box, Face
 
 MIN_FACE_PX = 30
@@ -26,6 +26,7 @@ _LARGE_FACE_PX = 15  # the same in a large picture, which would take too long
 _SEARCHED_PX = (384, 800)  # a picture is large if it is searched at more; small ones at no less
 _CLOSE_SIDES = 1.6  # of the face, which a look takes in
 _CLOSE_LEAST_PX, _CLOSE_MOST_PX = 128, 320  # fewer are quicker, more are surer
+_FOLLOW_PX = 128  # the same where a face was in the frame before
 _BATCH = 16
 _MAYBE, _LIKELY, _SURE = 0.2, 0.5, 0.65
 """Scores of what is looked at, of a look that a search bears out, and of a look alone."""
@@ -35,6 +36,7 @@ _SURE_OF_BOTH = 0.6
 _UPRIGHT = 0.89  # 84 % of upright faces of FER-2013 have more, 6 % of those on their head
 _TURNED = 0.85  # in a turned photo; 96 % of upright faces have more, a cat's on its head has 0.83
 _TURNED_LEAST_PX = 30  # a smaller face is not looked at again
+_LIES_DEG, _STEP_DEG = 45, 30  # a face rolled by more is followed turned, in such steps
 _WHEEL_PX = 640
 _SAME = 0.3
 _STRIDES = (8, 16, 32)
@@ -84,7 +86,12 @@ class YuNet:
 
         One that is found with a score below `_UPRIGHT` is looked at in every direction.
         """
-        return _without_repeats(self._again(picture, face) for face in self._search(picture))
+        return self.search(picture, ())
+
+    def search(self, picture: Pixels, known: Sequence[Face]) -> list[Face]:
+        """The `known` faces of a picture, as they are, and the others, as `detect` tells them."""
+        others = [self._again(picture, face) for face in self._search(picture, known)]
+        return _without_repeats(others, known)
 
     def detect_in_photo(self, picture: Pixels) -> list[Face]:
         """The same; a picture without a face, or with one that lies, is searched turned, too.
@@ -101,13 +108,13 @@ class YuNet:
         back = [turned_back(face, quarters, width, height) for face in sure]
         return _without_repeats(back + faces)
 
-    def _search(self, picture: Pixels) -> list[Face]:
+    def _search(self, picture: Pixels, known: Sequence[Face] = ()) -> list[Face]:
         scale = self._scale(max(picture.shape[:2]))
         height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
         canvas = np.zeros((-(-height // 32) * 32, -(-width // 32) * 32, 3), np.uint8)
         canvas[:height, :width] = _scaled(picture, width, height)
         (rows,) = self._answers([canvas], _MAYBE)
-        places = [_face(row, scale) for row in rows]
+        places = _elsewhere((_face(row, scale) for row in rows), known)
         looks = self._looks(picture, [place.box for place in places])
         return _without_repeats(
             face
@@ -148,21 +155,26 @@ class YuNet:
         (rows,) = self._answers([canvas], _SURE)
         return [_face(row, 1.0) for row in rows]
 
-    def look(self, picture: Pixels, places: Sequence[Box]) -> list[Face]:
-        """The faces at `places` of a picture, the largest first, none twice.
+    def look(self, picture: Pixels, faces: Sequence[Face]) -> list[Face]:
+        """The `faces` of the frame before, where they are in this one, the largest first.
 
-        A place may be wrong by about a third of the face's side. Where nobody looks, no face is
-        found.
+        One may have moved by about a third of its side. One that was turned is looked for turned.
+        Where nobody looks, no face is found.
         """
-        looks = self._looks(picture, places)
-        return _without_repeats(f for faces in looks for f in faces if _score(f) >= _SURE)
+        looks = iter([_look(picture, face) for face in faces])
+        found: list[Face] = []
+        while some := list(itertools.islice(looks, _BATCH)):
+            answers = self._answers([look.canvas for look in some], _SURE)
+            for look, rows in zip(some, answers, strict=True):
+                found += look.faces(rows)
+        return _without_repeats(found)
 
     def _looks(self, picture: Pixels, places: Sequence[Box]) -> list[list[Face]]:
         """What may be a face at each place."""
         told: dict[Box, list[Face]] = {}
         for _, alike in itertools.groupby(sorted(dict.fromkeys(places), key=_look_px), _look_px):
             while some := list(itertools.islice(alike, _BATCH)):
-                looks = [_Look(picture, place) for place in some]
+                looks = [_Look(picture, place, _look_px(place)) for place in some]
                 answers = self._answers([look.canvas for look in looks], _MAYBE)
                 for place, look, rows in zip(some, looks, answers, strict=True):
                     told[place] = look.faces(rows)
@@ -193,9 +205,9 @@ def _look_px(place: Box) -> int:
 class _Look:
     """The surroundings of a place in a picture, and what they are when the network is asked."""
 
-    def __init__(self, picture: Pixels, place: Box) -> None:
+    def __init__(self, picture: Pixels, place: Box, side: int) -> None:
         self._place = place
-        around, side = place.square(_CLOSE_SIDES), _look_px(place)
+        around = place.square(_CLOSE_SIDES)
         self._scale = side / around.width
         height, width = picture.shape[:2]
         self._size = width, height
@@ -212,6 +224,30 @@ class _Look:
         found = [_face(row, self._scale, self._left, self._top) for row in rows]
         here = [face for face in found if face.box.overlap(self._place) > _SAME]
         return [face for face in here if face.box.within(*self._size)]  # not of the padding
+
+
+class _TurnedLook:
+    """The same of a face that lies or stands on its head, turned upright."""
+
+    def __init__(self, picture: Pixels, face: Face, side: int) -> None:
+        self._place, self._side = face.box, side
+        self._turn = to_cell(face.box, _STEP_DEG * round(face.roll_deg / _STEP_DEG), side)
+        size, border = (side, side), cv2.BORDER_REPLICATE
+        self.canvas = np.asarray(
+            cv2.warpAffine(picture, self._turn, size, borderMode=border), np.uint8
+        )
+
+    def faces(self, rows: Rows) -> list[Face]:
+        """Those of `rows`, in pixels of the canvas, that are at the place."""
+        found = [from_cell(_face(row, 1.0), [self._turn], self._side) for row in rows]
+        return [one for one in found if one is not None and same_place(one.box, self._place)]
+
+
+def _look(picture: Pixels, face: Face) -> _Look | _TurnedLook:
+    """A look at where a face was in the frame before."""
+    if abs(face.roll_deg) > _LIES_DEG:
+        return _TurnedLook(picture, face, _FOLLOW_PX)
+    return _Look(picture, face.box, _FOLLOW_PX)
 
 
 def _decoded(
@@ -267,10 +303,18 @@ def _score(face: Face) -> float:
     return face.score or 0.0
 
 
-def _without_repeats(faces: Iterable[Face]) -> list[Face]:
-    """One face, the surest, for those that were found from several places; the largest first."""
-    kept: list[Face] = []
+def _elsewhere(faces: Iterable[Face], known: Sequence[Face]) -> list[Face]:
+    """Those where no face is known."""
+    return [f for f in faces if all(f.box.overlap(k.box) <= _SAME for k in known)]
+
+
+def _without_repeats(faces: Iterable[Face], known: Sequence[Face] = ()) -> list[Face]:
+    """One face, the surest, for those that were found from several places; the largest first.
+
+    The `known` ones are kept before all others.
+    """
+    kept = [*known]
     for face in sorted(faces, key=_score, reverse=True):
-        if all(face.box.overlap(other.box) <= _SAME for other in kept):
+        if _elsewhere([face], kept):
             kept.append(face)
     return sorted(kept, key=lambda f: (-f.box.width * f.box.height, f.box.x, f.box.y))

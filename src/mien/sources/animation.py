@@ -8,7 +8,7 @@ from typing import Any
 
 from mien.errors import InputError, PictureError
 from mien.sources.formats import damage_of
-from mien.sources.frames import Cut, Frame, Kind
+from mien.sources.frames import PRIMER_S, Cut, Frame, Kind
 from mien.sources.pictures import MAX_PIXELS, check_size, frames_of, opened, pixels_of, upright
 from mien.sources.video import _Chooser
 from mien.types import Readings
@@ -41,6 +41,7 @@ class Animation:
         self.warnings: Sequence[str] = ()
         self._data, self._most_pixels = data, most_pixels
         self._after: float = -1
+        self._primed_from_s = -math.inf
         image = self._opened()
         self._timed = image.format != "TIFF"
         with damage_of(self.name):
@@ -60,9 +61,12 @@ class Animation:
         return math.ceil(max(0, left) / self.cut.every)
 
     def rest(self, done: Readings) -> "Animation":
-        """The frames after the last one that is `done`; none where it broke off there."""
+        """The frames after the last one that is `done`, and before them the last `PRIMER_S` of what
+        is done; none where it broke off there."""
         other = copy.copy(self)
         other._after = max((r.frame for r in done if r.frame is not None), default=-1)
+        last_s = max((r.time_s for r in done if r.time_s is not None), default=math.inf)
+        other._primed_from_s = last_s - PRIMER_S
         if done and done[-1].status == "unreadable":
             other._after = math.inf
         return other
@@ -78,17 +82,19 @@ class Animation:
             time_s = round(time_ms / 1000, 6) if self._timed else None
             if self.cut.end_s is not None and (time_s or 0) >= self.cut.end_s - 1e-9:
                 return
-            wanted = chosen(number, time_s or 0) and number > self._after
+            done = number <= self._after
+            primes = time_s is not None and time_s > self._primed_from_s
+            wanted = chosen(number, time_s or 0) and (not done or primes)
             try:
                 pixels = self._pixels(image, place, wanted)
             except PictureError as error:
-                if number > self._after:
+                if not done:
                     words = f"{self.name} breaks off here ({error})"
                     yield Frame(self.path, None, number, time_s, words)
                 return
             time_ms += image.info.get("duration") or _NO_DURATION_MS
             if pixels is not None:
-                yield Frame(self.path, pixels, number, time_s)
+                yield Frame(self.path, pixels, number, time_s, done=done)
 
     def _pixels(self, image: Any, place: int, wanted: bool) -> Any:
         """(H, W, 3) uint8 RGB of a frame; None if it is only passed over."""

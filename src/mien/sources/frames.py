@@ -23,6 +23,9 @@ FASTEST_FPS = 1000
 Kind = Literal["picture", "pictures", "mixed", "video", "live"]
 LIVE = ("rtsp://", "rtsps://", "rtmp://", "udp://", "srt://")
 REMOTE = ("http://", "https://")
+PRIMER_S = 2.0
+"""What a film that is continued gives again of what is done: enough to find cuts and faces as
+without an interruption."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +43,10 @@ class Frame:
     time_s: float | None = None
     error: str | None = None
     index: int | None = None
+    new_shot: bool = False
+    """Whether there was a cut before it; known once `mien.faces.shots` has compared them."""
+    done: bool = False
+    """Whether an interrupted run has read it: it is there for the sake of the next ones."""
 
     def __post_init__(self) -> None:
         if (self.pixels is None) == (self.error is None):
@@ -117,7 +124,10 @@ class Source(Protocol):
         ...
 
     def rest(self, done: Readings) -> "Source":
-        """The source without what an interrupted run has `done`."""
+        """The source without what an interrupted run has `done`.
+
+        Of a film the last `PRIMER_S` of that may come again, as frames that are `done`.
+        """
         ...
 
 

@@ -16,7 +16,7 @@ from av.error import FFmpegError
 from mien.errors import InputError, PictureError
 from mien.files import existing
 from mien.sources.ending import goes_on, has_a_hole, lacks_bytes, stated_s
-from mien.sources.frames import FASTEST_FPS, LIVE, REMOTE, Cut, Frame, Kind
+from mien.sources.frames import FASTEST_FPS, LIVE, PRIMER_S, REMOTE, Cut, Frame, Kind
 from mien.sources.packets import Care
 from mien.sources.pictures import MAX_PIXELS
 from mien.sources.playback import Playback, film_stream, last_before
@@ -104,7 +104,8 @@ class Video:
         return round(length * (self.cut.fps or self.rate / self.cut.every))
 
     def rest(self, done: Readings) -> "Video":
-        """The frames after the last one that is `done`; none where the video broke off there."""
+        """The frames after the last one that is `done`, and before them the last `PRIMER_S` of what
+        is done; none where the video broke off there."""
         after_s = max((r.time_s for r in done if r.time_s is not None), default=self.cut.after_s)
         if done and done[-1].status == "unreadable":
             after_s = math.inf
@@ -121,14 +122,15 @@ class Video:
         for index, time_s, frame in deinterlaced(film):
             if self.cut.end_s is not None and time_s >= self.cut.end_s - 1e-9:
                 break
-            if not chosen(index, time_s) or time_s <= self.cut.after_s + 1e-6:
+            if not chosen(index, time_s) or time_s <= self._primed_from_s:
                 continue
+            done = time_s <= self.cut.after_s + 1e-6
             try:
                 pixels = screen(frame)
             except (FFmpegError, ValueError, MemoryError) as error:
                 yield self._broken(index, time_s, str(error))
                 break
-            yield Frame(self.name, pixels, index, round(time_s, 6))
+            yield Frame(self.name, pixels, index, round(time_s, 6), done=done)
         else:
             if breaks := self._breaks_off(film):
                 yield self._broken(film.number, film.end_s, film.damage.failure)
@@ -141,8 +143,12 @@ class Video:
         return Care.EACH if self._is_short else Care.STOP
 
     @property
+    def _primed_from_s(self) -> float:
+        return self.cut.after_s - PRIMER_S
+
+    @property
     def _wanted_s(self) -> float:
-        return max(self.cut.start_s, self.cut.after_s)
+        return max(self.cut.start_s, self._primed_from_s)
 
     def _require(self, start_s: float) -> None:
         """InputError for a start behind the end."""

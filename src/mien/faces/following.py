@@ -1,0 +1,64 @@
+"""Follow faces from frame to frame of a film, in place of searching every frame.
+
+A face is looked for where it was in the frame before, turned as it was. The rest of the picture is
+searched for new faces at times, and where a face is lost. Now and then nothing that came before
+counts: so a run that is continued finds the same faces as one that was not interrupted.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.faces import Detector
+from mien.faces.shots import NEAR_S
+from mien.types import Face
+
+SEARCH_S = 0.3
+"""No face that comes into a picture waits longer until it is found."""
+_ANEW = 4
+"""Every so many searches nothing that came before counts."""
+
+Pixels = NDArray[np.uint8]
+
+
+@runtime_checkable
+class FollowingDetector(Detector, Protocol):
+    """One that finds a face again quickly near where it was."""
+
+    def look(self, picture: Pixels, faces: Sequence[Face]) -> list[Face]:
+        """The `faces` of the frame before, where they are in this one, the largest first."""
+        ...
+
+    def search(self, picture: Pixels, known: Sequence[Face]) -> list[Face]:
+        """The `known` faces of a picture and all others, the largest first."""
+        ...
+
+
+class Follower:
+    """Finds the faces of a film's frames, which come in the order of time."""
+
+    def __init__(self, detector: FollowingDetector) -> None:
+        self._detector = detector
+        self._faces: list[Face] = []
+        self._last_s = -math.inf
+
+    def find(self, picture: Pixels, time_s: float, *, new_shot: bool = False) -> list[Face]:
+        """The faces of a (H, W, 3) uint8 RGB picture, the largest first."""
+        last_s, self._last_s = self._last_s, time_s
+        far = not 0 <= time_s - last_s <= NEAR_S
+        if far or new_shot or _is_due(_ANEW * SEARCH_S, last_s, time_s):
+            self._faces = self._detector.detect(picture)
+            return self._faces
+        found = self._detector.look(picture, self._faces)
+        if len(found) < len(self._faces) or _is_due(SEARCH_S, last_s, time_s):
+            found = self._detector.search(picture, found)
+        self._faces = found
+        return found
+
+
+def _is_due(every_s: float, last_s: float, time_s: float) -> bool:
+    """Whether a multiple of `every_s` has passed since the last frame; times alone decide."""
+    return math.floor(time_s / every_s + 1e-6) > math.floor(last_s / every_s + 1e-6)
