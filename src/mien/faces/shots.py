@@ -23,8 +23,8 @@ ALIKE = 0.4
 0.32, of frames of one shot at most 1 in 1,000 (scripts/following.py)."""
 _SURELY_ALIKE = 0.8
 _WIDE_PX, _HIGH_PX = 64, 36
-_DETAIL_PX = 3.0
-"""What is coarser is left out: portraits are alike in that."""
+_COARSE_PX = 11
+"""What is as coarse is left out: portraits are alike in that."""
 _SHIFT_PX = 10, 6
 _FLAT = 3.0
 """A frame whose details have a smaller standard deviation, of 255 levels, is black, white, grey."""
@@ -34,7 +34,7 @@ _BLANK_S = 1.0
 
 Pixels = NDArray[np.uint8]
 Details = NDArray[np.float32]
-"""(36, 64, 3): a small picture without what is coarse in it."""
+"""(36, 64, 3): a small picture without what is coarse in it, of mean 0 and norm 1."""
 
 
 class Shots:
@@ -80,15 +80,17 @@ def details(picture: Pixels) -> Details | None:
     if np.count_nonzero(small >= _FULL) > _MOST_FULL * small.size:
         return None
     exact = small.astype(np.float32)
-    fine = exact - cv2.GaussianBlur(exact, (0, 0), _DETAIL_PX)
-    return None if fine.std() < _FLAT else np.asarray(fine, np.float32)
+    fine = exact - cv2.blur(exact, (_COARSE_PX, _COARSE_PX))
+    fine -= np.asarray(cv2.mean(fine)[:3], np.float32)
+    size = np.linalg.norm(fine)
+    return None if size < _FLAT * math.sqrt(fine.size) else np.asarray(fine / size, np.float32)
 
 
 def likeness(one: Details, other: Details) -> float:
     """Correlation, -1 to 1; the highest of any shift where it is low without."""
-    unmoved = cv2.matchTemplate(other, one, cv2.TM_CCOEFF_NORMED).max()
+    unmoved = float(np.vdot(one, other))
     if unmoved >= _SURELY_ALIKE:
-        return float(unmoved)
+        return unmoved
     x, y = _SHIFT_PX
     middle = other[y : _HIGH_PX - y, x : _WIDE_PX - x]
-    return float(max(unmoved, cv2.matchTemplate(one, middle, cv2.TM_CCOEFF_NORMED).max()))
+    return max(unmoved, float(cv2.matchTemplate(one, middle, cv2.TM_CCOEFF_NORMED).max()))
