@@ -21,7 +21,7 @@ from mien.faces.shots import Shots
 from mien.faces.tracking import Tracker
 from mien.origin import Origin
 from mien.quality import look_at, status_of
-from mien.sources import Cut, Frame, Item, Source, open_source
+from mien.sources import Cut, Frame, Item, Source, open_source, primed
 from mien.sources.pictures import Color
 from mien.stream import BATCH, BATCH_WITH_PIXELS, Detections, Result, ahead, batches, in_order
 from mien.types import Face, Reading, Readings, Scores
@@ -185,7 +185,7 @@ class Recognizer:
 
     def _found(self, source: Source, pixels: bool) -> Iterator[Detections]:
         """The faces of all pictures; those of each film are followed."""
-        for film, items in itertools.groupby(source, _film_of):
+        for film, items in itertools.groupby(primed(source), _film_of):
             follower = None if film is None else self.follower()
             shots = items if film is None else Shots().mark(items)
 

@@ -173,13 +173,13 @@ def test_places_of_all_sizes_are_told_in_their_order():
 
 def test_what_lies_beyond_the_edge_is_black():
     white = np.full((100, 100, 3), 255, np.uint8)
-    look = _Look(white, Box(-16, 40, 60, 60))  # 96 px from (-34, 22) on
+    look = _Look(white, Box(-16, 40, 60, 60), 128)  # 96 px from (-34, 22) on
     assert look.canvas.shape == (128, 128, 3)
     assert look.canvas.all(axis=2).mean() == pytest.approx(62 / 96 * 78 / 96, abs=0.01)
 
 
 def test_no_face_is_told_of_the_black_beyond_the_edge():
-    look = _Look(np.zeros((100, 100, 3), np.uint8), Box(-64, 20, 64, 64))  # left of the picture
+    look = _Look(np.zeros((100, 100, 3), np.uint8), Box(-64, 20, 64, 64), 128)  # left of the picture
     at_the_place = row(16, 16, 96, 0.9)
     assert look.faces(np.array([at_the_place], np.float32)) == []
 

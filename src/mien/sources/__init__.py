@@ -8,7 +8,7 @@ from typing import Any
 from mien.errors import InputError, MienError
 from mien.sources.batch import Pictures
 from mien.sources.films import How, film_of
-from mien.sources.frames import Cut, Frame, Item, Source, is_live
+from mien.sources.frames import Cut, Frame, Item, Source, is_live, primed
 from mien.sources.listing import named, several
 from mien.sources.pending import Pending, load, name_of, read_open
 from mien.sources.pictures import (
@@ -33,6 +33,7 @@ __all__ = [
     "from_array",
     "load",
     "open_source",
+    "primed",
     "read_picture",
 ]
 

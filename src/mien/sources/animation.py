@@ -41,7 +41,7 @@ class Animation:
         self.warnings: Sequence[str] = ()
         self._data, self._most_pixels = data, most_pixels
         self._after: float = -1
-        self._primed_from_s = -math.inf
+        self._primed_from_s = math.inf
         image = self._opened()
         self._timed = image.format != "TIFF"
         with damage_of(self.name):
@@ -61,8 +61,7 @@ class Animation:
         return math.ceil(max(0, left) / self.cut.every)
 
     def rest(self, done: Readings) -> "Animation":
-        """The frames after the last one that is `done`, and before them the last `PRIMER_S` of what
-        is done; none where it broke off there."""
+        """The frames after the last one that is `done`; none where it broke off there."""
         other = copy.copy(self)
         other._after = max((r.frame for r in done if r.frame is not None), default=-1)
         last_s = max((r.time_s for r in done if r.time_s is not None), default=math.inf)
@@ -77,6 +76,10 @@ class Animation:
         return image
 
     def __iter__(self) -> Iterator[Frame]:
+        return (frame for frame in self.primed() if not frame.done)
+
+    def primed(self) -> Iterator[Frame]:
+        """The frames, and before them the last `PRIMER_S` of what is `done`."""
         image, chosen, time_ms = self._opened(), _Chooser(self.cut), 0.0
         for number, place in enumerate(self._places):
             time_s = round(time_ms / 1000, 6) if self._timed else None

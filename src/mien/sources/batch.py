@@ -1,14 +1,14 @@
 """Photos and films in a fixed order: the source of a folder, a list, a pattern or one picture."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from mien.errors import MienError
 from mien.sources.films import How, film_of, is_film
-from mien.sources.frames import REMOTE, Cut, Frame, Item, Kind
+from mien.sources.frames import REMOTE, Cut, Frame, Item, Kind, Source, primed
 from mien.sources.listing import left_out_line
 from mien.sources.pending import Pending
 from mien.types import Reading, Readings
@@ -59,13 +59,22 @@ class Pictures:
         return [p.source if isinstance(p.source, (str, Path)) else str(p.name) for p in named]
 
     def __iter__(self) -> Iterator[Item]:
+        return self._all(iter)
+
+    def primed(self) -> Iterator[Item]:
+        """The items, and before the rest of a film the last moments of it that are `done`."""
+        return self._all(primed)
+
+    def _all(self, frames: Callable[[Source], Iterator[Item]]) -> Iterator[Item]:
         for picture in self.pictures:
             if self.single or picture.error is not None:
                 yield picture
             else:
-                yield from self._items(picture)
+                yield from self._items(picture, frames)
 
-    def _items(self, picture: Pending) -> Iterator[Item]:
+    def _items(
+        self, picture: Pending, frames: Callable[[Source], Iterator[Item]]
+    ) -> Iterator[Item]:
         """A photo, or the frames of a film; what cannot be opened is a frame with its error."""
         try:
             film = film_of(picture.source, self.how)
@@ -75,7 +84,7 @@ class Pictures:
             if self.begun and self.begun[0].index == picture.index:
                 film = film.rest(self.begun)
             try:
-                for frame in film:
+                for frame in frames(film):
                     yield replace(frame.load(), index=picture.index)
             finally:
                 self._notes.extend(film.warnings)

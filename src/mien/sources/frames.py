@@ -24,8 +24,7 @@ Kind = Literal["picture", "pictures", "mixed", "video", "live"]
 LIVE = ("rtsp://", "rtsps://", "rtmp://", "udp://", "srt://")
 REMOTE = ("http://", "https://")
 PRIMER_S = 2.0
-"""What a film that is continued gives again of what is done: enough to find cuts and faces as
-without an interruption."""
+"""Enough of a film to find cuts and faces in the rest of it as without an interruption."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,11 +123,22 @@ class Source(Protocol):
         ...
 
     def rest(self, done: Readings) -> "Source":
-        """The source without what an interrupted run has `done`.
-
-        Of a film the last `PRIMER_S` of that may come again, as frames that are `done`.
-        """
+        """The source without what an interrupted run has `done`."""
         ...
+
+
+@runtime_checkable
+class Continued(Source, Protocol):
+    """One that can give again what a run needs that goes on in the middle of a film."""
+
+    def primed(self) -> Iterator[Item]:
+        """The items, and before the rest of a film the last `PRIMER_S` of it that are `done`."""
+        ...
+
+
+def primed(source: Source) -> Iterator[Item]:
+    """The items of a source, and those that are `done` which it needs to go on."""
+    return source.primed() if isinstance(source, Continued) else iter(source)
 
 
 @dataclass(frozen=True, slots=True)

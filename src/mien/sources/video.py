@@ -104,8 +104,7 @@ class Video:
         return round(length * (self.cut.fps or self.rate / self.cut.every))
 
     def rest(self, done: Readings) -> "Video":
-        """The frames after the last one that is `done`, and before them the last `PRIMER_S` of what
-        is done; none where the video broke off there."""
+        """The frames after the last one that is `done`; none where the video broke off there."""
         after_s = max((r.time_s for r in done if r.time_s is not None), default=self.cut.after_s)
         if done and done[-1].status == "unreadable":
             after_s = math.inf
@@ -114,15 +113,23 @@ class Video:
         return other
 
     def __iter__(self) -> Iterator[Frame]:
+        return self._frames(self.cut.after_s)
+
+    def primed(self) -> Iterator[Frame]:
+        """The frames, and before them the last `PRIMER_S` of what is `done`."""
+        return self._frames(self.cut.after_s - PRIMER_S)
+
+    def _frames(self, after_s: float) -> Iterator[Frame]:
         self._met = ()
         if self.cut.after_s == math.inf:
             return
         chosen, screen = _Chooser(self.cut), Screen(self.aspect, self.most_pixels)
-        film = Playback(self._opened, self.rate, self._wanted_s, self._care)
+        wanted_s = max(self.cut.start_s, after_s)
+        film = Playback(self._opened, self.rate, wanted_s, self._care)
         for index, time_s, frame in deinterlaced(film):
             if self.cut.end_s is not None and time_s >= self.cut.end_s - 1e-9:
                 break
-            if not chosen(index, time_s) or time_s <= self._primed_from_s:
+            if not chosen(index, time_s) or time_s <= after_s + 1e-6:
                 continue
             done = time_s <= self.cut.after_s + 1e-6
             try:
@@ -142,13 +149,6 @@ class Video:
             return Care.GO_ON
         return Care.EACH if self._is_short else Care.STOP
 
-    @property
-    def _primed_from_s(self) -> float:
-        return self.cut.after_s - PRIMER_S
-
-    @property
-    def _wanted_s(self) -> float:
-        return max(self.cut.start_s, self._primed_from_s)
 
     def _require(self, start_s: float) -> None:
         """InputError for a start behind the end."""
