@@ -245,7 +245,7 @@ class Recognizer:
         if follower is None or frame.time_s is None:
             photo = frame.time_s is None
             return find_faces(pixels, self.detector, align=self.align, photo=photo)
-        faces = follower.find(pixels, frame.time_s, new_shot=frame.new_shot)
+        faces = follower.find(pixels, frame.time_s, changed=frame.changed)
         return framed(pixels, faces, self.detector, align=self.align)
 
     def answer(self, batch: list[Detections]) -> list[Result]:

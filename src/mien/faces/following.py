@@ -45,11 +45,14 @@ class Follower:
         self._faces: list[Face] = []
         self._last_s = -math.inf
 
-    def find(self, picture: Pixels, time_s: float, *, new_shot: bool = False) -> list[Face]:
-        """The faces of a (H, W, 3) uint8 RGB picture, the largest first."""
+    def find(self, picture: Pixels, time_s: float, *, changed: bool = False) -> list[Face]:
+        """The faces of a (H, W, 3) uint8 RGB picture, the largest first.
+
+        One that has `changed` is searched, as there may be others: after a cut, for example.
+        """
         last_s, self._last_s = self._last_s, time_s
         far = not 0 <= time_s - last_s <= NEAR_S
-        if far or new_shot or _is_due(_ANEW * SEARCH_S, last_s, time_s):
+        if far or changed or _is_due(_ANEW * SEARCH_S, last_s, time_s):
             self._faces = self._detector.detect(picture)
             return self._faces
         found = self._detector.look(picture, self._faces)

@@ -6,9 +6,9 @@ ContentDetector compares hue, saturation and brightness, which a flash changes, 
 AdaptiveDetector compares with the frames to come, which a camera does not have.
 """
 
-import dataclasses
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,9 +18,12 @@ from mien.sources import Frame
 
 NEAR_S = 0.21
 """Frames that are further apart are not compared: a camera moves far in the meantime."""
-ALIKE = 0.4
-"""Correlation from which on two frames are of one shot: 99 % of cuts between photos have less than
-0.32, of frames of one shot at most 1 in 1,000 (scripts/following.py)."""
+_CUT, _CUT_IN_COLOUR, _OTHER_COLOURS = 0.4, 0.65, 30.0
+"""Likeness of two frames below which there is a cut between them; the same where their colours are
+so many of 255 levels apart. Of cuts between photos 99 % are below 0.4; no frame of one shot is, and
+none below 0.65 changes its colours so much (scripts/following.py)."""
+_CHANGED = 0.75
+"""Below it the faces may be others, too."""
 _SURELY_ALIKE = 0.8
 _WIDE_PX, _HIGH_PX = 64, 36
 _COARSE_PX = 11
@@ -33,8 +36,16 @@ _FULL, _MOST_FULL = 250, 0.5
 _BLANK_S = 1.0
 
 Pixels = NDArray[np.uint8]
-Details = NDArray[np.float32]
-"""(36, 64, 3): a small picture without what is coarse in it, of mean 0 and norm 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Small:
+    """What of a picture is compared."""
+
+    details: NDArray[np.float32]
+    """(36, 64, 3): a small picture without what is coarse in it, of mean 0 and norm 1."""
+    colours: NDArray[np.float32]
+    """(9, 16, 3): by how much each colour is above the grey, of 255 levels."""
 
 
 class Shots:
@@ -45,52 +56,67 @@ class Shots:
     """
 
     def __init__(self) -> None:
-        self._before: Details | None = None
+        self._before: Small | None = None
         self._last_s = -math.inf
         self._blank_since_s: float | None = None
 
     def mark(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """The frames of a film, those with `new_shot` that begin one."""
+        """The frames of a film; `new_shot` and `changed` are told."""
         for frame in frames:
-            begins = frame.pixels is not None and self.begins(frame.pixels, frame.time_s or 0.0)
-            yield dataclasses.replace(frame, new_shot=True) if begins else frame
+            if frame.pixels is None:
+                yield frame
+            else:
+                new_shot, changed = self.compare(frame.pixels, frame.time_s or 0.0)
+                yield replace(frame, new_shot=new_shot, changed=changed) if changed else frame
 
-    def begins(self, picture: Pixels, time_s: float) -> bool:
-        """Whether a (H, W, 3) uint8 RGB picture is the first of a shot; that of a film is not."""
+    def compare(self, picture: Pixels, time_s: float) -> tuple[bool, bool]:
+        """Whether a (H, W, 3) uint8 RGB picture is the first of a shot, and whether it differs much
+        from the one before; neither for the first of a film."""
         if time_s - self._last_s > NEAR_S:
             self._before = self._blank_since_s = None
         self._last_s = time_s
-        now = details(picture)
+        now = small(picture)
         if now is None:
             if self._blank_since_s is None:
                 self._blank_since_s = time_s
-            return False
+            return False, False
         since_s, self._blank_since_s = self._blank_since_s, None
         before, self._before = self._before, now
-        if since_s is not None and time_s - since_s > _BLANK_S:
-            return True
-        return before is not None and likeness(before, now) < ALIKE
+        if before is None or (since_s is not None and time_s - since_s > _BLANK_S):
+            return since_s is not None, since_s is not None
+        alike = likeness(before, now)
+        return _is_cut(before, now, alike), alike < _CHANGED or since_s is not None
 
 
-def details(picture: Pixels) -> Details | None:
+def small(picture: Pixels) -> Small | None:
     """What of a picture is compared; None for one without content."""
     size = (_WIDE_PX, _HIGH_PX)
     few = cv2.resize(picture, (3 * size[0], 3 * size[1]), interpolation=cv2.INTER_LINEAR)  # quick
-    small = cv2.resize(few, size, interpolation=cv2.INTER_AREA)
-    if np.count_nonzero(small >= _FULL) > _MOST_FULL * small.size:
+    whole = cv2.resize(few, size, interpolation=cv2.INTER_AREA)
+    if np.count_nonzero(whole >= _FULL) > _MOST_FULL * whole.size:
         return None
-    exact = small.astype(np.float32)
+    exact = whole.astype(np.float32)
     fine = exact - cv2.blur(exact, (_COARSE_PX, _COARSE_PX))
     fine -= np.asarray(cv2.mean(fine)[:3], np.float32)
-    size = np.linalg.norm(fine)
-    return None if size < _FLAT * math.sqrt(fine.size) else np.asarray(fine / size, np.float32)
+    norm = float(np.linalg.norm(fine))
+    if norm < _FLAT * math.sqrt(fine.size):
+        return None
+    coarse = cv2.resize(exact, (size[0] // 4, size[1] // 4), interpolation=cv2.INTER_AREA)
+    colours = coarse - coarse.mean(2, keepdims=True)
+    return Small(np.asarray(fine / norm, np.float32), np.asarray(colours, np.float32))
 
 
-def likeness(one: Details, other: Details) -> float:
-    """Correlation, -1 to 1; the highest of any shift where it is low without."""
-    unmoved = float(np.vdot(one, other))
+def likeness(one: Small, other: Small) -> float:
+    """Correlation of their details, -1 to 1; the highest of any shift where it is low without."""
+    unmoved = float(np.vdot(one.details, other.details))
     if unmoved >= _SURELY_ALIKE:
         return unmoved
     x, y = _SHIFT_PX
-    middle = other[y : _HIGH_PX - y, x : _WIDE_PX - x]
-    return max(unmoved, float(cv2.matchTemplate(one, middle, cv2.TM_CCOEFF_NORMED).max()))
+    middle = other.details[y : _HIGH_PX - y, x : _WIDE_PX - x]
+    return max(unmoved, float(cv2.matchTemplate(one.details, middle, cv2.TM_CCOEFF_NORMED).max()))
+
+
+def _is_cut(before: Small, now: Small, alike: float) -> bool:
+    if alike >= _CUT_IN_COLOUR:
+        return False
+    return alike < _CUT or float(np.abs(before.colours - now.colours).mean()) > _OTHER_COLOURS

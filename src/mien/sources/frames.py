@@ -44,6 +44,8 @@ class Frame:
     index: int | None = None
     new_shot: bool = False
     """Whether there was a cut before it; known once `mien.faces.shots` has compared them."""
+    changed: bool = False
+    """Whether it differs much from the one before; known likewise."""
     done: bool = False
     """Whether an interrupted run has read it: it is there for the sake of the next ones."""
 
