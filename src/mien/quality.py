@@ -19,12 +19,13 @@ ROTATED_DEG = 30.0
 SHARPNESS = 0.02
 """Below it a crop is blurred: a Gaussian of 1.5 px in 48 brings FER-2013's faces to a median of
 0.023; as they are, 1 % of them are below 0.21."""
-_SIDE_PX = 48
+SIDE_PX = 48
+"""Of the grey crop that is looked at."""
 
 
 def sharpness(crop: NDArray[np.uint8]) -> float:
     """Variance of the Laplacian over the variance of the picture, at 48 px."""
-    image = scale(grey(crop), _SIDE_PX)
+    image = scale(grey(crop), SIDE_PX)
     edges = cv2.Laplacian(image, cv2.CV_32F)
     return float(edges.var() / (image.var() + 1))
 

@@ -20,7 +20,8 @@ from mien.faces.following import Follower, FollowingDetector
 from mien.faces.shots import Shots
 from mien.faces.tracking import Tracker
 from mien.origin import Origin
-from mien.quality import look_at, status_of
+from mien.preprocess import grey, scale
+from mien.quality import SIDE_PX, look_at, status_of
 from mien.sources import Cut, Frame, Item, Source, open_source, primed
 from mien.sources.pictures import Color
 from mien.stream import BATCH, BATCH_WITH_PIXELS, Detections, Result, ahead, batches, in_order
@@ -234,6 +235,8 @@ class Recognizer:
         faces, crops = self._faces(frame, frame.pixels, follower)
         if frame.done:
             return found
+        if self.card.preprocess.source_px == SIDE_PX:  # what both begin with is made once
+            crops = [scale(grey(crop), SIDE_PX) for crop in crops]
         inputs = [*self.card.preprocess.resize(crops)]
         return dataclasses.replace(
             found, faces=faces, inputs=inputs, looks=look_at(crops), pixels=frame.pixels
