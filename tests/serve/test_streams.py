@@ -72,10 +72,10 @@ class Gate(threading.Event):
 def gate(monkeypatch) -> Gate:
     found, find = Gate(), mien.Recognizer.find
 
-    def slow(self, frame):
+    def slow(self, frame, follower=None):
         found.inside += 1
         assert found.wait(10)
-        return find(self, frame)
+        return find(self, frame, follower)
 
     monkeypatch.setattr(mien.Recognizer, "find", slow)
     return found

@@ -77,6 +77,12 @@ End = Annotated[
         help="Read a video up to this time, exclusive.", parser=clock_time, metavar="TIME"
     ),
 ]
+EveryFrame = Annotated[
+    bool,
+    typer.Option(
+        "--every-frame", help="Search every frame for faces; else they are followed: much quicker."
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the --csv of a stopped run.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at a picture without a face.")]
 Private = Annotated[bool, typer.Option("--private", help="Allow addresses in private networks.")]
@@ -113,6 +119,7 @@ def recognize(
     end: End = None,
     resume: Resume = False,
     strict: Strict = False,
+    every_frame: EveryFrame = False,
     align: Annotated[bool, typer.Option(help="Turn tilted faces upright.")] = True,
     private: Private = False,
     views: Views = None,
@@ -137,6 +144,7 @@ def recognize(
         threads=threads,
         align=align,
         views=views,
+        every_frame=every_frame,
     )
     if source.kind == "picture" and outputs == Outputs(pictures=out, bom=bom) and not resume:
         _recognize_one(recognizer, source, json, out, strict)
@@ -248,6 +256,7 @@ def watch(
     detector: DetectorName = "yunet",
     min_face: MinFace = None,
     csv: Csv = None,
+    every_frame: EveryFrame = False,
     seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
     device: Device = "auto",
     threads: Threads = None,
@@ -263,7 +272,9 @@ def watch(
     source = Live(int(camera) if number else camera)
     check_outputs([("--csv", csv)], source.files)  # before the weights are read
     faces = open_detector(detector, min_face)
-    recognizer = Recognizer(model, detector=faces, device=device, threads=threads)
+    recognizer = Recognizer(
+        model, detector=faces, device=device, threads=threads, every_frame=every_frame
+    )
     watched = look(recognizer, source, csv, seconds, console())
     for message in (*watched.errors, *watched.warnings):
         warn(message)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 import cv2
 
-from mien.errors import Overloaded
+from mien.errors import MienError, Overloaded
+from mien.faces.shots import Shots
 from mien.recognizer import Recognizer
 from mien.serve.settings import Settings
 from mien.sources import Item
@@ -20,6 +21,13 @@ from mien.stream import Detections, Result, batches, cores
 class _Waiting:
     found: Detections
     answer: "Future[Result]"
+
+
+class Camera:
+    """What is known of the frames of one camera: its shot and its faces."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self.shots, self.follower = Shots(), recognizer.follower()
 
 
 class Engine:
@@ -47,16 +55,17 @@ class Engine:
         cv2.setNumThreads(1)  # pictures side by side instead of threads within each
         self._reader.start()
 
-    def submit(self, *items: Item) -> "list[Future[Result]]":
+    def submit(self, *items: Item, camera: Camera | None = None) -> "list[Future[Result]]":
         """The readings of each picture; all are accepted, or none and Overloaded is raised.
 
-        A picture is loaded on a thread; one that cannot be is an `unreadable` reading.
+        A picture is loaded on a thread; one that cannot be is an `unreadable` reading. The frame of
+        a `camera` is submitted once the one before it is answered.
         """
         with self._lock:
             if self._inside + len(items) > self._most:
                 raise Overloaded("too many pictures wait; try again in a second")
             self._inside += len(items)
-        return [self._accepted(item) for item in items]
+        return [self._accepted(item, camera) for item in items]
 
     def close(self) -> None:
         """Finish the accepted pictures, then stop."""
@@ -64,11 +73,11 @@ class Engine:
         self._ready.put(None)
         self._reader.join()
 
-    def _accepted(self, item: Item) -> "Future[Result]":
+    def _accepted(self, item: Item, camera: Camera | None) -> "Future[Result]":
         answer: Future[Result] = Future()
         answer.add_done_callback(self._left)
         try:
-            self._finders.submit(self._find, item, answer)
+            self._finders.submit(self._find, item, camera, answer)
         except RuntimeError:  # shut down
             answer.set_exception(Overloaded("the service is stopping; try again in a while"))
         return answer
@@ -77,13 +86,22 @@ class Engine:
         with self._lock:
             self._inside -= 1
 
-    def _find(self, item: Item, answer: "Future[Result]") -> None:
+    def _find(self, item: Item, camera: Camera | None, answer: "Future[Result]") -> None:
         if not answer.set_running_or_notify_cancel():
             return
         try:
-            self._ready.put(_Waiting(self._few(self.recognizer.find(item)), answer))
+            self._ready.put(_Waiting(self._few(self._found(item, camera)), answer))
         except Exception as error:  # noqa: BLE001 - any error goes to the caller
             answer.set_exception(error)
+
+    def _found(self, item: Item, camera: Camera | None) -> Detections:
+        if camera is None:
+            return self.recognizer.find(item)
+        try:
+            (frame,) = camera.shots.mark([item.load()])
+        except MienError:
+            return self.recognizer.find(item)  # which tells of it
+        return self.recognizer.find(frame, camera.follower)
 
     def _few(self, found: Detections) -> Detections:
         """The largest faces, without the pixels, which would take memory while waiting."""

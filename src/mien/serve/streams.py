@@ -9,7 +9,7 @@ from starlette.websockets import WebSocketState
 from mien.errors import MienError
 from mien.faces.tracking import Tracker
 from mien.recognizer import track
-from mien.serve.engine import Engine
+from mien.serve.engine import Camera, Engine
 from mien.serve.metrics import Metrics
 from mien.serve.schemas import PictureOut, picture_out
 from mien.serve.settings import Settings
@@ -54,6 +54,7 @@ class _Stream:
         self._socket, self._engine, self._settings = socket, engine, settings
         self._metrics = metrics
         self._tracker = Tracker()
+        self._camera = Camera(engine.recognizer)
         self._newest: bytes | None = None
         self._come = asyncio.Event()
         self._reading = False
@@ -108,7 +109,7 @@ class _Stream:
         answer: dict[str, object] = {"frame": number, "time_s": round(time_s, 3)}
         frame = Upload("frame", data, self._settings.limits, number, time_s)
         try:
-            result = await asyncio.wrap_future(self._engine.submit(frame)[0])
+            result = await asyncio.wrap_future(self._engine.submit(frame, camera=self._camera)[0])
             picture = picture_out(track(result, self._tracker))
         except MienError as error:
             picture = PictureOut(name="frame", readings=[], error=str(error))
