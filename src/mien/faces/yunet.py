@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.faces.poses import from_cell, look_again, quarter, same_place, to_cell, turned_back
+from mien.faces.poses import GAIN, from_cell, look_again, quarter, same_place, to_cell, turned_back
 from mien.types import Box, Face
 
 MIN_FACE_PX = 30
@@ -26,7 +26,7 @@ _LARGE_FACE_PX = 15  # the same in a large picture, which would take too long
 _SEARCHED_PX = (384, 800)  # a picture is large if it is searched at more; small ones at no less
 _CLOSE_SIDES = 1.6  # of the face, which a look takes in
 _CLOSE_LEAST_PX, _CLOSE_MOST_PX = 128, 320  # fewer are quicker, more are surer
-_FOLLOW_PX = 128  # the same where a face was in the frame before
+_FOLLOW_MOST_PX = 192  # the same where a face was in the frame before
 _BATCH = 16
 _MAYBE, _LIKELY, _SURE = 0.2, 0.5, 0.65
 """Scores of what is looked at, of a look that a search bears out, and of a look alone."""
@@ -36,7 +36,7 @@ _SURE_OF_BOTH = 0.6
 _UPRIGHT = 0.89  # 84 % of upright faces of FER-2013 have more, 6 % of those on their head
 _TURNED = 0.85  # in a turned photo; 96 % of upright faces have more, a cat's on its head has 0.83
 _TURNED_LEAST_PX = 30  # a smaller face is not looked at again
-_LIES_DEG, _STEP_DEG = 45, 30  # a face rolled by more is followed turned, in such steps
+_LIES_DEG, _STEP_DEG = 25, 30  # a face rolled by more is followed turned upright, in such steps
 _WHEEL_PX = 640
 _SAME = 0.3
 _STRIDES = (8, 16, 32)
@@ -146,8 +146,7 @@ class YuNet:
         return int(2 * (y >= _WHEEL_PX / 2) + (x >= _WHEEL_PX / 2))
 
     def _again(self, picture: Pixels, face: Face) -> Face:
-        small = max(face.box.width, face.box.height) < _TURNED_LEAST_PX
-        if small or _score(face) >= _UPRIGHT:
+        if _is_small(face) or _score(face) >= _UPRIGHT:
             return face
         return look_again(picture, face, self._sure, _WHEEL_PX)
 
@@ -158,16 +157,26 @@ class YuNet:
     def look(self, picture: Pixels, faces: Sequence[Face]) -> list[Face]:
         """The `faces` of the frame before, where they are in this one, the largest first.
 
-        One may have moved by about a third of its side. One that was turned is looked for turned.
-        Where nobody looks, no face is found.
+        One may have moved by about a third of its side, and turned by about 30 degrees. Where
+        nobody looks, no face is found.
         """
-        looks = iter([_look(picture, face) for face in faces])
-        found: list[Face] = []
-        while some := list(itertools.islice(looks, _BATCH)):
-            answers = self._answers([look.canvas for look in some], _SURE)
-            for look, rows in zip(some, answers, strict=True):
-                found += look.faces(rows)
-        return _without_repeats(found)
+        found = [face for face in self._near(picture, faces, 0) if face is not None]
+        unsure = [f for f in found if _score(f) < _UPRIGHT and not _is_small(f)]
+        kept = [face for face in found if face not in unsure]
+        others = [self._near(picture, unsure, step) for step in (-_STEP_DEG, _STEP_DEG)]
+        kept += [_surest(*told) for told in zip(unsure, *others, strict=True)]
+        return _without_repeats(kept)
+
+    def _near(self, picture: Pixels, faces: Sequence[Face], step_deg: int) -> list[Face | None]:
+        """The surest face where each was, seen turned as it was and by `step_deg` more."""
+        told: dict[Face, Face | None] = {}
+        for _, alike in itertools.groupby(sorted(faces, key=_follow_px), _follow_px):
+            while some := list(itertools.islice(alike, _BATCH)):
+                looks = [_look(picture, face, step_deg) for face in some]
+                answers = self._answers([look.canvas for look in looks], _SURE)
+                for face, look, rows in zip(some, looks, answers, strict=True):
+                    told[face] = max(look.faces(rows), key=_score, default=None)
+        return [told[face] for face in faces]
 
     def _looks(self, picture: Pixels, places: Sequence[Box]) -> list[list[Face]]:
         """What may be a face at each place."""
@@ -227,11 +236,11 @@ class _Look:
 
 
 class _TurnedLook:
-    """The same of a face that lies or stands on its head, turned upright."""
+    """The same of a face that is rolled by about `turn_deg`, turned upright."""
 
-    def __init__(self, picture: Pixels, face: Face, side: int) -> None:
-        self._place, self._side = face.box, side
-        self._turn = to_cell(face.box, _STEP_DEG * round(face.roll_deg / _STEP_DEG), side)
+    def __init__(self, picture: Pixels, place: Box, side: int, turn_deg: int) -> None:
+        self._place, self._side = place, side
+        self._turn = to_cell(place, turn_deg, side)
         size, border = (side, side), cv2.BORDER_REPLICATE
         self.canvas = np.asarray(
             cv2.warpAffine(picture, self._turn, size, borderMode=border), np.uint8
@@ -243,11 +252,23 @@ class _TurnedLook:
         return [one for one in found if one is not None and same_place(one.box, self._place)]
 
 
-def _look(picture: Pixels, face: Face) -> _Look | _TurnedLook:
-    """A look at where a face was in the frame before."""
-    if abs(face.roll_deg) > _LIES_DEG:
-        return _TurnedLook(picture, face, _FOLLOW_PX)
-    return _Look(picture, face.box, _FOLLOW_PX)
+def _look(picture: Pixels, face: Face, step_deg: int) -> _Look | _TurnedLook:
+    """A look at where a face was in the frame before, turned as it was and by `step_deg` more."""
+    lies = abs(face.roll_deg) > _LIES_DEG
+    turn_deg = _STEP_DEG * round(face.roll_deg / _STEP_DEG) * lies + step_deg
+    if turn_deg % 360:
+        return _TurnedLook(picture, face.box, _follow_px(face), turn_deg)
+    return _Look(picture, face.box, _follow_px(face))
+
+
+def _follow_px(face: Face) -> int:
+    return min(_FOLLOW_MOST_PX, _look_px(face.box))
+
+
+def _surest(face: Face, *turned: Face | None) -> Face:
+    """The face as it was, unless it is clearly surer turned."""
+    best = max((one for one in turned if one is not None), key=_score, default=face)
+    return best if _score(best) > _score(face) + GAIN else face
 
 
 def _decoded(
@@ -313,6 +334,10 @@ def _face(row: Rows, scale: float, left: int = 0, top: int = 0) -> Face:
     box = Box(round(x + left), round(y + top), max(1, round(width)), max(1, round(height)))
     xs, ys = (row[4:14].reshape(-1, 2).astype(float) / scale + (left, top)).round(2).T.tolist()
     return Face(box, round(float(row[14]), 4), tuple(zip(xs, ys, strict=True)))
+
+
+def _is_small(face: Face) -> bool:
+    return max(face.box.width, face.box.height) < _TURNED_LEAST_PX
 
 
 def _score(face: Face) -> float:
