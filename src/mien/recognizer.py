@@ -3,7 +3,8 @@
 import dataclasses
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,9 +14,8 @@ from numpy.typing import NDArray
 from mien import __version__
 from mien.bundle import DEFAULT, Classifier, open_bundle
 from mien.errors import InputError, MienError, NoFace, PictureError
-from mien.faces import Detector, Finder, as_detector
+from mien.faces import Detector, Finder, as_detector, framed
 from mien.faces import find as find_faces
-from mien.faces import framed
 from mien.faces.following import Follower, FollowingDetector
 from mien.faces.shots import Shots
 from mien.faces.tracking import Tracker
@@ -185,27 +185,39 @@ class Recognizer:
             yield from self.answer(batch)
 
     def _found(self, source: Source, pixels: bool) -> Iterator[Detections]:
-        """The faces of all pictures; those of each film are followed."""
+        """The faces of all pictures in order; those of each film are followed."""
+        find = self.find if pixels else self._find_alone
         for film, items in itertools.groupby(primed(source), _film_of):
-            follower = None if film is None else self.follower()
-            shots = items if film is None else Shots().mark(items)
-
-            def find(item: Item, follower: Follower | None = follower) -> Detections:
-                found = self.find(item, follower)
-                return found if pixels else dataclasses.replace(found, pixels=None)
-
-            if source.live:
-                yield from map(find, shots)
-            elif follower is None:
-                yield from in_order(shots, find, self.threads)
+            if film is None and not source.live:
+                found = partial(in_order, find=find, workers=self.threads)
             else:
-                yield from ahead(map(find, ahead(shots)))
+                found = partial(self._film, find=find, live=source.live)
+            yield from found(items)
+
+    def _film(
+        self, items: Iterator[Item], find: Callable[..., Detections], live: bool
+    ) -> Iterator[Detections]:
+        """Frames are compared as they are decoded; faces are found one frame after the other where
+        they are followed, else in several at once."""
+        frames = Shots().mark(items)
+        follower = self.follower()
+        if live:
+            return (find(frame, follower) for frame in frames)
+        if follower is None:
+            return in_order(frames, find, self.threads)
+        return ahead(find(frame, follower) for frame in ahead(frames))
+
+    def _find_alone(self, item: Item, follower: Follower | None = None) -> Detections:
+        """Without the pixels: they are what takes memory."""
+        return dataclasses.replace(self.find(item, follower), pixels=None)
 
     def follower(self) -> Follower | None:
         """What follows the faces of one film or camera, for `find`; None if every frame is
         searched."""
-        can = isinstance(self.detector, FollowingDetector) and not self.every_frame
-        return Follower(self.detector) if can else None
+        detector = self.detector
+        if self.every_frame or not isinstance(detector, FollowingDetector):
+            return None
+        return Follower(detector)
 
     def read(self, frame: Frame) -> Result:
         """The readings of one frame; without a face, one with that status."""

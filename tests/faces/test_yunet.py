@@ -160,7 +160,10 @@ def test_many_places_are_looked_at_in_several_runs(detector, portrait):
 )
 def test_a_look_is_as_large_as_the_face_allows(face_px: int, look_px: int):
     picture = np.zeros((1000, 1000, 3), np.uint8)
-    assert _Look(picture, Box(5, 5, face_px, face_px), look_px).canvas.shape[:2] == (look_px, look_px)
+    assert _Look(picture, Box(5, 5, face_px, face_px), look_px).canvas.shape[:2] == (
+        look_px,
+        look_px,
+    )
 
 
 def test_places_of_all_sizes_are_told_in_their_order():
@@ -179,7 +182,9 @@ def test_what_lies_beyond_the_edge_is_black():
 
 
 def test_no_face_is_told_of_the_black_beyond_the_edge():
-    look = _Look(np.zeros((100, 100, 3), np.uint8), Box(-64, 20, 64, 64), 128)  # left of the picture
+    look = _Look(
+        np.zeros((100, 100, 3), np.uint8), Box(-64, 20, 64, 64), 128
+    )  # left of the picture
     at_the_place = row(16, 16, 96, 0.9)
     assert look.faces(np.array([at_the_place], np.float32)) == []
 

@@ -119,9 +119,9 @@ def find(
 
     A `photo` may be searched longer than the frame of a film (`PhotoDetector`). Raises as `framed`.
     """
-    longer = photo and isinstance(detector, PhotoDetector)
-    found = detector.detect_in_photo(picture) if longer else detector.detect(picture)
-    return framed(picture, found, detector, align=align)
+    if photo and isinstance(detector, PhotoDetector):
+        return framed(picture, detector.detect_in_photo(picture), detector, align=align)
+    return framed(picture, detector.detect(picture), detector, align=align)
 
 
 def framed(

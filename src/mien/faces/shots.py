@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.sources import Frame
+from mien.sources import Frame, Item
 
 NEAR_S = 0.21
 """Frames that are further apart are not compared: a camera moves far in the meantime."""
@@ -60,11 +60,11 @@ class Shots:
         self._last_s = -math.inf
         self._blank_since_s: float | None = None
 
-    def mark(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+    def mark(self, items: Iterable[Item]) -> Iterator[Item]:
         """The frames of a film; `new_shot` and `changed` are told."""
-        for frame in frames:
-            if frame.pixels is None:
-                yield frame
+        for frame in items:
+            if not isinstance(frame, Frame) or frame.pixels is None:
+                yield frame  # a live picture that is not loaded yet, or one that cannot be read
             else:
                 new_shot, changed = self.compare(frame.pixels, frame.time_s or 0.0)
                 yield replace(frame, new_shot=new_shot, changed=changed) if changed else frame

@@ -149,7 +149,6 @@ class Video:
             return Care.GO_ON
         return Care.EACH if self._is_short else Care.STOP
 
-
     def _require(self, start_s: float) -> None:
         """InputError for a start behind the end."""
         last_s = last_before(self._opened, self.rate, start_s)
