@@ -6,7 +6,7 @@ import cv2
 import pytest
 
 from mien import stream
-from mien.stream import BATCH, Detections, batches, cores, in_order
+from mien.stream import BATCH, Detections, ahead, batches, cores, in_order
 from mien.types import Box, Face
 
 
@@ -168,3 +168,40 @@ def test_what_waits_is_not_begun_when_nobody_listens_any_more(monkeypatch):
     assert held.wait(30)
     answers.close()
     assert begun == [0, 1], "one more waited for the thread that was held"
+
+
+def test_items_are_made_ahead_in_order_and_few_at_a_time():
+    made: list[int] = []
+    items = ahead(made.append(i) or i for i in range(100))
+    assert next(items) == 0
+    assert len(made) <= 6
+    assert [*items] == [*range(1, 100)]
+    assert made == [*range(100)]
+
+
+def test_an_error_comes_behind_what_was_made_before_it():
+    def items():
+        yield from range(7)
+        raise ValueError("broken")
+
+    seen = []
+    with pytest.raises(ValueError, match="broken"):
+        seen.extend(i for i in ahead(ahead(items())) if seen.append(i) is None and False)
+    assert seen == [*range(7)]
+
+
+def test_who_stops_early_ends_the_thread_and_closes_the_source():
+    closed = []
+
+    def items():
+        try:
+            yield from range(1000)
+        finally:
+            closed.append(threading.current_thread())
+
+    before = threading.active_count()
+    taken = ahead(ahead(items()))
+    assert next(taken) == 0
+    taken.close()
+    assert len(closed) == 1
+    assert threading.active_count() == before

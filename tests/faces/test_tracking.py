@@ -182,3 +182,16 @@ def test_ids_differ_within_a_frame_and_averages_stay_among_what_was_seen(frames,
             high[face_id] = max(value, high.get(face_id, value))
             assert low[face_id] - 1e-6 <= smoothed.values[1] <= high[face_id] + 1e-6
             assert smoothed.labels == LABELS
+
+
+def test_a_cut_ends_every_track():
+    tracker = Tracker()
+    face, score = Face(Box(10, 10, 40, 40)), Scores(("happy", "sad"), (0.9, 0.1))
+    for time_s in (0.0, 0.04):
+        ((face_id, _),) = tracker.update(time_s, [face], [score])
+        assert face_id == 0
+    tracker.cut(0.08)
+    other = Scores(("happy", "sad"), (0.2, 0.8))
+    assert tracker.update(0.08, [face], [other]) == [(1, other)]
+    tracker.cut(0.08)  # told again: what came at that time stays
+    assert tracker.update(0.12, [face], [other]) == [(1, other)]
