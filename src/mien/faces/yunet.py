@@ -26,7 +26,7 @@ _LARGE_FACE_PX = 15  # the same in a large picture, which would take too long
 _SEARCHED_PX = (384, 800)  # a picture is large if it is searched at more; small ones at no less
 _CLOSE_SIDES = 1.6  # of the face, which a look takes in
 _CLOSE_LEAST_PX, _CLOSE_MOST_PX = 128, 320  # fewer are quicker, more are surer
-_FOLLOW_MOST_PX = 192  # the same where a face was in the frame before
+_FOLLOW_PX = 128  # the same where a face was in the frame before
 _BATCH = 16
 _MAYBE, _LIKELY, _SURE = 0.2, 0.5, 0.65
 """Scores of what is looked at, of a look that a search bears out, and of a look alone."""
@@ -36,7 +36,8 @@ _SURE_OF_BOTH = 0.6
 _UPRIGHT = 0.89  # 84 % of upright faces of FER-2013 have more, 6 % of those on their head
 _TURNED = 0.85  # in a turned photo; 96 % of upright faces have more, a cat's on its head has 0.83
 _TURNED_LEAST_PX = 30  # a smaller face is not looked at again
-_LIES_DEG, _STEP_DEG = 25, 30  # a face rolled by more is followed turned upright, in such steps
+_LIES_DEG, _STEP_DEG = 45, 30  # a face rolled by more is followed turned upright, in such steps
+_STEPS = (-_STEP_DEG, 0, _STEP_DEG)
 _WHEEL_PX = 640
 _SAME = 0.3
 _STRIDES = (8, 16, 32)
@@ -160,23 +161,23 @@ class YuNet:
         One may have moved by about a third of its side, and turned by about 30 degrees. Where
         nobody looks, no face is found.
         """
-        found = [face for face in self._near(picture, faces, 0) if face is not None]
-        unsure = [f for f in found if _score(f) < _UPRIGHT and not _is_small(f)]
-        kept = [face for face in found if face not in unsure]
-        others = [self._near(picture, unsure, step) for step in (-_STEP_DEG, _STEP_DEG)]
-        kept += [_surest(*told) for told in zip(unsure, *others, strict=True)]
+        found = self._near(picture, [_way(face) for face in faces])
+        pairs = [(face, was) for face, was in zip(found, faces, strict=True) if face is not None]
+        unsure = [p for p in pairs if _score(p[0]) < _UPRIGHT and not _is_small(p[0])]
+        kept = [face for face, was in pairs if (face, was) not in unsure]
+        turned = [self._near(picture, [_way(was, step) for _, was in unsure]) for step in _STEPS]
+        kept += [_surest(face, *told) for (face, _), *told in zip(unsure, *turned, strict=True)]
         return _without_repeats(kept)
 
-    def _near(self, picture: Pixels, faces: Sequence[Face], step_deg: int) -> list[Face | None]:
-        """The surest face where each was, seen turned as it was and by `step_deg` more."""
-        told: dict[Face, Face | None] = {}
-        for _, alike in itertools.groupby(sorted(faces, key=_follow_px), _follow_px):
-            while some := list(itertools.islice(alike, _BATCH)):
-                looks = [_look(picture, face, step_deg) for face in some]
-                answers = self._answers([look.canvas for look in looks], _SURE)
-                for face, look, rows in zip(some, looks, answers, strict=True):
-                    told[face] = max(look.faces(rows), key=_score, default=None)
-        return [told[face] for face in faces]
+    def _near(self, picture: Pixels, ways: Sequence["_Way"]) -> list[Face | None]:
+        """The surest face at each place, looked at in a direction; None if there is none."""
+        looks = iter([_look(picture, *way) for way in ways])
+        told: list[Face | None] = []
+        while some := list(itertools.islice(looks, _BATCH)):
+            answers = self._answers([look.canvas for look in some], _SURE)
+            pairs = zip(some, answers, strict=True)
+            told += [max(look.faces(rows), key=_score, default=None) for look, rows in pairs]
+        return told
 
     def _looks(self, picture: Pixels, places: Sequence[Box]) -> list[list[Face]]:
         """What may be a face at each place."""
@@ -252,17 +253,22 @@ class _TurnedLook:
         return [one for one in found if one is not None and same_place(one.box, self._place)]
 
 
-def _look(picture: Pixels, face: Face, step_deg: int) -> _Look | _TurnedLook:
-    """A look at where a face was in the frame before, turned as it was and by `step_deg` more."""
-    lies = abs(face.roll_deg) > _LIES_DEG
-    turn_deg = _STEP_DEG * round(face.roll_deg / _STEP_DEG) * lies + step_deg
+_Way = tuple[Box, int]
+"""A place, and by how many degrees a face there is expected to be rolled."""
+
+
+def _way(was: Face, step_deg: int | None = None) -> _Way:
+    """Where a face of the frame before is looked for: upright, unless it lies; or, with `step_deg`,
+    rolled by so much more than it was."""
+    lies = step_deg is not None or abs(was.roll_deg) > _LIES_DEG
+    turn_deg = _STEP_DEG * round(was.roll_deg / _STEP_DEG) if lies else 0
+    return was.box, turn_deg + (step_deg or 0)
+
+
+def _look(picture: Pixels, place: Box, turn_deg: int) -> _Look | _TurnedLook:
     if turn_deg % 360:
-        return _TurnedLook(picture, face.box, _follow_px(face), turn_deg)
-    return _Look(picture, face.box, _follow_px(face))
-
-
-def _follow_px(face: Face) -> int:
-    return min(_FOLLOW_MOST_PX, _look_px(face.box))
+        return _TurnedLook(picture, place, _FOLLOW_PX, turn_deg)
+    return _Look(picture, place, _FOLLOW_PX)
 
 
 def _surest(face: Face, *turned: Face | None) -> Face:
