@@ -114,7 +114,7 @@ def test_following_reads_what_searching_every_frame_reads(recognizer, play):
 
 
 def test_a_face_that_turns_is_followed_around():
-    """In steps of 5 degrees, from upright to its head: told by no more than a step and a half too little."""
+    """In steps of 5 degrees, from upright to standing on its head; landmarks tell less than is."""
     from mien.demo import PORTRAIT
     from mien.sources import read_picture
 

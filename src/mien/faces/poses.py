@@ -22,9 +22,7 @@ _STEPS_DEG = range(0, 360, 30)
 _CELLS = 4  # a side; twelve of the sixteen are used
 _ROOM = 1.5  # side of a cell in longer sides of the box
 _APART_DEG = 15.0  # half a step: what is seen in the same direction stays as it was found
-GAIN = 0.015
-"""By how much surer a face must be in another direction. Measured: one of 1,947 upright faces was
-turned wrongly, also with 0.03."""
+_GAIN = 0.015  # measured: one of 1,947 upright faces was turned wrongly, also with 0.03
 
 
 def look_again(picture: Pixels, face: Face, search: Search, side_px: int) -> Face:
@@ -37,7 +35,7 @@ def look_again(picture: Pixels, face: Face, search: Search, side_px: int) -> Fac
     seen = [from_cell(one, turns, side_px // _CELLS) for one in found]
     near = [one for one in seen if one is not None and same_place(one.box, face.box)]
     best = max(near, key=lambda one: one.score or 0, default=face)
-    surer = (best.score or 0) > (face.score or 0) + GAIN
+    surer = (best.score or 0) > (face.score or 0) + _GAIN
     other_way = abs((best.roll_deg - face.roll_deg + 180) % 360 - 180) > _APART_DEG
     return best if surer and other_way else face
 

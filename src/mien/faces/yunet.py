@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.faces.poses import GAIN, from_cell, look_again, quarter, same_place, to_cell, turned_back
+from mien.faces.poses import from_cell, look_again, quarter, same_place, to_cell, turned_back
 from mien.types import Box, Face
 
 MIN_FACE_PX = 30
@@ -38,6 +38,7 @@ _TURNED = 0.85  # in a turned photo; 96 % of upright faces have more, a cat's on
 _TURNED_LEAST_PX = 30  # a smaller face is not looked at again
 _LIES_DEG, _STEP_DEG = 45, 30  # a face rolled by more is followed turned upright, in such steps
 _STEPS = (-_STEP_DEG, 0, _STEP_DEG)
+_FOLLOWED_UPRIGHT, _FOLLOWED_GAIN = 0.87, 0.04  # small looks are less sure than `detect`'s
 _WHEEL_PX = 640
 _SAME = 0.3
 _STRIDES = (8, 16, 32)
@@ -163,7 +164,7 @@ class YuNet:
         """
         found = self._near(picture, [_way(face) for face in faces])
         pairs = [(face, was) for face, was in zip(found, faces, strict=True) if face is not None]
-        unsure = [p for p in pairs if _score(p[0]) < _UPRIGHT and not _is_small(p[0])]
+        unsure = [p for p in pairs if _score(p[0]) < _FOLLOWED_UPRIGHT and not _is_small(p[0])]
         kept = [face for face, was in pairs if (face, was) not in unsure]
         turned = [self._near(picture, [_way(was, step) for _, was in unsure]) for step in _STEPS]
         kept += [_surest(face, *told) for (face, _), *told in zip(unsure, *turned, strict=True)]
@@ -274,7 +275,7 @@ def _look(picture: Pixels, place: Box, turn_deg: int) -> _Look | _TurnedLook:
 def _surest(face: Face, *turned: Face | None) -> Face:
     """The face as it was, unless it is clearly surer turned."""
     best = max((one for one in turned if one is not None), key=_score, default=face)
-    return best if _score(best) > _score(face) + GAIN else face
+    return best if _score(best) > _score(face) + _FOLLOWED_GAIN else face
 
 
 def _decoded(
