@@ -58,7 +58,7 @@ def test_what_a_run_is_made_of_is_on_record():
 def test_answers_of_teachers_can_be_learned_from():
     with np.load(results.RESULTS / "answers.npz") as found:
         answers = found["answers"]
-    assert (answers.shape, answers.dtype) == ((7, 28709, 10), np.uint8)
+    assert (answers.shape, answers.dtype) == ((7, 28709, 9), np.uint8)
     sums = ((answers.astype(float) / 255) ** 2).sum(0)
     assert abs(sums - 1).max() < 0.02
 
