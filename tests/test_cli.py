@@ -411,11 +411,11 @@ def test_a_recognizer_is_made_as_asked(mien, album: Path, monkeypatch):
 
     monkeypatch.setattr("mien.recognizer.Recognizer.__init__", lambda _, *g, **h: refuse(*g, **h))
     photo = album / "photos" / "a.png"
-    plain = {"device": "auto", "threads": None, "align": True, "views": None}
+    plain = {"device": "auto", "threads": None, "align": True, "views": None, "every_frame": False}
     assert mien("recognize", photo)[0] == 2
     options = ("--model", "m", "--min-face", 50, "--device", "cpu", "--threads", 3)
-    mien("recognize", photo, *options, "--no-align", "--views", "flip")
-    chosen = {"device": "cpu", "threads": 3, "align": False, "views": "flip"}
+    mien("recognize", photo, *options, "--no-align", "--views", "flip", "--every-frame")
+    chosen = {"device": "cpu", "threads": 3, "align": False, "views": "flip", "every_frame": True}
     assert made == [((DEFAULT,), MIN_FACE_PX, plain), (("m",), 50, chosen)]
 
 

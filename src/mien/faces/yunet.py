@@ -228,7 +228,8 @@ class _Look:
         columns, rows = (max(1, round(side * self._scale)) for side in part.shape[1::-1])
         self.canvas = np.zeros((side, side, 3), np.uint8)
         if part.size:
-            self.canvas[:rows, :columns] = _quickly_scaled(part, columns, rows)
+            scaled = _quickly_scaled if side == _FOLLOW_PX else _scaled
+            self.canvas[:rows, :columns] = scaled(part, columns, rows)
 
     def faces(self, rows: Rows) -> list[Face]:
         """Those of `rows`, in pixels of the canvas, that are at the place."""
