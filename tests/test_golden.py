@@ -83,17 +83,17 @@ def lines(*readings: dict) -> dict[str, str]:
     ("now", "told"),
     [
         ([READING], []),
-        ([READING | {"confidence": 0.6009}], []),
-        ([READING | {"confidence": 0.6012}], ["confidence 0.6 -> 0.6012"]),
+        ([READING | {"confidence": 0.6109}], []),
+        ([READING | {"confidence": 0.612}], ["confidence 0.6 -> 0.612"]),
         ([READING | {"status": "unsure"}], ["status ok -> unsure"]),
         ([READING | {"label": "sad"}], ["label happy -> sad"]),
         ([READING | {"path": "b.png"}], ["readings 1 -> 0", "readings 0 -> 1"]),
         ([READING, READING], ["readings 1 -> 2"]),
         ([], ["readings 1 -> 0"]),
-        ([READING | {"landmarks": [[3.0, 4.0], [5.0, 6.1]]}], ["landmarks.1.1 6.0 -> 6.1"]),
+        ([READING | {"landmarks": [[3.0, 4.0], [5.0, 6.3]]}], ["landmarks.1.1 6.0 -> 6.3"]),
         (
-            [READING | {"box": {"x": 2, "y": 2, "width": 90, "height": 90}, "confidence": 0.7}],
-            ["box.x 1 -> 2"],
+            [READING | {"box": {"x": 3, "y": 2, "width": 90, "height": 90}, "confidence": 0.7}],
+            ["box.x 1 -> 3"],
         ),
         ([READING | {"face_id": 0}], ["face_id - -> 0"]),
         (
@@ -123,11 +123,11 @@ def test_a_table_is_compared_by_its_columns(tmp_path: Path):
     before = {"mien-s.csv": f"{head},{last}\n{rows}"}
     save("mien-s", before, tmp_path)
     assert changes("mien-s", before, tmp_path) == []
-    rows = "a.png,2,happy,0.6,ok,0.6,0.41,,0.9,\nb.png,1,,,no_face,,,,,\nc.png,,,,unreadable,,,,,\n"
+    rows = "a.png,3,happy,0.6,ok,0.6,0.41,,0.9,\nb.png,1,,,no_face,,,,,\nc.png,,,,unreadable,,,,,\n"
     after = {"mien-s.csv": f"{head},fear,{last}\n{rows}"}
     told = [" ".join(str(c).split()) for c in changes("mien-s", after, tmp_path)]
     assert told == [
-        "a.png mien-s box.x 1.0 -> 2.0",
+        "a.png mien-s box.x 1.0 -> 3.0",
         "a.png mien-s smoothed.sad 0.3 -> 0.9",
         "b.png mien-s box.x - -> 1.0",
         "c.png mien-s error torn -> -",

@@ -27,9 +27,10 @@ ORIGIN = Origin(
     temperature=1.1,
     unsure_below=0.4,
     views="plain",
-    detector="haar",
-    detector_version="OpenCV 4.14.0",
+    detector="yunet",
+    detector_version="2023mar, from 30 px",
     align=True,
+    every_frame=False,
     every=1,
     fps=None,
     start_s=0.0,
@@ -238,8 +239,8 @@ def test_a_table_tells_what_made_it(tmp_path: Path):
     told = json.loads((tmp_path / "t.csv-metadata.json").read_text())
     note = {
         **{"mien": "0.2.0", "model": "mien-s", "model_sha256": 64 * "a", "temperature": 1.1},
-        **{"unsure_below": 0.4, "views": "plain", "detector": "haar"},
-        **{"detector_version": "OpenCV 4.14.0", "align": True, "every": 1, "fps": None},
+        **{"unsure_below": 0.4, "views": "plain", "detector": "yunet", "every_frame": False},
+        **{"detector_version": "2023mar, from 30 px", "align": True, "every": 1, "fps": None},
         **{"start_s": 0.0, "end_s": None, "rows": 1},
     }
     context = "http://www.w3.org/ns/csvw"
