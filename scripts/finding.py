@@ -20,7 +20,7 @@ from scipy.stats import binomtest
 from mien.data import open_dataset
 from mien.faces.yunet import YuNet
 from mien.sources import read_picture
-from mien.types import Box
+from mien.types import Box, Face
 
 Pixels = NDArray[np.uint8]
 WIDTH, HEIGHT = 640, 480
@@ -116,7 +116,7 @@ def speed(detector: YuNet, face: Pixels, scene: Pixels) -> str:
     asked: dict[str, Callable[[], object]] = {
         "one pass": lambda: detector._answers([whole], 0.9),
         "detect": lambda: detector.detect(picture),
-        "look": lambda: detector.look(picture, [place]),
+        "look": lambda: detector.look(picture, [Face(place, 0.9)]),
     }
     taken: dict[str, list[float]] = {name: [] for name in asked}
     for _ in range(40):
