@@ -52,7 +52,6 @@ def main() -> None:
         upright = [read(pasted(public, row, 0)) for row in rows]
         for degrees in range(0, 360, given.step):
             print(f"{degrees:7d}  {name:5s}", measured(read, public, rows, degrees, upright))
-    faceless()
 
 
 def reader(detector: Detector, photo: bool) -> Callable[[Pixels], Reading | None]:
@@ -109,19 +108,6 @@ def measured(
     )
     near, wrong = np.mean(off < NEAR_DEG), np.mean(off >= WRONG_DEG)
     return f"{len(off) / len(rows):6.1%} {same:11.1%} {near:10.1%} {wrong:18.1%} {ms:13.1f}"
-
-
-def faceless() -> None:
-    """Print what is found in pictures that have no face, and how long that takes."""
-    from tests.faces.test_photos import FACELESS
-
-    pictures = [read_picture(folder() / name) for name in FACELESS]
-    detector = YuNet()
-    for name, find in (("film", detector.detect), ("photo", detector.detect_in_photo)):
-        started = time.perf_counter()
-        faces = sum(len(find(picture)) for picture in pictures)
-        ms = 1000 * (time.perf_counter() - started) / len(pictures)
-        print(f"{len(pictures)} pictures without a face, {name}: {faces} faces, {ms:.0f} ms each")
 
 
 if __name__ == "__main__":

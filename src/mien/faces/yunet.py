@@ -39,7 +39,7 @@ _TURNED_LEAST_PX = 30  # a smaller face is not looked at again
 _LIES_DEG, _STEP_DEG = 45, 30  # a face rolled by more is followed turned upright, in such steps
 _STEPS = (-_STEP_DEG, 0, _STEP_DEG)
 _FOLLOWED_UPRIGHT, _FOLLOWED_GAIN = 0.87, 0.04  # small looks are less sure than `detect`'s
-_WHEEL_PX = 640
+_WHEEL_PX, _TURNED_PX = 640, 448  # canvases of a turned photo, of a face in all directions
 _SAME = 0.3
 _STRIDES = (8, 16, 32)
 _LANDMARKS = 5
@@ -150,7 +150,7 @@ class YuNet:
     def _again(self, picture: Pixels, face: Face) -> Face:
         if _is_small(face) or _score(face) >= _UPRIGHT:
             return face
-        return look_again(picture, face, self._sure, _WHEEL_PX)
+        return look_again(picture, face, self._sure, _TURNED_PX)
 
     def _sure(self, canvas: Pixels) -> list[Face]:
         (rows,) = self._answers([canvas], _SURE)
