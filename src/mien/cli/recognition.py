@@ -137,15 +137,9 @@ def recognize(
     outputs = Outputs(tables, out, video, plot, segments, blur, stdout, summary, bom)
     source = open_source(_given(sources), private=private, cut=Cut(every, fps, start, end))
     _check(source, outputs)  # before the weights are read
-    recognizer = Recognizer(
-        model,
-        detector=open_detector(detector, min_face),
-        device=device,
-        threads=threads,
-        align=align,
-        views=views,
-        every_frame=every_frame,
-    )
+    options: Any = {"device": device, "threads": threads, "align": align, "views": views}
+    faces = open_detector(detector, min_face)
+    recognizer = Recognizer(model, detector=faces, every_frame=every_frame, **options)
     if source.kind == "picture" and outputs == Outputs(pictures=out, bom=bom) and not resume:
         _recognize_one(recognizer, source, json, out, strict)
     else:
