@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-WHEEL_MB, PACKAGES, INSTALLED_MB = 12, 22, 460
+WHEEL_MB, PACKAGES, INSTALLED_MB = 12, 22, 485
 TOOLS = {"pip", "setuptools", "wheel"}
 
 
