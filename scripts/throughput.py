@@ -41,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = photos(Path(place) / "photos", given.pictures)
         clip = film(Path(place) / "clip.mp4", [i / 30 for i in range(given.frames)], (1280, 720))
-        recognizer = Recognizer(detector="yunet")
+        recognizer = Recognizer(every_frame=True)
         against("640x480 photos", loop_over_photos, folder, recognizer, given)
         against("720p frames", loop_over_film, clip, recognizer, given)
     one_face(["mien-s", *(n for n in bundle_names() if n != "mien-s"), *given.bundles])
