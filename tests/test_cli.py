@@ -315,7 +315,10 @@ def test_what_was_written_is_said_and_not_every_picture(read, album: Path, tmp_p
     ]
     assert len(tables[0].read_text().splitlines()) == 4
     code, out, _ = read(album / "photos", "--csv", tables[0], "--resume")
-    assert out.splitlines() == ["0 read, 0 faces, 3 done before", f"saved: {tables[0]}"]
+    assert out.splitlines() == [
+        "0 read, 0 faces, 1 unreadable, 3 done before",
+        f"saved: {tables[0]}",
+    ]
 
 
 def test_strict_fails_at_the_first_picture_without_a_face(read, album: Path, tmp_path: Path):
@@ -382,7 +385,7 @@ def test_times_are_written_as_people_write_them(text: str, seconds: float):
     assert clock_time(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "soon", "1:75", "1:2:3:4", "1:-5", "1.5:00", "1:", ":"])
+@pytest.mark.parametrize("text", ["soon", "1:75", "1:2:3:4", "1:-5", "1.5:00", "1:", ":"])
 def test_other_times_are_refused_with_what_would_do(mien, clip: Path, text: str):
     code, _, err = mien("recognize", clip, f"--start={text}")
     assert code == 2
@@ -417,6 +420,13 @@ def test_a_recognizer_is_made_as_asked(mien, album: Path, monkeypatch):
     mien("recognize", photo, *options, "--no-align", "--views", "flip", "--every-frame")
     chosen = {"device": "cpu", "threads": 3, "align": False, "views": "flip", "every_frame": True}
     assert made == [((DEFAULT,), MIN_FACE_PX, plain), (("m",), 50, chosen)]
+
+
+@pytest.mark.parametrize("words", [("--out", ""), ("--csv=",), ("--model", "")])
+def test_an_option_without_a_value_is_not_the_current_folder(mien, album: Path, words):
+    code, out, err = mien("recognize", album / "photos" / "a.png", *words)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"mien: {words[0].rstrip('=')} is empty; give a value")
 
 
 def test_a_service_is_what_it_was_asked_to_be(mien, monkeypatch, tmp_path: Path):

@@ -134,6 +134,7 @@ def analyse(
         tables = stack.enter_context(_tables(recognizer, opened, outputs, resume))
         rest = _rest(opened, outputs, tables.done)
         summary = Summary(skipped=_pictures_in(tables.done), notes=tables.notes)
+        summary.unreadable = sum(reading.status == "unreadable" for reading in tables.done)
         film.recall(tables.done)
         begin(rest.length)
         told = {*rest.warnings}

@@ -102,10 +102,10 @@ class SummaryTable(list[SummaryRow]):
         table: pandas.DataFrame = frames.DataFrame(rows, columns=list(self.columns), dtype=object)
         return table.astype(self.columns)
 
-    def save(self, path: Path, *, bom: bool = False) -> None:
+    def save(self, path: Path | str, *, bom: bool = False) -> None:
         """Write a .csv, numbers to six decimals; `bom` tells Excel that it is in UTF-8."""
         lines = [[_rounded(value) for value in row.to_row().values()] for row in self]
-        write_text(path, ("\ufeff" if bom else "") + csv_text([tuple(self.columns), *lines]))
+        write_text(Path(path), ("\ufeff" if bom else "") + csv_text([tuple(self.columns), *lines]))
 
 
 class Summarizer:

@@ -33,6 +33,7 @@ class Says:
         ((), []),
         (np.zeros((0, 4)), []),
         ([(1, 2, 3, 4)], [Face(Box(1, 2, 3, 4))]),
+        ([Box(1, 2, 3, 4)], [Face(Box(1, 2, 3, 4))]),
         (np.array([[1.4, 2.6, 3, 4]], np.float32), [Face(Box(1, 3, 3, 4))]),
         ([[np.int64(1), np.float64(2), 3.0, 4]], [Face(Box(1, 2, 3, 4))]),
         ([Face(Box(1, 2, 3, 4), 0.5, EYES)], [Face(Box(1, 2, 3, 4), 0.5, EYES)]),

@@ -464,3 +464,25 @@ def test_what_is_no_base64_is_told_by_its_beginning(text: str):
     with pytest.raises(InputError) as caught:
         from_base64(text)
     assert str(caught.value).startswith(f"expected base64 text, got {text[:40]!r}... (")
+
+
+def test_16_bits_that_hold_8_are_refused_with_what_to_call():
+    with pytest.raises(ShapeError, match=r"at most 200; x.astype\('uint8'\)"):
+        from_array(np.full((4, 4, 3), 200, np.uint16))
+    assert not from_array(np.zeros((4, 4, 3), np.uint16)).any()
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [(0.5, "(x * 255).round()"), (-0.5, "((x + 1) * 127.5).round()"), (99.5, "x.round()")],
+)
+def test_floats_are_refused_with_what_fits_their_range(value: float, remedy: str):
+    with pytest.raises(ShapeError) as caught:
+        from_array(np.full((4, 4, 3), value, np.float32))
+    assert f"; {remedy}.astype('uint8')" in str(caught.value)
+
+
+def test_an_array_of_nan_is_refused_without_a_warning(recwarn: pytest.WarningsRecorder):
+    with pytest.raises(ShapeError):
+        from_array(np.full((4, 4, 3), np.nan))
+    assert not recwarn

@@ -709,6 +709,8 @@ def test_switches_are_given_by_their_names(call):
         (b"a.png\r\nb.png", ["a.png", "b.png"]),
         (b"a\nb.png\0c.png\0", ["a\nb.png", "c.png"]),
         (b"caf\xe9.png\n", ["caf\udce9.png"]),
+        ("a.png\r\nb.png\r\n".encode("utf-16"), ["a.png", "b.png"]),
+        (b"\xef\xbb\xbfa.png\n", ["a.png"]),
     ],
 )
 def test_standard_input_is_a_photo_or_a_list(come: bytes, expected: object):

@@ -16,7 +16,7 @@ from mien.cli.data import data_audit, data_draw, data_stats, data_votes
 from mien.cli.recognition import demo, recognize, serve, watch
 from mien.cli.scoring import calibrate, compare, evaluate, explain, groups
 from mien.cli.training import recipes, train
-from mien.errors import FileError, MienError
+from mien.errors import FileError, InputError, MienError
 
 app = typer.Typer(
     name="mien",
@@ -65,11 +65,20 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
+        _refuse_empty(sys.argv[1:])
         app()
     except MienError as error:
         _fail(str(error))
     except OSError as error:
         _fail(str(FileError(error.errno, error.strerror or str(error), error.filename)))
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """InputError for an option without a value: as a path it would be the current folder."""
+    for name, value in zip(arguments, [*arguments[1:], "x"], strict=True):
+        option, is_joined, joined = name.partition("=")
+        if option.startswith("--") and (value == "" or (is_joined and joined == "")):
+            raise InputError(f"{option} is empty; give a value, or leave {option} out")
 
 
 def _fail(message: str) -> None:

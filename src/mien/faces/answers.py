@@ -24,6 +24,8 @@ def _face(one: Any) -> Face:
     try:
         if isinstance(one, Face):
             return Face(_box(one.box), _score(one.score), _landmarks(one.landmarks))
+        if isinstance(one, Box):
+            return Face(_box(one))
         if isinstance(one, (str, bytes, dict, set)):
             raise TypeError("a box is a sequence of four numbers")
         x, y, width, height = (float(value) for value in one)

@@ -96,7 +96,8 @@ def damage_of(name: str) -> Iterator[None]:
     except DAMAGE as error:
         if "truncated" in str(error):
             raise truncated(name) from error
-        raise PictureError(f"{name} is not a readable picture; it is damaged ({error})") from error
+        words = " ".join(str(error).split())  # libheif's has two lines
+        raise PictureError(f"{name} is not a readable picture; it is damaged ({words})") from error
 
 
 def truncated(name: str) -> PictureError:

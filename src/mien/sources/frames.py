@@ -1,5 +1,6 @@
 """What every source is, and what it gives: pictures with where and when they are from."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,7 +163,8 @@ class Cut:
             raise InputError(f"expected 0 < fps <= {FASTEST_FPS}, got {self.fps}")
         if self.every > 1 and self.fps is not None:
             raise InputError("give either every or fps, not both")
-        if not self.start_s >= 0 or (self.end_s is not None and not self.end_s > self.start_s):
+        ends = self.end_s is None or self.end_s > self.start_s
+        if not 0 <= self.start_s < math.inf or not ends:
             end = "no end" if self.end_s is None else f"end {self.end_s}"
             raise InputError(f"expected 0 <= start < end, got start {self.start_s} and {end}")
 

@@ -1,5 +1,6 @@
 """The files of folders and patterns, and the single pictures of what holds several."""
 
+import codecs
 import glob
 import os
 from collections.abc import Iterable, Iterator
@@ -49,6 +50,9 @@ def photo_or_paths(data: bytes) -> bytes | list[str]:
         return data
     if content_of_bytes(data[:_FILM_HEAD_BYTES]) == "film":
         raise InputError("expected paths or a photo on standard input, got a film; give its path")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # a list of PowerShell's
+        data = data.decode("utf-16", "replace").encode()
+    data = data.removeprefix(codecs.BOM_UTF8)
     lines = data.split(b"\0") if b"\0" in data else data.splitlines()
     if not (paths := [os.fsdecode(line) for line in lines if line.strip()]):
         raise InputError("expected paths, one a line, or a photo on standard input, got nothing")
@@ -174,10 +178,16 @@ def _below(folder: Path, left_out: list[str]) -> Iterator[Path]:
             path = Path(place, name)
             if name.startswith("."):
                 continue
-            if path.is_file() or not path.exists():  # a link to nothing is told as a picture is
+            told = path.relative_to(folder).as_posix()
+            try:
+                is_ours = path.is_file() or not path.exists()  # a link to nothing is told, too
+            except OSError as error:  # a link into a locked folder
+                left_out.append(f"{told} ({error.strerror})")
+                continue
+            if is_ours:
                 yield path
             else:  # a pipe would be waited for
-                left_out.append(f"{path.relative_to(folder).as_posix()} (no file)")
+                left_out.append(f"{told} (no file)")
 
 
 def left_out_line(names: list[str]) -> str:

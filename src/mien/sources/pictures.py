@@ -78,6 +78,11 @@ def from_array(pixels: Any, color: Color = "rgb") -> NDArray[np.uint8]:
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
     if array.dtype == np.uint16:
+        if 0 < array.max(initial=0) <= 255:
+            raise ShapeError(
+                "expected 16 bits to reach beyond 255, got at most "
+                f"{array.max()}; x.astype('uint8') makes it 8 bits if it is 0-255"
+            )
         array = (array >> 8).astype(np.uint8)
     if array.ndim == 2:
         array = array[:, :, None]
@@ -117,10 +122,12 @@ def _remedy(array: NDArray[Any]) -> str:
         steps.append("give several grey pictures as list(x)")
     elif array.ndim == 4:
         steps.append("give several pictures as list(x)")
-    if array.dtype.kind == "f" and array.size:
-        shares = float(np.nanmax(array)) <= 1
-        values = "(x * 255).round()" if shares else "x.round()"
-        steps.append(f"{values}.astype('uint8') makes it 8 bits if it is 0-{1 if shares else 255}")
+    if array.dtype.kind == "f" and array.size and np.isfinite(array).all():
+        low, high = float(array.min()), float(array.max())
+        values, range_ = ("(x * 255)", "0-1") if high <= 1 else ("x", "0-255")
+        if low < 0 and high <= 1:
+            values, range_ = "((x + 1) * 127.5)", "-1 to 1"
+        steps.append(f"{values}.round().astype('uint8') makes it 8 bits if it is {range_}")
     elif array.dtype.kind in "iu" and array.dtype != np.uint8:
         steps.append("x.astype('uint8') makes it 8 bits if it is 0-255")
     return "; " + "; ".join(steps) if steps else ""
