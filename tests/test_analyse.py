@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 import mien
-from mien.analyse import Outputs, Summary, analyse
+from mien.analyse import Outputs, Summary, analyse, place_of
 from mien.demo import PORTRAIT
 from mien.errors import InputError
 from mien.sources import Cut, open_source, read_picture
@@ -576,3 +576,15 @@ def test_a_batch_of_films_and_photos_is_continued_to_the_same_bytes(
         told = (tmp_path / name).read_bytes().splitlines(keepends=True)
         (tmp_path / name).write_bytes(b"".join(told[:lines]) + b"holi" * (name == "t.csv"))
     assert run(resume=True) == whole
+
+
+def test_the_drawing_of_a_long_name_has_a_name_that_is_allowed():
+    long = f"{'é' * 125}.heic"
+    place = place_of(Path("out"), long)
+    assert len(os.fsencode(place.name)) <= 255
+    assert place.name.startswith("é" * 120) and place.suffix == ".jpg"
+
+
+def test_what_cannot_go_to_standard_output_says_what_can(reader: mien.Recognizer, tmp_path: Path):
+    with pytest.raises(InputError, match="--summary - is no file; --csv - and --jsonl - go"):
+        analyse(reader, [tmp_path / "a.png"], Outputs(summary=Path("-")))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mien.output.clip import Clip
 
 _LIVE_FPS = 25.0
+_NAME_BYTES = 255
 _DRAWN = (".png", ".jpg", ".jpeg", ".webp")
 """Suffixes that a drawing shares with its picture; others get .jpg behind them."""
 
@@ -234,6 +235,9 @@ def check(outputs: Outputs, source: Source) -> None:
     """Raise InputError for outputs that cannot be written or would replace an input."""
     for table in outputs.tables:
         format_of(table)
+    for option, path in outputs.named:
+        if str(path) == "-":
+            raise InputError(f"{option} - is no file; --csv - and --jsonl - go to standard output")
     if outputs.blur and outputs.video is None:
         raise InputError("--blur hides the faces in --video; add it, or leave --blur out")
     if outputs.blur and outputs.pictures is not None:
@@ -375,7 +379,14 @@ def place_of(
     own = out.joinpath(*(parts[-1:] if alone else parts))
     if frame is not None:
         return (out if index is None else own) / f"frame_{frame:06d}.jpg"
-    return own if name.suffix.lower() in _DRAWN else own.with_name(f"{own.name}.jpg")
+    return own if name.suffix.lower() in _DRAWN else own.with_name(_with_jpg(own.name))
+
+
+def _with_jpg(name: str) -> str:
+    """The name and .jpg, within the 255 bytes that file systems allow for both."""
+    while len(os.fsencode(f"{name}.jpg")) > _NAME_BYTES:
+        name = name[:-1]
+    return f"{name}.jpg"
 
 
 def _is_file(out: Path | None) -> bool:
