@@ -184,7 +184,7 @@ async function showVideo(file, job) {
   const caption = document.createElement("figcaption");
   caption.textContent = `${file.name} `;
   let table = "";
-  for (const name of job.files) {
+  for (const name of job.files.filter((file) => !file.endsWith("-metadata.json"))) {
     const data = await (await ask(`v1/videos/${job.id}/${name}`)).blob(); // neither links nor videos send a key
     const link = document.createElement("a");
     link.href = URL.createObjectURL(data);
