@@ -54,6 +54,7 @@ VARIANTS: dict[str, list[str]] = {
     "taught by mien-s, 0.9": ["training.distil={teachers: [mien-s], weight: 0.9}"],
     "without erasing": ["augment.erase=0"],
     "without flaws of photos": ["augment.photo=0"],
+    "flaws of photos on 0.1": ["augment.photo=0.1"],
     "flaws of photos on 0.2": ["augment.photo=0.2"],
     "without rotation, shift, zoom": [
         "augment.rotation_deg=0",
@@ -157,6 +158,7 @@ def _read(name: str, seed: int, out: Path) -> dict[str, str | float]:
         "seed": seed,
         "epochs": len(epochs),
         "accuracy": 100 * epochs.val_accuracy.iloc[-1],
+        "field": 100 * epochs.val_field_accuracy.iloc[-1],
         "loss": epochs.val_loss.iloc[-1],
         "seconds": epochs.seconds.median(),
         "images": data["validation"]["images"],

@@ -238,6 +238,7 @@ training:
   progressive: {from_px: null, until: 0.67}
   early_stopping: null
   precision: auto
+  compile: 'off'
   checkpoint_activations: false
   accumulate: 1
   finish: null

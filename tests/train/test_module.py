@@ -1,5 +1,6 @@
 """The step that Lightning repeats, without Lightning: what goes in, what is counted, the rate."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import nn
 from mien.preprocess import Preprocess
 from mien.recipes import Recipe
 from mien.train.lessons import Lessons
-from mien.train.module import Fit
+from mien.train.module import Fit, compiles
 
 GREY = Preprocess(16, (0.5,), (0.25,), 16)
 COLOUR = Preprocess(16, (0.1, 0.2, 0.3), (1.0, 2.0, 4.0), 16)
@@ -348,3 +349,22 @@ def test_memory_is_saved_where_the_recipe_asks_for_it(fit, monkeypatch, saved):
     monkeypatch.setattr("mien.train.module.checkpoint_activations", asked.append)
     some = fit(training={"checkpoint_activations": saved})
     assert asked == [some.model] * saved
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_network_answers_and_learns_as_before(fit):
+    plain, compiled = fit(), fit(training={"compile": "on"})
+    for some in (plain, compiled):
+        some.model(torch.linspace(-1, 1, 14).reshape(2, 7)).square().sum().backward()
+    assert compiled.model._compiled_call_impl is not None
+    assert compiled.model.scale.grad == pytest.approx(plain.model.scale.grad, rel=1e-6)
+    assert compiled.state_dict().keys() == plain.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    ("when", "card", "expected"),
+    [("off", True, False), ("auto", False, False), ("auto", True, True), ("on", False, True)],
+)
+def test_when_networks_are_compiled(monkeypatch, when, card, expected):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: card)
+    assert compiles(when) is expected

@@ -36,6 +36,8 @@ class Fit(L.LightningModule):
         self.model = model
         if recipe.training.checkpoint_activations:
             checkpoint_activations(model)
+        if compiles(recipe.training.compile):
+            model.compile(dynamic=False)  # in place: names of weights stay; a graph for each size
         self.preprocess = preprocess
         self.augment = Augmentation(recipe.augment)
         self.gentle = Augmentation(recipe.augment.gentle())
@@ -133,6 +135,11 @@ class Fit(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._plateau_state = checkpoint.get("plateau")
+
+
+def compiles(when: str) -> bool:
+    """Whether `training.compile` holds on this machine."""
+    return when == "on" or (when == "auto" and torch.cuda.is_available())
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
