@@ -1,4 +1,4 @@
-"""The runs on record: `results/runs.csv`, and their predictions in `results/predictions.npz`.
+"""The runs on record: `results/runs.csv`, their predictions in `predictions.npz`, `recent.npz`.
 
     python scripts/results.py add mine "what it is" EVALUATION ... --run runs/mine
     python scripts/results.py unpack OUT mien-s mien-m    # evaluations, for mien compare OUT/*
@@ -106,9 +106,21 @@ def halves(probabilities: NDArray[np.float64]) -> NDArray[np.float16]:
 
 @functools.cache
 def predictions() -> Predictions:
-    """Those in `results`."""
-    with np.load(RESULTS / "predictions.npz") as found:
-        return Predictions(**found)
+    """Those in `results`: what is recent stands behind, and in place of older answers."""
+    old, new = _read("predictions.npz"), _read("recent.npz")
+    views, framed = (~np.isin(old[n], new[n]) for n in ("views", "framed"))
+    return Predictions(
+        **{name: old[name] for name in ("names", "truth", "copies", "ferplus")},
+        views=np.append(old["views"][views], new["views"]),
+        probabilities=np.concatenate([old["probabilities"][..., views], new["probabilities"]], -1),
+        framed=np.append(old["framed"][framed], new["framed"]),
+        field=np.column_stack([old["field"][:, framed], new["field"]]),
+    )
+
+
+def _read(file: str) -> dict[str, NDArray[Any]]:
+    with np.load(RESULTS / file) as found:
+        return dict(found)
 
 
 @functools.cache
@@ -254,13 +266,35 @@ def told_by_run(name: str, run: Path) -> dict[str, Any]:
 
 
 def save(found: Predictions) -> None:
-    """Write `predictions.npz` (LZMA; `np.load` reads it)."""
-    with zipfile.ZipFile(RESULTS / "predictions.npz", "w", zipfile.ZIP_LZMA) as archive:
-        for name, array in vars(found).items():
+    """Write what `predictions.npz` does not have to `recent.npz` (LZMA; `np.load` reads it).
+
+    The large file stays as it is: git would keep every version of it.
+    """
+    old = _read("predictions.npz")
+    views = [n for n, view in enumerate(found.views) if not _same(found, old, str(view))]
+    framed = [n for n, name in enumerate(found.framed) if not _same(found, old, str(name))]
+    recent = {
+        "views": found.views[views],
+        "probabilities": found.probabilities[..., views],
+        "framed": found.framed[framed],
+        "field": found.field[:, framed],
+    }
+    with zipfile.ZipFile(RESULTS / "recent.npz", "w", zipfile.ZIP_LZMA) as archive:
+        for name, array in recent.items():
             packed = io.BytesIO()
             np.save(packed, array, allow_pickle=False)
             archive.writestr(f"{name}.npy", packed.getvalue())
     predictions.cache_clear()
+
+
+def _same(found: Predictions, old: dict[str, NDArray[Any]], key: str) -> bool:
+    """Whether `old` has the same column for a view (`NAME/VIEWS`) or a framed network."""
+    names, columns = ("views", "probabilities") if "/" in key else ("framed", "field")
+    if key not in old[names]:
+        return False
+    ours, theirs = getattr(found, names), old[names]
+    one = getattr(found, columns)[..., list(ours).index(key)]
+    return np.array_equal(one, old[columns][..., list(theirs).index(key)])
 
 
 def write_rows() -> None:
