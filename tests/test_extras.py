@@ -64,7 +64,7 @@ def test_run_from_its_sources_it_is_a_clone(monkeypatch):
     assert extras.remedy("serve").endswith("pip install -e '.[serve]'")
 
 
-@pytest.mark.parametrize("extra", ["report", "train", "explain", "serve"])
+@pytest.mark.parametrize("extra", ["report", "train", "search", "explain", "serve"])
 def test_every_extra_has_packages(extra: str):
     found = extras.packages(metadata.distribution("mien"), extra)
     assert len(found) > 3

@@ -15,6 +15,7 @@ from mien.cli.bundles import ensemble, export, quantize
 from mien.cli.data import data_audit, data_draw, data_stats, data_votes
 from mien.cli.recognition import demo, recognize, serve, watch
 from mien.cli.scoring import calibrate, compare, evaluate, explain, groups
+from mien.cli.searching import search
 from mien.cli.training import recipes, train
 from mien.errors import FileError, InputError, MienError
 
@@ -33,7 +34,7 @@ app.add_typer(data_app, name="data")
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(recognize, serve, demo, watch),
-    *(train, recipes, evaluate, calibrate, compare, groups, explain),
+    *(train, search, recipes, evaluate, calibrate, compare, groups, explain),
     *(export, ensemble, quantize),
 )
 for _command in COMMANDS:

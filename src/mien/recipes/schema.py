@@ -249,7 +249,7 @@ class Training(Part):
     """auto: bf16 where the device computes it natively, fp32 elsewhere."""
     compile: Literal["off", "auto", "on"] = "off"
     """torch.compile for the network: a minute first, then faster steps on a graphics card. auto:
-    only where there is one. On a processor steps are no faster (1.08 times the time, mien-s-wide)."""
+    only where there is one. On a processor steps are not faster (1.08 times the time)."""
     checkpoint_activations: bool = False
     """Memory before speed: activations are computed again in the backward pass, freed memory is
     given back. The result is the same."""

@@ -23,11 +23,19 @@ from mien.train.module import Fit
 from mien.train.precision import in_bf16, keep_depthwise_in_fp32
 
 
-def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Path:
+def run(
+    recipe: Recipe,
+    source: Path,
+    out: Path,
+    *,
+    resume: bool = False,
+    shown: L.Callback | None = None,
+) -> Path:
     """Train one model on `source` and return its run folder `out`.
 
     What comes before `training.finish` is a run of its own, in `out`/first. With `resume`, continue
-    after the last whole epoch of an interrupted run. Raises the errors of `mien.train.check.check`,
+    after the last whole epoch of an interrupted run. `shown` stands in place of the progress bar;
+    what it raises ends the training. Raises the errors of `mien.train.check.check`,
     of the data, the recipe and the weights.
     """
     check(recipe, source, out, resume=resume)
@@ -45,9 +53,9 @@ def run(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> Pat
     if before:
         _describe(folder.first, before[0], inputs)
         if not folder.first.is_done:
-            _fit(before[0], model, inputs, folder.first)
+            _fit(before[0], model, inputs, folder.first, shown)
         model = _ready(folder.first.network(), recipe)
-    _fit(stage, model, inputs, folder)
+    _fit(stage, model, inputs, folder, shown)
     return out
 
 
@@ -77,7 +85,13 @@ def _describe(folder: RunFolder, recipe: Recipe, inputs: Inputs) -> None:
     folder.write_environment(environment())
 
 
-def _fit(recipe: Recipe, model: nn.Module, inputs: Inputs, folder: RunFolder) -> None:
+def _fit(
+    recipe: Recipe,
+    model: nn.Module,
+    inputs: Inputs,
+    folder: RunFolder,
+    shown: L.Callback | None = None,
+) -> None:
     """Train one stage, after that in `folder`/first if there is one."""
     first = folder.first if folder.first.is_done else None
     preprocess = inputs.preprocess(recipe)
@@ -97,7 +111,7 @@ def _fit(recipe: Recipe, model: nn.Module, inputs: Inputs, folder: RunFolder) ->
     before = len(history.rows)
     last = folder.last_checkpoint
     try:
-        _trainer(recipe, folder, history).fit(
+        _trainer(recipe, folder, history, shown).fit(
             fit,
             batches,
             [ordered_batches(split, preprocess) for split in (inputs.validation, inputs.framed)],
@@ -111,14 +125,16 @@ def _fit(recipe: Recipe, model: nn.Module, inputs: Inputs, folder: RunFolder) ->
     folder.write_done(len(history.rows))
 
 
-def _trainer(recipe: Recipe, folder: RunFolder, history: History) -> L.Trainer:
+def _trainer(
+    recipe: Recipe, folder: RunFolder, history: History, shown: L.Callback | None
+) -> L.Trainer:
     return L.Trainer(
         max_epochs=recipe.training.epochs,
         accelerator="auto",
         devices=1,
         precision="bf16-mixed" if in_bf16(recipe.training.precision) else "32-true",
         accumulate_grad_batches=recipe.training.accumulate,
-        callbacks=_callbacks(recipe, folder, history),
+        callbacks=_callbacks(recipe, folder, history, shown or Bar(Console(stderr=True))),
         logger=TensorBoardLogger(folder.path, name="", version="tensorboard"),
         plugins=[WholeCheckpoints()],
         enable_progress_bar=False,
@@ -128,7 +144,9 @@ def _trainer(recipe: Recipe, folder: RunFolder, history: History) -> L.Trainer:
     )
 
 
-def _callbacks(recipe: Recipe, folder: RunFolder, history: History) -> list[L.Callback]:
+def _callbacks(
+    recipe: Recipe, folder: RunFolder, history: History, shown: L.Callback
+) -> list[L.Callback]:
     # Lightning writes averaged weights into whole checkpoints only.
     averaged = recipe.training.averaging.name != "none"
     when: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
@@ -136,7 +154,7 @@ def _callbacks(recipe: Recipe, folder: RunFolder, history: History) -> list[L.Ca
     return [
         *averaging(recipe.training),
         history,
-        Bar(Console(stderr=True)),
+        shown,
         Best(folder.checkpoints, history, save_weights_only=not averaged, **when),
         Checkpoint(folder.checkpoints, "last", **when),
         *(_stopping(patience) if patience else []),

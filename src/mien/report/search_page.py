@@ -1,0 +1,163 @@
+"""A search on one page: how it went on, what mattered, which values were good."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.files import write_text
+from mien.report.figures import bars, new_figure, png, styled
+from mien.report.page import data_uri, render
+from mien.report.tables import Column, Table, percent
+
+_BEST = 10
+"""Trials in the page's table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One training of a search."""
+
+    number: int
+    state: str
+    """finished, ended early or failed."""
+    value: float | None
+    """Mean of accuracy and field accuracy of its best epoch, 0-1."""
+    params: Mapping[str, Any]
+    epochs: Mapping[int, float]
+    """The value after each epoch."""
+
+
+def write_search(
+    path: Path, name: str, trials: Sequence[Trial], importances: Mapping[str, float], log: set[str]
+) -> None:
+    """Write the page and, beside it, `trials.csv`; `log` are the keys drawn by their logarithm.
+
+    MissingExtra without mien[report].
+    """
+    finished = sorted((t for t in trials if t.value is not None), key=lambda t: -(t.value or 0))
+    table = trials_table(finished[:_BEST])
+    drawn = {"history": history(trials), "curves": curves(trials)}
+    if importances:
+        shares = {key: 100 * value for key, value in importances.items()}
+        drawn["importances"] = bars(list(shares), {"share": list(shares.values())}, "%", "{:.0f}")
+    if len(finished) > 1:
+        drawn["parallel"] = parallel(finished, log)
+    uri = {key: data_uri(png(figure)) for key, figure in drawn.items()}
+    states = {state: sum(t.state == state for t in trials) for state in ("finished", "ended early")}
+    page = render(
+        "search.html.j2", name=name, best=finished[0], states=states, table=table, uri=uri
+    )
+    trials_table(trials).write_csv(path.with_name("trials.csv"))
+    write_text(path, page)
+
+
+def trials_table(trials: Sequence[Trial]) -> Table:
+    """A row per trial."""
+    keys = list(dict.fromkeys(key for trial in trials for key in trial.params))
+    columns = (
+        Column("number", "trial"),
+        Column("state", "state"),
+        Column("value", "accuracy, %", percent()),
+        Column("epochs", "epochs"),
+        *(Column(key, key) for key in keys),
+    )
+    rows = [
+        {
+            "number": trial.number,
+            "state": trial.state,
+            "value": trial.value,
+            "epochs": max(trial.epochs, default=0),
+            **trial.params,
+        }
+        for trial in trials
+    ]
+    return Table(columns, rows)
+
+
+@styled
+def history(trials: Sequence[Trial]) -> Any:
+    """A point a trial, and the best so far."""
+    figure, axes = new_figure(6.8, 3.4)
+    ax = axes[0, 0]
+    done = [t for t in trials if t.value is not None]
+    numbers = [t.number for t in done]
+    values = 100 * np.array([t.value for t in done])
+    ax.plot(numbers, values, "o", label="trial")
+    ax.step(numbers, np.maximum.accumulate(values), where="post", label="best so far")
+    early = [t for t in trials if t.value is None and t.epochs]
+    last = [100 * t.epochs[max(t.epochs)] for t in early]
+    ax.plot([t.number for t in early], last, "x", color="#999999", label="ended early")
+    ax.set_xlabel("trial")
+    ax.set_ylabel("accuracy, %")
+    ax.legend(loc="lower right")
+    return figure
+
+
+@styled
+def curves(trials: Sequence[Trial]) -> Any:
+    """A line a trial over its epochs; the best is drawn thick."""
+    figure, axes = new_figure(6.8, 3.4)
+    ax = axes[0, 0]
+    best = max(trials, key=lambda t: t.value or 0)
+    for trial in (*trials, best):
+        strong = trial is best
+        ax.plot(
+            list(trial.epochs),
+            [100 * value for value in trial.epochs.values()],
+            color="#0072B2" if strong else "#999999",
+            linewidth=2.4 if strong else 0.8,
+            marker=".",
+        )
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("accuracy, %")
+    return figure
+
+
+@styled
+def parallel(trials: Sequence[Trial], log: set[str]) -> Any:
+    """An axis a key and one for the accuracy, a line a trial: the brighter, the better."""
+    figure, axes = new_figure(6.8, 4)
+    ax = axes[0, 0]
+    keys = list(trials[0].params)
+    values = np.array([trial.value for trial in trials], float)
+    columns = [_placed([t.params[key] for t in trials], key in log) for key in keys]
+    heights = np.column_stack([places for places, _ in columns] + [_scaled(values)])
+    for line, shade in zip(heights[::-1], _scaled(values)[::-1], strict=True):
+        ax.plot(line, color=_shade(shade), linewidth=1 + 1.5 * shade, alpha=0.9)
+    for place, (_, marks) in enumerate(columns):
+        for height, text in marks:
+            ax.annotate(text, (place, height), fontsize=7, ha="center", color="#3b424d")
+    for height, value in ((0, values.min()), (1, values.max())):
+        ax.annotate(f"{100 * value:.1f} %", (len(keys), height), fontsize=7, ha="center")
+    names = [key.rsplit(".", 1)[-1] for key in keys]
+    ax.set_xticks(range(len(keys) + 1), [*names, "accuracy"], rotation=20, ha="right")
+    ax.set_yticks([])
+    return figure
+
+
+def _placed(values: Sequence[Any], log: bool) -> tuple[NDArray[np.float64], list[Any]]:
+    """Heights 0-1 of values of one key, and the texts at some of them."""
+    if any(isinstance(v, str | bool) for v in values):
+        texts = sorted({str(v) for v in values})
+        heights = _scaled(np.array([texts.index(str(v)) for v in values], float))
+        at = dict(zip(map(str, values), heights, strict=True))
+        return heights, [(height, text[:24]) for text, height in at.items()]
+    numbers = np.array(values, float)
+    heights = _scaled(np.log(numbers) if log else numbers)
+    return heights, [(0, f"{numbers.min():.3g}"), (1, f"{numbers.max():.3g}")]
+
+
+def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    span = np.ptp(values)
+    return (values - values.min()) / span if span else np.full(len(values), 0.5)
+
+
+def _shade(share: float) -> tuple[float, float, float]:
+    """From a pale grey to blue."""
+    pale, blue = np.array([0.85, 0.87, 0.9]), np.array([0.0, 0.45, 0.7])
+    red, green, most = pale + share * (blue - pale)
+    return float(red), float(green), float(most)

@@ -1,0 +1,1 @@
+"""Search for the values of a recipe: many short trainings, by Optuna."""

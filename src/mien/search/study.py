@@ -1,0 +1,209 @@
+"""A search as a story: open the study, train a trial, keep what was best.
+
+Optuna (Akiba et al. 2019, arXiv:1907.10902) chooses the values, ends hopeless trials early and
+keeps the study in a database, which several workers share.
+"""
+
+import contextlib
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien.errors import InputError, MissingExtra, RunError
+from mien.extras import need
+from mien.recipes import Recipe, load_recipe
+from mien.runs import RunFolder
+from mien.search.space import Space, near, overrides, short
+
+if TYPE_CHECKING:
+    import optuna
+
+SAMPLERS = ("tpe", "random", "grid")
+PRUNERS = ("asha", "median", "none")
+HEARTBEAT_S = 30
+"""Seconds between a worker's signs of life; after four without one its trial is begun again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is searched, and how."""
+
+    recipe: str
+    changes: tuple[str, ...]
+    """`key=value` for all trials."""
+    space: Space
+    data: Path
+    out: Path
+    trials: int
+    """How many in all, those that were ended early included."""
+    sampler: str = "tpe"
+    pruner: str = "asha"
+    storage: str | None = None
+    """Address of a database (SQLAlchemy's form); None: a SQLite file in `out`."""
+    study: str | None = None
+    """Name in the database; None: that of the recipe."""
+
+    def __post_init__(self) -> None:
+        for name, known in ((self.sampler, SAMPLERS), (self.pruner, PRUNERS)):
+            if name not in known:
+                raise InputError(f"unknown {name!r}; {near(name, list(known))}")
+        if self.trials < 1:
+            raise InputError(f"expected at least one trial, got {self.trials}")
+
+    @property
+    def url(self) -> str:
+        """Where the study is kept."""
+        return self.storage or f"sqlite:///{(self.out / 'study.db').resolve()}"
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.study or load_recipe(self.recipe, list(self.changes)).name
+
+    def recipe_of(self, params: Any) -> Recipe:
+        """The recipe with these values."""
+        return load_recipe(self.recipe, [*self.changes, *overrides(params)])
+
+    def folder_of(self, number: int) -> RunFolder:
+        """The run of the trial `number`."""
+        return RunFolder(self.out / "trials" / f"{number:04d}")
+
+    @property
+    def digest(self) -> str:
+        """Equal for searches of which one continues the other."""
+        said = (load_recipe(self.recipe, list(self.changes)).to_yaml(), str(self.space.keys))
+        return hashlib.sha256("\0".join(said).encode()).hexdigest()
+
+
+def work(search: Search, tell: Callable[[str], None]) -> None:
+    """Train trials until the study has as many as were asked for.
+
+    A worker: several may share a study. `tell` gets a line after each trial. Raises InputError
+    for a database that cannot be opened, RunError for a study of another search.
+    """
+    engine = _optuna()
+    study = open_study(search)
+    over = engine.trial.TrialState
+    done = (over.COMPLETE, over.PRUNED, over.FAIL)
+
+    def objective(trial: "optuna.Trial") -> float:
+        return train(search, trial)
+
+    def report(study: "optuna.Study", trial: "optuna.trial.FrozenTrial") -> None:
+        tell(line(study, trial, search.trials))
+
+    if sum(trial.state in done[:2] for trial in study.trials) < search.trials:
+        enough = engine.study.MaxTrialsCallback(search.trials, states=done[:2])
+        study.optimize(objective, callbacks=[report, enough])
+
+
+def open_study(search: Search) -> "optuna.Study":
+    """The study, begun if it is not there; InputError, RunError as `work` says."""
+    engine = _optuna()
+    search.out.mkdir(parents=True, exist_ok=True)
+    with _database_errors(search.url):
+        retry = engine.storages.RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)
+        storage = engine.storages.RDBStorage(
+            search.url,
+            heartbeat_interval=HEARTBEAT_S,
+            grace_period=4 * HEARTBEAT_S,
+            heartbeat_stale_trial_callback=retry,
+        )
+        study: optuna.Study = engine.create_study(
+            storage=storage,
+            study_name=search.name,
+            sampler=_sampler(search),
+            pruner=_pruner(search.pruner),
+            direction="maximize",
+            load_if_exists=True,
+        )
+    if study.user_attrs.setdefault("digest", search.digest) != search.digest:
+        raise RunError(
+            f"the study {search.name!r} was begun with another recipe, --set or space; "
+            "choose another --study or --out"
+        )
+    study.set_user_attr("digest", search.digest)
+    return study
+
+
+def train(search: Search, trial: "optuna.Trial") -> float:
+    """Train the recipe with the values of `trial`: the best epoch's mean of accuracy and field
+    accuracy on the validation images, 0-1. A trial of a killed worker goes on where it stood."""
+    from mien.search.watch import Watch
+    from mien.train.run import run
+
+    recipe = search.recipe_of(search.space.suggest(trial))
+    first = _optuna().storages.RetryHeartbeatStaleTrialCallback.retried_trial_number
+    number = first(trial.storage.get_trial(trial._trial_id))
+    folder = search.folder_of(trial.number if number is None else number)
+    trial.set_user_attr("folder", folder.path.name)
+    run(recipe, search.data, folder.path, resume=folder.has_data, shown=Watch(trial))
+    return score(folder)
+
+
+def score(folder: RunFolder) -> float:
+    """The mean of accuracy and field accuracy of the epoch that was kept, 0-1."""
+    history = folder.history
+    best = history.best
+    return (history["val_accuracy"][best] + history["val_field_accuracy"][best]) / 2
+
+
+def line(study: "optuna.Study", trial: "optuna.trial.FrozenTrial", wanted: int) -> str:
+    """What a trial came to, and the best so far."""
+    values = ", ".join(
+        f"{key.rsplit('.', 1)[-1]} {short(value)}" for key, value in trial.params.items()
+    )
+    result = f"{100 * trial.value:.2f} %" if trial.value is not None else "no result"
+    state = {"PRUNED": "ended early", "FAIL": "failed"}.get(trial.state.name, "")
+    with contextlib.suppress(ValueError):  # before the first that was trained to its end
+        best = study.best_trial
+        state = f"{state}; best {100 * (best.value or 0):.2f} % (trial {best.number + 1})".lstrip(
+            "; "
+        )
+    return f"trial {trial.number + 1}/{wanted}: {result} with {values}  [{state}]"
+
+
+def _optuna() -> Any:
+    optuna = need("optuna", extra="search")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    return optuna
+
+
+def _sampler(search: Search) -> Any:
+    samplers = _optuna().samplers
+    seed = load_recipe(search.recipe, list(search.changes)).seed
+    if search.sampler == "grid":
+        return samplers.GridSampler(search.space.grid(), seed=seed)
+    if search.sampler == "random":
+        return samplers.RandomSampler()  # without a seed: workers would draw the same
+    return samplers.TPESampler(n_startup_trials=8)
+
+
+def _pruner(name: str) -> Any:
+    pruners = _optuna().pruners
+    if name == "asha":  # Li et al. 2020, arXiv:1810.05934
+        return pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+    return pruners.MedianPruner(n_startup_trials=5) if name == "median" else pruners.NopPruner()
+
+
+@contextlib.contextmanager
+def _database_errors(url: str) -> Iterator[None]:
+    """What a database or its driver raises, as one line."""
+    errors = need("sqlalchemy", extra="search").exc
+    place = url.rsplit("@", 1)[-1]  # without the password
+    try:
+        yield
+    except (errors.NoSuchModuleError, errors.ArgumentError) as error:
+        raise InputError(
+            f"--storage {place} is no database address; expected sqlite:///study.db or "
+            "postgresql+psycopg://user@host/database"
+        ) from error
+    except ImportError as error:
+        raise MissingExtra(f"no driver for {place}: {error}; for PostgreSQL: psycopg") from error
+    except errors.SQLAlchemyError as error:
+        said = str(error.__cause__ or error).splitlines()[0]
+        raise InputError(f"cannot open the study in {place}: {said}") from error

@@ -1,0 +1,22 @@
+"""A trial's training, watched epoch by epoch."""
+
+from typing import Any
+
+import lightning as L
+import optuna
+
+
+class Watch(L.Callback):
+    """Tells the trial of each epoch, and breaks the training off where it is hopeless
+    (`optuna.TrialPruned`)."""
+
+    def __init__(self, trial: optuna.Trial) -> None:
+        self.trial = trial
+
+    def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Report the mean of accuracy and field accuracy."""
+        metrics = trainer.callback_metrics
+        value = float(metrics["val_accuracy"] + metrics["val_field_accuracy"]) / 2
+        self.trial.report(value, trainer.current_epoch + 1)
+        if self.trial.should_prune():
+            raise optuna.TrialPruned
