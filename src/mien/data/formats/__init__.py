@@ -1,0 +1,1 @@
+"""Every data set that mien reads: a file each, recognised by its layout or named."""
