@@ -30,15 +30,32 @@ RAFDB = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
 AFFECTNET = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt")
 """Meaning of 0-7 in AffectNet (Mollahosseini et al. 2017)."""
 
+EIGHT = (*FER2013, "contempt")
+DFEW = ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear")
+"""Meaning of 1-7 in DFEW (Jiang et al. 2020)."""
+CK_PLUS = ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
+"""Meaning of 0-7 in CK+ (Lucey et al. 2010)."""
+MAFW = (*EIGHT, "anxiety", "helplessness", "disappointment")
+"""The words of MAFW (Liu et al. 2022)."""
+
 _ALIASES = {
+    "afraid": "fear",
     "anger": "angry",
+    "calm": "neutral",
     "disgusted": "disgust",
     "fearful": "fear",
     "happiness": "happy",
+    "joy": "happy",
+    "neutrality": "neutral",
     "sadness": "sad",
     "surprised": "surprise",
+    "surprising": "surprise",
     "nf": "no_face",
 }
+
+
+KNOWN = frozenset(MAFW)
+"""Every expression that a data set of those that mien reads has."""
 
 
 def canonical(name: str) -> str:

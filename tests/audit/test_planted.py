@@ -23,7 +23,7 @@ from mien.data.ferplus import join_votes
 from mien.errors import DataError, InputError
 from mien.labels import FERPLUS
 from tests.audit.conftest import ALTERATIONS, PLANTED_EACH, Planted, write
-from tests.data.test_folder import zipped
+from tests.data.formats.test_folder import zipped
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.data import cache, folder, open_dataset
+from mien.data import cache, open_dataset, tree
 from mien.data.records import Record
 from mien.errors import DataError
 from mien.labels import FER2013
@@ -18,9 +18,9 @@ from tests.conftest import FER2013_FILES
 def decoded(monkeypatch):
     """Names of the pictures decoded so far."""
     names = []
-    decode = folder.decode
+    decode = tree.decode
     monkeypatch.setattr(
-        folder, "decode", lambda data, **how: names.append(how["name"]) or decode(data, **how)
+        tree, "decode", lambda data, **how: names.append(how["name"]) or decode(data, **how)
     )
     return names
 
@@ -181,7 +181,9 @@ def test_a_copy_of_a_folder_elsewhere_has_its_key(kaggle, tmp_path):
 @pytest.mark.parametrize("name", ["notes.txt", "data.tar", "fer2013"])
 def test_a_file_of_another_kind_is_told(tmp_path, name):
     (tmp_path / name).write_text("x")
-    with pytest.raises(DataError, match=r"is not a data set; expected a folder, a \.zip or a"):
+    with pytest.raises(
+        DataError, match=r"is not a data set; expected a folder, a \.zip, \.csv or \.parquet"
+    ):
         open_dataset(tmp_path / name)
 
 

@@ -232,6 +232,6 @@ def test_what_is_no_data_set_is_refused_without_torch_and_before_it_is_read(tmp_
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
     assert told.splitlines() == [
         f"data set {paths[0]} does not exist; check the path",
-        f"{paths[1]} is not a data set; expected a folder, a .zip or a .csv",
+        f"{paths[1]} is not a data set; expected a folder, a .zip, .csv or .parquet",
         "set()",
     ]

@@ -1,9 +1,7 @@
 """All pictures of a data set in one row, and what cannot be among them."""
 
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.audit.checks import Check, Finding
-from mien.data import TABLES, Dataset, cache, open_dataset
+from mien.data import Asked, Dataset, cache, open_dataset
+from mien.data.cache import PLAIN
 from mien.data.dataset import equal_pixels
-from mien.data.folder import list_files, record, wanted
+from mien.data.formats import find, folder
+from mien.data.formats.format import Format
 from mien.data.records import Record
+from mien.data.tree import Tree
 from mien.errors import DataError, InputError
 from mien.preprocess import scale
 
 SIDE_PX = 48
-
-_DAMAGED = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError)
 
 
 @dataclass(frozen=True)
@@ -62,41 +61,38 @@ def pool(data: Dataset) -> Pool:
     )
 
 
-def open_readable(path: Path) -> tuple[Dataset, list[Finding]]:
+def open_readable(path: Path, asked: Asked = PLAIN) -> tuple[Dataset, list[Finding]]:
     """The data set of all files that can be read, and a finding for each other file.
 
-    Files of a folder or a zip are judged one by one; a table is whole, or DataError tells its
-    first bad line. Raises DataError, too, if nothing can be read.
+    Pictures are judged one by one; a table of pixels is whole, or DataError tells its first bad
+    line. Raises DataError, too, if nothing can be read.
     """
     try:
-        return open_dataset(path), []
+        return open_dataset(path, asked), []
     except DataError:
-        is_table = any((path / table).is_file() for table in TABLES)
-        records, findings = ([], []) if is_table else _sorted_out(path)
+        records, findings = _sorted_out(Tree.open(path), asked)
         if not records:
             raise
     # Under a key of its own: opened for training, the same files must remain an error.
-    return cache.store(f"audit-{cache.key_of(path)}", path.name, records), findings
+    return cache.store(f"audit-{cache.key_of(path)}", path.name, records, asked), findings
 
 
-def _sorted_out(path: Path) -> tuple[list[Record], list[Finding]]:
+def _sorted_out(tree: Tree, asked: Asked) -> tuple[list[Record], list[Finding]]:
     records, findings = [], []
-    for name, read in _files(path):
+    for name, found in _found(tree, find(tree, asked.format)):
         try:
-            records.append(record(name, read(), path.name))
+            record = found()
+            record.decoded(color=False)
+            records.append(record)
         except InputError as error:
             findings.append(Finding(Check.UNREADABLE, name, str(error)))
-        except _DAMAGED as error:
-            reason = f"{name} cannot be unpacked: {error}"
-            findings.append(Finding(Check.UNREADABLE, name, reason))
     return records, findings
 
 
-def _files(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Name and reader of every file of a folder or a zip."""
-    if path.is_dir():
-        yield from ((name, (path / name).read_bytes) for name in list_files(path))
-    elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = sorted(name for name in archive.namelist() if wanted(name))
-            yield from ((name, partial(archive.read, name)) for name in names)
+def _found(tree: Tree, chosen: Format) -> Iterator[tuple[str, Callable[[], Record]]]:
+    """Name and maker of every record; of a folder per class, of every file."""
+    if chosen.name == "folder":
+        yield from ((name, partial(folder.record, name, tree)) for name in tree.names)
+    elif chosen.records and chosen.name != "fer2013":
+        pictures = (r for r in chosen.records(tree) if isinstance(r, Record))
+        yield from ((record.name, partial(replace, record)) for record in pictures)

@@ -1,48 +1,75 @@
 """Data sets: every format in, one `Dataset` out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mien.data import cache
+from mien.data.cache import PLAIN, Asked
 from mien.data.dataset import Dataset, Split, class_weights
-from mien.data.folder import read_folder, read_zip, wanted
-from mien.data.records import Record
-from mien.data.tables import read_pair, read_table
+from mien.data.formats import find
+from mien.data.formats.fer2013 import TABLES
+from mien.data.records import LeftOut, Record
+from mien.data.tree import Tree, wanted
 from mien.errors import DataError, InputError
 from mien.files import check_folder, existing
 
 __all__ = [
+    "Asked",
     "Dataset",
     "Split",
+    "attributes",
     "check_outside",
     "check_source",
     "class_weights",
     "open_dataset",
 ]
 
-TABLES = ("fer2013.csv", "icml_face_data.csv", "train.csv")
-"""A folder with one of these is read from it, and its other files are not."""
+SUFFIXES = (".zip", ".csv", ".parquet")
 
 
-def open_dataset(path: Path | str) -> Dataset:
-    """A data set from a folder, a zip or a CSV; decoded on first use, memory-mapped after.
+def open_dataset(path: Path | str, asked: Asked = PLAIN) -> Dataset:
+    """A data set from a folder, a zip or a table; decoded on first use, memory-mapped after.
 
-    Formats: Kaggle's FER-2013 (`train/<class>/`, `test/<class>/`, as folder or zip), fer2013.csv,
-    icml_face_data.csv, a folder with train.csv and test.csv, and any folder per class. Raises
-    InputError if nothing is there and DataError for a file that cannot be read.
+    The formats are those of `mien.data.formats`, recognised by their layout unless one is `asked`
+    for. Raises InputError if nothing is there and DataError for a file that cannot be read, an
+    unknown label, or classes that are no expressions.
     """
     path = check_source(path)
     key = cache.key_of(path)
     name = path.name or str(path)
-    return cache.load(key, name) or cache.store(key, name, _records(path))
+    return cache.load(key, name, asked) or cache.store(key, name, records(path, asked), asked)
+
+
+def records(path: Path, asked: Asked = PLAIN) -> Iterator[Record | LeftOut]:
+    """The pictures of a data set, none of them decoded; the errors of `open_dataset`."""
+    tree = Tree.open(path)
+    chosen = find(tree, asked.format)
+    if chosen.records is None:
+        raise DataError(
+            f"{path} is a data set of films ({chosen.name}); expected pictures: films train "
+            "recipes of clips"
+        )
+    return chosen.records(tree)
+
+
+def attributes(path: Path, asked: Asked = PLAIN) -> dict[str, Mapping[str, str]]:
+    """What a data set tells of each picture, by its name: sex, age, ...; DataError if nothing."""
+    pictures = (r for r in records(check_source(path), asked) if isinstance(r, Record))
+    found = {r.name: r.groups for r in pictures if r.groups}
+    if not found:
+        raise DataError(
+            f"{path} tells nothing of its people; expected RAF-DB's Annotation/manual, KDEF, or a "
+            "table with a column name or path"
+        )
+    return found
 
 
 def check_source(path: Path | str) -> Path:
     """The path of a data set, unread. InputError if nothing is there, DataError if it is neither a
-    folder nor a .zip or .csv file."""
+    folder nor a .zip, .csv or .parquet file."""
     path = existing(path, "data set")
-    if not path.is_dir() and path.suffix.lower() not in (".zip", ".csv"):
-        raise DataError(f"{path} is not a data set; expected a folder, a .zip or a .csv")
+    if not path.is_dir() and path.suffix.lower() not in SUFFIXES:
+        raise DataError(f"{path} is not a data set; expected a folder, a .zip, .csv or .parquet")
     return path
 
 
@@ -60,12 +87,3 @@ def check_outside(out: Path, source: Path | str) -> None:
             f"--out {out} lies among the pictures of the data set {source}, and would be read with "
             "them; expected a folder outside"
         )
-
-
-def _records(path: Path) -> Iterator[Record]:
-    if path.is_dir():
-        for table in ("fer2013.csv", "icml_face_data.csv"):
-            if (path / table).is_file():
-                return read_table(path / table)
-        return read_pair(path) if (path / "train.csv").is_file() else read_folder(path)
-    return read_table(path) if path.suffix.lower() == ".csv" else read_zip(path)

@@ -1,12 +1,15 @@
-"""A data set in memory: named splits of grey images with labels."""
+"""A data set: named splits of images with labels, in memory where they are few."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.gathered import chunks, gather
 from mien.errors import DataError, ShapeError
 
 
@@ -14,17 +17,21 @@ from mien.errors import DataError, ShapeError
 class Split:
     """Images of one split.
 
-    `images` (N, H, W) uint8 grey, `labels` (N,) int64, `names` (N,) str: the path inside the data
-    set, or `row N` of a table (counted from 0, without the header).
+    `images` (N, H, W) uint8 grey or (N, H, W, 3) RGB, `labels` (N,) int64, `names` (N,) str: the
+    path inside the data set, or `row N` of a table (counted from 0, without the header).
     """
 
     name: str
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     names: NDArray[np.str_]
+    persons: NDArray[np.str_] | None = None
+    """(N,) whose face it is; None where the data do not tell."""
+    chances: NDArray[np.float64] | None = None
+    """(N,) how likely each image is drawn for training; they sum to 1. None: each comes once."""
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 3 or self.images.dtype != np.uint8:
+        if not _is_pictures(self.images.shape) or self.images.dtype != np.uint8:
             raise ShapeError(f"expected (N, H, W) uint8 images, got {self.images.shape}")
         if not len(self.images) == len(self.labels) == len(self.names):
             raise ShapeError(
@@ -39,17 +46,49 @@ class Split:
     def digest(self) -> str:
         """SHA-256 over pixels and labels in order: equal exactly for equal tests."""
         total = hashlib.sha256(str(self.images.shape).encode())
-        total.update(np.ascontiguousarray(self.images).data)
+        for images in chunks(self.images):
+            total.update(images.data)
         total.update(np.ascontiguousarray(self.labels, np.int64).data)
         return total.hexdigest()
 
+    @property
+    def whose(self) -> NDArray[np.str_]:
+        """(N,) a name that is equal for images which belong into one split: the person's, or the
+        image's own."""
+        if self.persons is None:
+            return self.names
+        return np.where(self.persons == "", self.names, self.persons)
+
     def take(self, rows: NDArray[np.int64]) -> "Split":
         """The images at `rows`, in that order."""
-        return Split(self.name, self.images[rows], self.labels[rows], self.names[rows])
+        return join(self.name, [self], [rows])
 
     def counts(self, classes: int) -> NDArray[np.int64]:
         """(classes,) images of each label."""
         return np.bincount(self.labels, minlength=classes).astype(np.int64)
+
+
+def join(
+    name: str, parts: Sequence[Split], rows: Sequence[NDArray[np.int64]] | None = None
+) -> Split:
+    """The images of several splits, one after the other; of each, those at its `rows`."""
+    taken = rows or [np.arange(len(part)) for part in parts]
+
+    pairs = list(zip(parts, taken, strict=True))
+    persons = chances = None
+    if any(part.persons is not None for part in parts):
+        persons = np.concatenate([part.whose[chosen] for part, chosen in pairs])
+    drawn = [part.chances[chosen] for part, chosen in pairs if part.chances is not None]
+    if len(drawn) == len(parts):
+        chances = np.concatenate(drawn) / sum(map(np.sum, drawn))
+    return Split(
+        name,
+        gather([part.images for part in parts], taken),
+        np.concatenate([part.labels[chosen] for part, chosen in pairs]),
+        np.concatenate([part.names[chosen] for part, chosen in pairs]),
+        persons,
+        chances,
+    )
 
 
 @dataclass(frozen=True)
@@ -59,6 +98,8 @@ class Dataset:
     name: str
     labels: tuple[str, ...]
     splits: dict[str, Split]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many pictures were left out, by the reason or their label."""
 
     def split(self, name: str) -> Split:
         """The split `name`; `test` joins `public` and `private`, whatever is there."""
@@ -66,12 +107,39 @@ class Dataset:
             return self.splits[name]
         parts = [self.splits[p] for p in ("public", "private") if p in self.splits]
         if name == "test" and parts:
-            columns = zip(*((p.images, p.labels, p.names) for p in parts), strict=True)
-            return Split("test", *map(np.concatenate, columns))
+            return join("test", parts)
         raise DataError(
             f"{self.name} has no split {name!r}; it has: {', '.join(self.splits)}"
             + ("; `test` joins public and private" if parts else "")
         )
+
+    def only(self, labels: Sequence[str]) -> "Dataset":
+        """The images of these labels, in this order of labels; what is left out is counted.
+
+        DataError if nothing is left of a split's images.
+        """
+        if tuple(labels) == self.labels:
+            return self
+        order = np.array([labels.index(x) if x in labels else -1 for x in self.labels], np.int64)
+        splits, left_out = {}, Counter(self.left_out)
+        for name, split in self.splits.items():
+            numbers = order[split.labels]
+            left_out.update(self.labels[n] for n in split.labels[numbers < 0])
+            if (kept := np.flatnonzero(numbers >= 0)).size:
+                part = split if len(kept) == len(split) else split.take(kept)
+                splits[name] = replace(part, labels=numbers[kept])
+        if not splits:
+            raise DataError(
+                f"{self.name} has no picture of {', '.join(labels)}; it has: "
+                f"{', '.join(self.labels)}"
+            )
+        return replace(self, labels=tuple(labels), splits=splits, left_out=left_out)
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The labels of which there is a picture."""
+        numbers = {int(n) for split in self.splits.values() for n in np.unique(split.labels)}
+        return tuple(label for number, label in enumerate(self.labels) if number in numbers)
 
     def for_training(self, train: str, validation: str, seed: int) -> tuple[Split, Split]:
         """Training and validation split.
@@ -84,10 +152,14 @@ class Dataset:
             validation = next((s for s in ("public", "val") if s in self.splits), "")
         if validation:
             return training, self.split(validation)
-        held = _stratified_tenth(training.labels, seed)
+        held = _held_out(training, seed)
         rows = np.arange(len(training))
         kept = np.setdiff1d(rows, held)
         return training.take(kept), replace(training.take(held), name="held-out")
+
+
+def _is_pictures(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)
 
 
 def class_weights(counts: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -107,6 +179,19 @@ def equal_pixels(data: Dataset) -> NDArray[np.int64]:
     images = (image for split in data.splits.values() for image in split.images)
     digests = (hashlib.blake2b(image.tobytes()).digest() for image in images)
     return np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], np.int64)
+
+
+def _held_out(split: Split, seed: int) -> NDArray[np.int64]:
+    """Rows of a tenth: of each label, or, where persons are known, of the persons."""
+    if split.persons is None:
+        return _stratified_tenth(split.labels, seed)
+    people, images = np.unique(split.whose, return_inverse=True)
+    if len(people) < 2:
+        raise DataError(
+            f"all images show {people[0]}; expected two persons or more to hold out one"
+        )
+    order = np.random.default_rng(seed).permutation(len(people))
+    return np.flatnonzero(np.isin(images, order[: max(1, len(people) // 10)]))
 
 
 def _stratified_tenth(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from mien.data import open_dataset
-from mien.data.folder import read_folder, read_zip, record, wanted
+from mien.data.formats.folder import read, record
+from mien.data.tree import Tree, wanted
 from mien.errors import DataError
 from mien.labels import FER2013
 
@@ -73,8 +74,8 @@ def test_kaggle_s_layout_opens_alike_in_every_form(kaggle, form):
         ("train/bored/a.png", "train", "bored"),
     ],
 )
-def test_a_path_tells_split_and_label(picture, name, split, label):
-    found = record(name, picture(), "mine")
+def test_a_path_tells_split_and_label(tmp_path, name, split, label):
+    found = record(name, Tree(tmp_path, (name,)))
     assert (found.split, found.label, found.name) == (split, label, name)
 
 
@@ -88,8 +89,7 @@ def test_pixels_are_those_of_the_file(tmp_path, form, format):
     file.parent.mkdir(parents=True)
     Image.fromarray(colours).save(file)
     root = tmp_path / "data"
-    read = read_folder(root) if form == "folder" else read_zip(zipped(root, tmp_path / "a.zip"))
-    [found] = read
+    [found] = read(Tree.open(root if form == "folder" else zipped(root, tmp_path / "a.zip")))
     expected = np.asarray(Image.open(file).convert("L"), np.int64)
     assert (found.pixels.shape, found.pixels.dtype) == ((32, 48), np.uint8)
     assert np.abs(found.pixels - expected).mean() < 1
@@ -104,7 +104,7 @@ def test_pictures_come_in_the_order_of_their_paths(tmp_path, picture):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for name in names:
             archive.write(tmp_path / "data" / name, name)
-    for found in (read_folder(tmp_path / "data"), read_zip(tmp_path / "a.zip")):
+    for found in (read(Tree.open(tmp_path / name)) for name in ("data", "a.zip")):
         assert [r.name for r in found] == sorted(names)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mien.data import open_dataset
-from mien.data.tables import read_table
+from mien.data.formats.fer2013 import read_table
 from mien.errors import DataError
 
 FACES = np.random.default_rng(0).integers(0, 256, (6, 48, 48), np.uint8)

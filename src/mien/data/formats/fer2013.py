@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.formats.format import Format
 from mien.data.records import Record
+from mien.data.tree import Tree
 from mien.errors import DataError
 from mien.labels import FER2013_CSV, label_index
 
+TABLES = ("fer2013.csv", "icml_face_data.csv", "train.csv")
+"""A folder with one of these is read from it, and its other files are not."""
 SIDE_PX = 48
 _USAGES = {"training": "train", "publictest": "public", "privatetest": "private"}
 
@@ -42,7 +46,7 @@ def _records(path: Path, default_split: str) -> Iterator[Record]:
                     split=_split(row.get("usage"), default_split, where),
                     label=_label(emotion, where),
                     name=f"row {number}",
-                    pixels=_pixels(row["pixels"], where),
+                    picture=_pixels(row["pixels"], where),
                 )
 
 
@@ -80,3 +84,26 @@ def _pixels(text: str | None, where: str) -> NDArray[np.uint8]:
     if values.min() < 0 or values.max() > 255:
         raise DataError(f"{where}: expected pixels from 0 to 255")
     return values.astype(np.uint8).reshape(SIDE_PX, SIDE_PX)
+
+
+def _recognises(tree: Tree) -> bool:
+    if tree.path.is_dir():
+        return any(table in tree.names for table in TABLES)
+    return tree.path.suffix.lower() == ".csv"
+
+
+def _read(tree: Tree) -> Iterator[Record]:
+    if tree.path.is_file():
+        return read_table(tree.path)
+    table = next((table for table in TABLES if table in tree.names), TABLES[0])
+    return read_pair(tree.path) if table == "train.csv" else read_table(tree.file(table))
+
+
+FORMATS = (
+    Format(
+        "fer2013",
+        "`fer2013.csv`, `icml_face_data.csv`, or `train.csv` with `test.csv`",
+        _recognises,
+        _read,
+    ),
+)

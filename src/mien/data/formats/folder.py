@@ -1,0 +1,96 @@
+"""Folder-per-class data sets, unpacked or in a zip: Kaggle's FER-2013, or anyone's own."""
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from mien.data.formats.format import Format, Records
+from mien.data.records import Record
+from mien.data.tree import Tree
+from mien.errors import DataError
+from mien.labels import FER2013, KNOWN, canonical
+from mien.sources import PICTURE_SUFFIXES
+
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "public": "public",
+    "publictest": "public",
+    "private": "private",
+    "privatetest": "private",
+}
+"""The split that a folder, or a cell of a table, stands for."""
+_MOST_CLASSES = 12
+
+
+def read(tree: Tree) -> Records:
+    """Records of `[split/]class/picture`; DataError for anything that is no picture, and for
+    classes that are numbers or people."""
+    records = [record(name, tree) for name in tree.names]
+    check_classes({r.label for r in records}, str(tree.path))
+    yield from records
+
+
+def record(name: str, tree: Tree) -> Record:
+    """The picture in a file, with the split and label that its path tells; DataError otherwise."""
+    path = PurePosixPath(name)
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise DataError(f"{tree.path}: {name} is not a picture; move it out of the data set")
+    split, inside = _split_of(path)
+    if len(inside) != 1:
+        raise DataError(
+            f"{tree.path}: {name} has no class folder; expected train/<class>/picture.png "
+            "and test/<class>/picture.png"
+        )
+    label = canonical(inside[0])
+    if path.name.startswith(("PublicTest", "PrivateTest", "Training")) and label not in FER2013:
+        expected = ", ".join(FER2013)
+        raise DataError(f"{tree.path}: {name}: unknown label {label!r}; expected {expected}")
+    return tree.record(name, split, label)
+
+
+def check_classes(classes: Iterable[str], where: str) -> None:
+    """DataError for classes that cannot be expressions: numbers, or the people of a data set."""
+    found = sorted(classes)
+    shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+    if strange := [name for name in found if any(c.isdigit() for c in name)]:
+        what = "numbers" if strange[0].isdigit() else "numbered, as people are"
+    elif len(found) > _MOST_CLASSES and not KNOWN & set(found):
+        what = "no expressions that mien knows, perhaps people"
+    else:
+        return
+    raise DataError(
+        f"{where}: its {len(found)} classes ({shown}) are {what}; expected names such as happy: "
+        "rename the folders, or name the data set with --format"
+    )
+
+
+def _split_of(path: PurePosixPath) -> tuple[str, tuple[str, ...]]:
+    """The split a path belongs to, and the folders between the split's and the file."""
+    folders = path.parts[:-1]
+    for place, folder in enumerate(folders):
+        if (split := SPLITS.get(folder.lower())) is not None:
+            return _by_prefix(split, path.name), folders[place + 1 :]
+    return "train", folders[-1:]
+
+
+def _by_prefix(split: str, name: str) -> str:
+    """Kaggle's merged `test/` holds both test sets, told apart by the file name."""
+    if split == "test" and name.startswith("PublicTest"):
+        return "public"
+    if split == "test" and name.startswith("PrivateTest"):
+        return "private"
+    return split
+
+
+FORMATS = (
+    Format(
+        "folder",
+        "`train/<class>/`, `val/`, `test/`, or classes alone (FER-2013 of Kaggle, your own)",
+        lambda tree: tree.path.is_dir() or tree.path.suffix.lower() == ".zip",
+        read,
+    ),
+)

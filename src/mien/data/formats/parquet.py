@@ -1,0 +1,122 @@
+"""Parquet as Hugging Face keeps pictures: columns `image: {bytes, path}` and `label`."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.formats.folder import SPLITS, check_classes
+from mien.data.formats.format import Format, Records, label_of, numbered
+from mien.data.records import Record
+from mien.data.tree import Tree
+from mien.errors import DataError, PictureError
+from mien.extras import need
+from mien.labels import canonical
+from mien.sources import decode
+
+_BATCH = 256
+
+
+def open_parquet(path: Path) -> Any:
+    """The opened file; DataError if it is none, MissingExtra without pyarrow."""
+    parquet = need("pyarrow.parquet", extra="report")
+    try:
+        return parquet.ParquetFile(path)
+    except (ValueError, OSError) as error:  # pyarrow's errors are of both kinds
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path} is not a whole Parquet file ({reason}); fetch it again") from error
+
+
+def recognises(tree: Tree) -> bool:
+    """Whether it is such a file, or a folder of such files."""
+    if tree.root is None or not (found := _files(tree)):
+        return False
+    return {"image", "label"} <= set(open_parquet(tree.file(found[0])).schema_arrow.names)
+
+
+def _files(tree: Tree) -> list[str]:
+    return [name for name in tree.names if name.lower().endswith(".parquet")]
+
+
+def _records(tree: Tree) -> Records:
+    for name in _files(tree):
+        yield from _of_file(tree.file(name), name)
+
+
+def _of_file(path: Path, name: str) -> Iterator[Record]:
+    table = open_parquet(path)
+    if missing := {"image", "label"} - set(table.schema_arrow.names):
+        raise DataError(f"{path} has no column {missing.pop()}; expected image and label")
+    names, split, pictures = _class_names(table), _split(name), _Pictures(path)
+    labels = table.read(["label"]).column("label").to_pylist()
+    for row, label in enumerate(labels):
+        where = f"{path}, row {row}"
+        word = label_of(names, str(label), where) if names else canonical(str(label))
+        yield Record(split, word, f"{name}/{row}", partial(pictures.decoded, row))
+    if not names:
+        check_classes({canonical(str(label)) for label in labels}, str(path))
+
+
+def _class_names(table: Any) -> dict[str, str]:
+    """The label of each number, as the file's own metadata tell; empty where labels are words."""
+    try:
+        told = json.loads((table.schema_arrow.metadata or {})[b"huggingface"])
+        names = told["info"]["features"]["label"]["names"]
+    except (KeyError, ValueError, TypeError):
+        return {}
+    return numbered([canonical(name) for name in names])
+
+
+def _split(name: str) -> str:
+    """Told by the folders or the file's first word, as in data/train-00000-of-00001.parquet."""
+    *folders, file = name.lower().split("/")
+    for word in (file.partition("-")[0].partition(".")[0], *folders):
+        if word in SPLITS:
+            return SPLITS[word]
+    return "train"
+
+
+class _Pictures:
+    """The pictures of a file, read forwards in small batches."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._batches: Iterator[Any] = iter(())
+        self._start = 0
+        self._batch: Any = ()
+
+    def decoded(self, row: int, color: bool) -> NDArray[np.uint8]:
+        """What `Record.decoded` gives of a row."""
+        where = f"{self.path}, row {row}"
+        cell = self._cell(row)
+        data = cell.get("bytes") if isinstance(cell, dict) else cell
+        if not isinstance(data, bytes):
+            raise DataError(f"{where} holds no bytes of a picture; embed the pictures in the file")
+        try:
+            return decode(data, name=where, grey=not color)
+        except PictureError as error:
+            raise DataError(f"{error}; leave the row out") from error
+
+    def _cell(self, row: int) -> Any:
+        if not len(self._batch) or row < self._start:
+            table = open_parquet(self.path)
+            self._batches = table.iter_batches(_BATCH, columns=["image"])
+            self._start, self._batch = 0, next(self._batches)
+        while row >= self._start + len(self._batch):
+            self._start += len(self._batch)
+            self._batch = next(self._batches)
+        return self._batch.column(0)[row - self._start].as_py()
+
+
+FORMATS = (
+    Format(
+        "parquet",
+        "Parquet of Hugging Face: `image: {bytes, path}`, `label`",
+        recognises,
+        _records,
+    ),
+)
