@@ -1,7 +1,19 @@
 import pytest
 
 from mien.errors import DataError
-from mien.labels import AFFECTNET, FER2013, FER2013_CSV, FERPLUS, RAFDB, canonical, label_index
+from mien.labels import (
+    AFFECTNET,
+    CK_PLUS,
+    DFEW,
+    EIGHT,
+    FER2013,
+    FER2013_CSV,
+    FERPLUS,
+    RAFDB,
+    canonical,
+    chosen,
+    label_index,
+)
 from mien.labels import vocabulary as vocabulary_of
 
 PUBLISHED = {
@@ -13,6 +25,8 @@ PUBLISHED = {
     ),
     "RAF-DB": (RAFDB, "surprise fear disgust happy sad angry neutral"),
     "AffectNet": (AFFECTNET, "neutral happy sad surprise fear disgust angry contempt"),
+    "DFEW": (DFEW, "happy sad neutral angry surprise disgust fear"),
+    "CK+": (CK_PLUS, "neutral angry contempt disgust fear happy sad surprise"),
 }
 
 
@@ -36,6 +50,11 @@ def test_labels_are_in_the_order_of_the_data_set_s_own_numbers(data_set):
         ("disgusted", "disgust"),
         ("surprised", "surprise"),
         ("NF", "no_face"),
+        ("joy", "happy"),
+        ("Afraid", "fear"),
+        ("surprising", "surprise"),
+        ("calm", "neutral"),
+        ("neutrality", "neutral"),
         ("contempt", "contempt"),
         ("Thoughtful ", "thoughtful"),
     ],
@@ -78,3 +97,27 @@ def test_label_index_understands_other_spellings(labels, name, index):
 def test_the_place_is_named():
     with pytest.raises(TypeError):
         label_index(FER2013, "happy", "here")  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("present", "choice", "labels"),
+    [
+        ([FER2013], None, FER2013),
+        ([EIGHT], None, FER2013),
+        ([EIGHT], 8, EIGHT),
+        ([("happy", "sad")], 8, EIGHT),
+        ([EIGHT], 7, FER2013),
+        ([("bored", "happy")], None, ("bored", "happy")),
+        ([("bored", "happy")], 7, FER2013),
+        ([EIGHT, ("sad", "contempt", "angry")], "common", ("angry", "sad", "contempt")),
+        ([("bored", "sad", "happy"), ("sad", "bored")], "common", ("sad", "bored")),
+        ([("happy",), ("sad",)], None, FER2013),
+    ],
+)
+def test_labels_are_chosen_of_those_present(present, choice, labels):
+    assert chosen(present, choice) == labels
+
+
+def test_data_sets_need_two_labels_in_common():
+    with pytest.raises(DataError, match="have 1 labels in common; expected two or more"):
+        chosen([("happy", "sad"), ("sad",)], "common")

@@ -193,3 +193,23 @@ def test_resizing_stays_within_the_crop_s_own_tones_and_is_the_same_each_time(
     assert (preprocess.resize([image, image])[1] == out[0]).all()
     mirrored = preprocess.resize([image[:, ::-1]])[:, :, ::-1]
     assert np.abs(mirrored.astype(int) - out).max() <= 2
+
+
+@pytest.mark.parametrize("shape", [(48, 48, 3), (31, 77, 3), (20, 30)])
+def test_colour_is_kept_where_the_network_sees_it(shape):
+    preprocess = Preprocess(40, *IMAGENET, color=True)
+    image = crop(*shape)
+    seen = preprocess.resize([image])
+    assert seen.shape == (1, 40, 40, 3)
+    planes = image[..., None].repeat(3, 2) if image.ndim == 2 else image
+    for channel in range(3):
+        alone = Preprocess(40, (0.5,), (0.5,)).resize([planes[..., channel]])
+        assert np.abs(seen[..., channel].astype(int) - alone).max() <= 1
+    values = preprocess([image])
+    for channel, (m, s) in enumerate(zip(*IMAGENET, strict=True)):
+        assert values[0, channel] == pytest.approx((seen[0, ..., channel] / 255 - m) / s, abs=1e-5)
+
+
+def test_colour_needs_three_means():
+    with pytest.raises(ShapeError, match="expected 3 means and stds in colour"):
+        Preprocess(48, (0.5,), (0.5,), color=True)

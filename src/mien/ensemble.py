@@ -126,6 +126,10 @@ def _check(members: Sequence[Bundle]) -> None:
             )
     for member in members:
         crop = member.card.preprocess
+        if crop.color:
+            raise BundleError(
+                f"{member.folder} reads colour; an ensemble is of grey ones: leave it out"
+            )
         if crop.size_px < crop.source_px:
             raise BundleError(
                 f"{member.folder} shrinks crops to {crop.size_px} px, which an ensemble of "

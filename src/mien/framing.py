@@ -16,6 +16,9 @@ SCALE = (0.85, 1.15)
 _COLUMNS = 24
 """Numbers drawn for each image, of which four are used: those of the figures published before."""
 
+_CHUNK = 1024
+"""Images that are framed at a time, which takes a hundred times their memory."""
+
 Images = NDArray[np.uint8]
 Framing = NDArray[np.float32]
 
@@ -43,8 +46,8 @@ def draw(number: int, seed: int) -> Framing:
 
 
 def reframe(images: Images, framing: Framing) -> Images:
-    """(N, S, S) uint8: each image turned and scaled about its middle, then shifted, by its (N, 4)
-    `framing`. Interpolation is bilinear; edges are repeated."""
+    """(N, S, S) or (N, S, S, 3) uint8: each image turned and scaled about its middle, then shifted,
+    by its (N, 4) `framing`. Interpolation is bilinear; edges are repeated."""
     side = images.shape[1]
     line = (2 * np.arange(side, dtype=np.float32) + 1) / side - 1  # the image spans -1 to 1
     angle, scale, right, down = framing.T[:, :, None, None]
@@ -57,6 +60,8 @@ def reframe(images: Images, framing: Framing) -> Images:
     after, below = np.minimum(left + 1, side - 1), np.minimum(top + 1, side - 1)
     rows = np.arange(len(images))[:, None, None]
     light = images.astype(np.float32) / 255
+    if images.ndim == 4:
+        x, y = x[..., None], y[..., None]
     mixed = (
         light[rows, top, left] * ((1 - x) * (1 - y))
         + light[rows, top, after] * (x * (1 - y))
@@ -67,8 +72,12 @@ def reframe(images: Images, framing: Framing) -> Images:
 
 
 def framed_once(images: Images) -> Images:
-    """(N, S, S) uint8: each image in one framing, the seeds in turn. One pass over them estimates
-    what `DRAWS` passes do."""
+    """(N, S, S) or (N, S, S, 3) uint8: each image in one framing, the seeds in turn. One pass over
+    them estimates what `DRAWS` passes do."""
     framing = np.stack([draw(len(images), seed) for seed in range(DRAWS)])
     rows = np.arange(len(images))
-    return reframe(images, framing[rows % DRAWS, rows])
+    chosen, out = framing[rows % DRAWS, rows], np.empty(images.shape, np.uint8)
+    for start in range(0, len(images), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        out[part] = reframe(images[part], chosen[part])
+    return out

@@ -70,6 +70,27 @@ def vocabulary(names: Iterable[str]) -> tuple[str, ...]:
     return FER2013 if set(found) <= set(FER2013) else tuple(found)
 
 
+def chosen(present: Sequence[Sequence[str]], choice: int | str | None) -> tuple[str, ...]:
+    """The labels to learn from data sets that have those `present`: the seven (7), with contempt
+    (8), or those that all of them have (`common`).
+
+    By default all of them, but for contempt beside the seven, which few data sets know. DataError
+    if fewer than two are left.
+    """
+    if choice in (7, 8):
+        return FER2013 if choice == 7 else EIGHT
+    if choice == "common":
+        both = set(present[0]).intersection(*present[1:])
+        found = tuple(label for label in (*MAFW, *sorted(both - KNOWN)) if label in both)
+        if len(found) < 2:
+            raise DataError(
+                f"the data sets have {len(found)} labels in common; expected two or more"
+            )
+        return found
+    union = {label for labels in present for label in labels}
+    return FER2013 if union <= set(EIGHT) else vocabulary(union)
+
+
 def label_index(labels: Sequence[str], name: str, *, where: str) -> int:
     """Index of `name` in `labels`; DataError names the place (`where`) if it is unknown."""
     try:

@@ -15,15 +15,18 @@ from mien.errors import ShapeError
 class Preprocess:
     """How a crop becomes the input of one network; part of that network's card.
 
-    A crop is made grey, resized to `source_px` (the resolution the network was trained from, so
-    that a sharp photo looks like its training data) and then to `size_px`, divided by 255,
-    standardised with `mean` and `std`, and repeated over as many channels as `mean` has entries.
+    A crop is made grey (or kept in `color`), resized to `source_px` (the resolution the network was
+    trained from, so that a sharp photo looks like its training data) and then to `size_px`, divided
+    by 255, standardised with `mean` and `std`, and repeated over as many channels as `mean` has
+    entries.
     """
 
     size_px: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
     source_px: int = 48
+    color: bool = False
+    """Whether the network sees colour, by three means; else grey, repeated over them."""
 
     def __post_init__(self) -> None:
         if self.size_px < 1 or self.source_px < 1:
@@ -31,6 +34,8 @@ class Preprocess:
             raise ShapeError(f"expected sizes of at least 1 px, got {sizes}")
         if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean):
             raise ShapeError(f"expected 1 or 3 means and stds, got {self.mean} and {self.std}")
+        if self.color and len(self.mean) != 3:
+            raise ShapeError(f"expected 3 means and stds in colour, got {self.mean} and {self.std}")
         if not all(map(math.isfinite, (*self.mean, *self.std))):
             raise ShapeError(f"expected finite means and stds, got {self.mean} and {self.std}")
         if min(self.std) <= 0:
@@ -42,14 +47,16 @@ class Preprocess:
         return len(self.mean)
 
     def resize(self, crops: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(N, size_px, size_px) uint8 grey, from crops of (H, W) grey or (H, W, 3) RGB uint8."""
-        out = np.empty((len(crops), self.size_px, self.size_px), np.uint8)
+        """(N, size_px, size_px) uint8 grey, or (N, size_px, size_px, 3) RGB in `color`, from crops
+        of (H, W) grey or (H, W, 3) RGB uint8."""
+        seen, planes = (rgb, (3,)) if self.color else (grey, ())
+        out = np.empty((len(crops), self.size_px, self.size_px, *planes), np.uint8)
         for row, crop in zip(out, crops, strict=True):
-            row[...] = scale(scale(grey(crop), self.source_px), self.size_px)
+            row[...] = scale(scale(seen(crop), self.source_px), self.size_px)
         return out
 
     def normalise(self, images: Any) -> Any:
-        """(N, C, S, S) float from (N, 1, S, S) float in 0-1; NumPy arrays and torch tensors alike.
+        """(N, C, S, S) float from (N, 1 or 3, S, S) float in 0-1; NumPy or torch alike.
 
         Written with arithmetic alone so that training and recognition run the same lines.
         """
@@ -69,7 +76,8 @@ class Preprocess:
 
     def standardise(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, C, size_px, size_px) float32, from what `resize` gives."""
-        values = images[:, None].astype(np.float32) / np.float32(255)
+        planes = images.transpose(0, 3, 1, 2) if self.color else images[:, None]
+        values = planes.astype(np.float32) / np.float32(255)
         return np.ascontiguousarray(self.normalise(values), np.float32)
 
 
@@ -86,12 +94,19 @@ def grey(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
+def rgb(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB, from (H, W) grey or (H, W, 3) RGB; ShapeError otherwise."""
+    if crop.ndim == 3 and crop.shape[2] == 3 and crop.dtype == np.uint8 and crop.size:
+        return crop
+    return np.repeat(grey(crop)[:, :, None], 3, 2)
+
+
 def scale(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     """A square of `size_px`: area averaging down (no aliasing), bilinear up."""
-    if image.shape == (size_px, size_px):
+    if image.shape[:2] == (size_px, size_px):
         return image
     import cv2
 
-    shrinks = min(image.shape) >= size_px
+    shrinks = min(image.shape[:2]) >= size_px
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (size_px, size_px), interpolation=how), np.uint8)

@@ -247,9 +247,10 @@ class Recognizer:
         faces, crops = self._faces(frame, frame.pixels, follower)
         if frame.done:
             return found
-        if self.card.preprocess.source_px == SIDE_PX:  # what both begin with is made once
+        seen = self.card.preprocess
+        if seen.source_px == SIDE_PX and not seen.color:  # what both begin with is made once
             crops = [scale(grey(crop), SIDE_PX) for crop in crops]
-        inputs = [*self.card.preprocess.resize(crops)]
+        inputs = [*seen.resize(crops)]
         return dataclasses.replace(
             found, faces=faces, inputs=inputs, looks=look_at(crops), pixels=frame.pixels
         )

@@ -164,13 +164,12 @@ class RunFolder:
             )
         return self.bundle
 
-    def with_validation(self, data: "Dataset") -> tuple["Dataset", str]:
-        """`data` with the images that the epoch was chosen on as a split, and that split's name."""
-        from mien.audit import read_exclude, without
-
+    def with_validation(self, source: Path) -> tuple["Dataset", str]:
+        """The data set at `source` as the run's recipe has it, with the images that the epoch was
+        chosen on as a split, and that split's name."""
         recipe = self.recipe
-        kept = without(data, read_exclude(recipe.data.exclude)) if recipe.data.exclude else data
-        _, chosen = kept.for_training(recipe.data.train, recipe.data.validation, recipe.seed)
+        data = data_of(recipe, source)
+        _, chosen = data.for_training(recipe.data.train, recipe.data.validation, recipe.seed)
         return dataclasses.replace(data, splits=data.splits | {chosen.name: chosen}), chosen.name
 
     @property
@@ -324,6 +323,28 @@ class RunFolder:
             ),
             created_by=f"mien {mien.__version__}",
         )
+
+
+def data_of(recipe: "Recipe", source: Path) -> "Dataset":
+    """The data set at `source` as `recipe` has it: read so, less what it excludes, with the labels
+    it chooses, and with the training images of the others that it names.
+
+    Raises InputError and DataError of any of them.
+    """
+    from mien.audit import read_exclude, without
+    from mien.data import open_dataset
+    from mien.data.dataset import joined
+    from mien.labels import chosen
+
+    wanted, also = recipe.data, recipe.data.also
+    first = open_dataset(source, recipe.asked)
+    if wanted.exclude is not None:
+        first = without(first, read_exclude(wanted.exclude))
+    plain = dataclasses.replace(recipe.asked, format=None)
+    data = [first, *(open_dataset(other.path, plain) for other in also)]
+    labels = chosen([part.present for part in data], wanted.labels)
+    data = [part.only(labels) for part in data]
+    return joined(data, wanted.train, [other.share for other in also]) if also else data[0]
 
 
 def best_epoch(rows: Sequence[Mapping[str, float]]) -> int:

@@ -15,7 +15,7 @@ _CROP = 11 / 12
 
 
 def plain(images: Images) -> Images:
-    """(N, S, S) as they are."""
+    """(N, S, S) or, in colour, (N, S, S, 3) as they are."""
     return images
 
 

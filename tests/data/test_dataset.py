@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.data import Dataset, Split, class_weights, open_dataset
+from mien.data.dataset import joined
 from mien.errors import DataError, InputError, ShapeError
 from mien.labels import FER2013
 
@@ -235,3 +237,50 @@ def test_what_is_no_data_set_is_refused_without_torch_and_before_it_is_read(tmp_
         f"{paths[1]} is not a data set; expected a folder, a .zip, .csv or .parquet",
         "set()",
     ]
+
+
+def people(*labels: int, persons: list[str]) -> Split:
+    return replace(split("train", list(labels)), persons=np.array(persons))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_person_is_held_out_with_all_pictures_or_with_none(seed):
+    persons = [f"p{number // 3}" for number in range(60)]
+    data = dataset(train=people(*[0, 1, 2] * 20, persons=persons))
+    training, validation = data.for_training("train", "auto", seed)
+    assert len(validation) == 6
+    assert not set(training.persons) & set(validation.persons)
+    assert len(training) + len(validation) == 60
+
+
+def test_one_person_alone_cannot_be_held_out():
+    data = dataset(train=people(0, 1, persons=["KA", "KA"]))
+    with pytest.raises(DataError, match="all images show KA; expected two persons or more"):
+        data.for_training("train", "auto", 0)
+
+
+def test_images_of_other_labels_are_left_out_and_counted():
+    data = Dataset("mine", ("contempt", "happy", "sad"), {"train": split("train", [0, 1, 2, 0])})
+    kept = data.only(FER2013)
+    assert (kept.labels, kept.split("train").labels.tolist()) == (FER2013, [3, 5])
+    assert kept.split("train").names.tolist() == ["train/1", "train/2"]
+    assert (kept.left_out, kept.told) == ({"contempt": 2}, "2 contempt")
+    assert data.only(data.labels) is data
+    assert data.present == ("contempt", "happy", "sad")
+    assert kept.present == ("happy", "sad")
+    with pytest.raises(DataError, match="mine has no picture of fear; it has: contempt, happy"):
+        data.only(("fear",))
+
+
+def test_shares_are_the_chances_of_each_data_set():
+    one = dataset(train=split("train", [0] * 30), public=split("public", [1]))
+    other = dataset(train=split("train", [1] * 10, seed=1))
+    both = joined([one, other], "train", [0.4])
+    train = both.split("train")
+    assert train.chances[:30].sum() == pytest.approx(0.6)
+    assert train.chances[30:].sum() == pytest.approx(0.4)
+    assert (train.labels[30:] == 1).all()
+    assert both.split("public") is one.splits["public"]
+    assert joined([one, other], "train", [None]).split("train").chances is None
+    held = both.for_training("train", "train", 0)[0].take(np.arange(25, 35))
+    assert held.chances.sum() == pytest.approx(1)

@@ -232,7 +232,7 @@ def test_tables_that_do_not_do(tmp_path: Path, head: str, rows: list[list[str]],
 def test_no_table(tmp_path: Path):
     with pytest.raises(InputError, match="does not exist"):
         by_groups(FAKE, tmp_path / "none.csv")
-    with pytest.raises(DataError, match="not a readable table"):
+    with pytest.raises(DataError, match="tells nothing of its people"):
         by_groups(FAKE, tmp_path)
 
 

@@ -79,7 +79,7 @@ def test_votes_without_a_share_need_not_be_there(drawn, tiny_recipe, tmp_path):
 
 def test_what_is_no_data_set_is_refused_unread(tiny_recipe, tmp_path):
     (tmp_path / "data.txt").write_text("x")
-    with pytest.raises(DataError, match=r"is not a data set; expected a folder, a \.zip or a"):
+    with pytest.raises(DataError, match=r"is not a data set; expected a folder, a \.zip, \.csv or"):
         check(tiny_recipe, tmp_path / "data.txt", tmp_path / "run")
     with pytest.raises(InputError, match=r"data set .*nowhere does not exist"):
         check(tiny_recipe, tmp_path / "nowhere", tmp_path / "run")

@@ -13,6 +13,7 @@ from mien.audit.copies import Track, check_copies, find_copies, plain
 from mien.audit.pictures import blank, check_pictures
 from mien.audit.pool import Pool, open_readable, pool
 from mien.audit.votes import check_votes, join
+from mien.data.cache import PLAIN, Asked
 from mien.errors import InputError
 from mien.files import existing
 
@@ -54,8 +55,10 @@ class Audit:
         return [finding for finding in self.findings if finding.check is check]
 
 
-def audit(source: Path, evidence: Evidence | None = None, track: Track = plain) -> Audit:
-    """Look for faults in the data set at `source`.
+def audit(
+    source: Path, evidence: Evidence | None = None, track: Track = plain, how: Asked = PLAIN
+) -> Audit:
+    """Look for faults in the data set at `source`, read as `how` says.
 
     Raises InputError and DataError for what cannot be read, NotComparable for predictions of other
     pictures.
@@ -63,7 +66,7 @@ def audit(source: Path, evidence: Evidence | None = None, track: Track = plain) 
     asked = evidence or Evidence()
     if asked.model is not None and asked.predictions is not None:
         raise InputError("expected a model or predictions, not both")
-    data, findings = open_readable(existing(source, "data set"))
+    data, findings = open_readable(existing(source, "data set"), how)
     seen = pool(data)
     findings += check_pictures(seen)
     copies = find_copies(seen.small, seen.twins, blank(seen), track)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mien.cli.options import NewBundle
-from mien.cli.show import bar, busy, need_train, say
+from mien.cli.show import bar, busy, need_train, say, warn
 
 
 def export(
@@ -46,7 +46,6 @@ def ensemble(
     """Make one bundle of several: their mean, their weighted mean or their majority vote."""
     need_train()
     from mien.bundle import check_place, open_bundle
-    from mien.data import open_dataset
     from mien.ensemble import combine, weigh
     from mien.errors import InputError
     from mien.provenance import Ensemble
@@ -57,7 +56,7 @@ def ensemble(
     if by == "weighted":
         if data is None:
             raise InputError("--by weighted needs --data, to fit the weights on")
-        dataset = open_dataset(data)
+        dataset = open_for(opened[0], data)
         with bar(len(opened) * len(dataset.split(split)), "images") as advance:
             weights = weigh(opened, dataset, split, advance)
     bundle = combine(opened, out, by=by, weights=weights)
@@ -85,7 +84,6 @@ def quantize(
     """Make an 8-bit bundle: smaller, and on many processors faster."""
     need_train()
     from mien.bundle import check_place, open_bundle
-    from mien.data import open_dataset
     from mien.errors import InputError
     from mien.quantize import calibration_faces, quantize_weights
     from mien.quantize import quantize as write
@@ -97,8 +95,7 @@ def quantize(
     elif data is None:
         raise InputError("activations are measured on faces: add --data DATA, or --weights-only")
     else:
-        with busy("reading the data"):
-            faces = calibration_faces(open_dataset(data).split("train").images)
+        faces = calibration_faces(open_for(bundle, data).split("train").images)
         with busy("quantising"):
             small = write(bundle, faces, out)
     before, after = (b.model_file.stat().st_size / 1e6 for b in (bundle, small))
@@ -118,7 +115,8 @@ def export_run(run: Path, data: Path | None, out: Path, *, half: bool = False) -
     data = data or RunFolder(run).data_source
     check_place(out, run, data)
     with busy("exporting and proving parity"):
-        dataset = open_dataset(data) if data is not None else None
+        asked = RunFolder(run).recipe.asked
+        dataset = open_dataset(data, asked) if data is not None else None
         _, difference = write(run, proof_images(dataset), out, half=half)
     faces = (
         f"images of {dataset.name}"
@@ -129,18 +127,30 @@ def export_run(run: Path, data: Path | None, out: Path, *, half: bool = False) -
     return out
 
 
+def open_for(bundle: Any, data: Path, format: str | None = None) -> Any:
+    """The data set as `bundle` sees it; says which labels of the two differ."""
+    from mien.data import Asked, matched
+
+    seen = bundle.card.preprocess
+    with busy("reading the data"):
+        dataset, told = matched(data, Asked(format, seen.color, seen.source_px), bundle.card.labels)
+    if told:
+        warn(told)
+    return dataset
+
+
 def calibrate_bundle(
     bundle: Any,
     data: Path,
     split: Any = "public",
     views: str | None = None,
     votes: Path | None = None,
+    format: str | None = None,
 ) -> None:
     """Calibrate `bundle` on `split` of `data`, write its model card, and say what it is like.
 
     A run in place of `split` stands for the images that its epoch was chosen on.
     """
-    from mien.data import open_dataset
     from mien.evaluate import calibrate
     from mien.evaluate.fitting import check_calibration
     from mien.framing import DRAWS
@@ -148,10 +158,11 @@ def calibrate_bundle(
     from mien.report.model_card import write_model_card
 
     check_calibration(bundle, split if isinstance(split, str) else split.data.validation.split)
-    with busy("reading the data"):
-        dataset = open_dataset(data)
-        if not isinstance(split, str):
-            dataset, split = split.with_validation(dataset)
+    if isinstance(split, str):
+        dataset = open_for(bundle, data, format)
+    else:
+        with busy("reading the data"):
+            dataset, split = split.with_validation(data)
     with bar(len(dataset.split(split)) * (1 + DRAWS), "images") as advance:
         evaluation, bundle = calibrate(
             bundle, dataset, split, views=views, votes=votes, progress=advance

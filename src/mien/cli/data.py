@@ -6,23 +6,26 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.options import DataArgument, PageFolder
+from mien.cli.options import DataArgument, DataFormat, PageFolder
 from mien.cli.show import bar, busy, console, need_report, say
 
 
 def data_stats(
     data: DataArgument,
     out: PageFolder,
+    format_: DataFormat = None,
 ) -> None:
     """Explore a data set: counts, weights, samples, mean faces."""
     need_report()
-    from mien.data import check_outside, open_dataset
+    from mien.data import Asked, check_outside, open_dataset
     from mien.files import untouched
     from mien.report.data_page import write_statistics
 
     check_outside(out, data)
     with busy("reading the data"):
-        dataset = open_dataset(data)
+        dataset = open_dataset(data, Asked(format_))
+    if dataset.told:
+        say(f"left out: {dataset.told}")
     with busy("drawing the figures"), untouched(data):
         page = write_statistics(dataset, out)
     say(f"page: {page}")
@@ -31,6 +34,7 @@ def data_stats(
 def data_audit(
     data: DataArgument,
     out: PageFolder,
+    format_: DataFormat = None,
     votes: Annotated[Path | None, typer.Option(help="Table of FER+ votes on these images.")] = None,
     model: Annotated[str | None, typer.Option(help="Model used to find suspect labels.")] = None,
     folds: Annotated[int, typer.Option(help="Number of cross-validation folds for --model.")] = 5,
@@ -48,7 +52,7 @@ def data_audit(
 
     from mien.audit.page import SHOWN_COLUMNS, summary, write_audit
     from mien.audit.run import Evidence, audit
-    from mien.data import check_outside
+    from mien.data import Asked, check_outside
     from mien.files import check_folder, untouched
 
     def track(items: Any, unit: str) -> Iterator[Any]:
@@ -59,7 +63,8 @@ def data_audit(
 
     check_outside(out, data)
     check_folder("--out", out, [predictions, model])
-    audited = audit(data, Evidence(votes, model, folds, predictions), track)
+    evidence = Evidence(votes, model, folds, predictions)
+    audited = audit(data, evidence, track, Asked(format_))
     with untouched(data, votes):
         page, excluded = write_audit(audited, out)
     found = summary(audited).only(*SHOWN_COLUMNS)

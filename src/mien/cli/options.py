@@ -21,10 +21,16 @@ def clock_time(text: str) -> float:
 
 
 DataPath = Annotated[
-    Path, typer.Option("--data", "-d", help="Folder, .zip or .csv of a data set.", metavar="DATA")
+    Path,
+    typer.Option("--data", "-d", help="Folder, .zip or table of a data set.", metavar="DATA"),
 ]
 
-DataArgument = Annotated[Path, typer.Argument(help="Folder, .zip or .csv.", metavar="DATA")]
+DataArgument = Annotated[Path, typer.Argument(help="Folder, .zip or table.", metavar="DATA")]
+
+DataFormat = Annotated[
+    str | None,
+    typer.Option("--format", help="Layout of the data set, such as raf-db. Default: recognised."),
+]
 
 PageFolder = Annotated[Path, typer.Option("--out", "-o", help="Folder of the page.", metavar="DIR")]
 

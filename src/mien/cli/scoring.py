@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.bundles import calibrate_bundle
+from mien.cli.bundles import calibrate_bundle, open_for
 from mien.cli.options import (
     Adversarial,
     Baseline,
     Corruptions,
+    DataFormat,
     DataPath,
     DetectorName,
     EvaluatedSplit,
@@ -27,6 +28,7 @@ from mien.cli.show import bar, busy, need_report, need_train, say
 def evaluate(
     model: ModelPath,
     data: DataPath,
+    format_: DataFormat = None,
     split: EvaluatedSplit = "public",
     out: EvaluationFolder = None,
     views: Views = None,
@@ -43,7 +45,7 @@ def evaluate(
     """
     need_report()
     from mien import evaluate as scoring
-    from mien.data import check_outside, open_dataset
+    from mien.data import check_outside
     from mien.files import check_folder, untouched
     from mien.framing import DRAWS
     from mien.report.evaluation_page import summary, write_evaluation
@@ -51,13 +53,13 @@ def evaluate(
 
     _check_options(corruptions, baseline, adversarial, limit)
     run, bundle = _open(model)
+    _check_grey(bundle, corruptions or adversarial)
     folder = out or (run or RunFolder(scoring.place_of(bundle.card.name))).evaluation(split)
     check_outside(folder, data)
     check_folder("--out", folder, [run.path if run else bundle.folder, baseline])
     network = _network(model, run) if adversarial else None
-    with busy("reading the data"):
-        dataset = open_dataset(data)
-        images = dataset.split(split).images
+    dataset = open_for(bundle, data, format_)
+    images = dataset.split(split).images
     with bar(len(images) * (1 + jitter * DRAWS), "images") as advance:
         evaluation = scoring.evaluate(
             bundle, dataset, split, advance, views=views, votes=votes, jitter=jitter
@@ -76,6 +78,7 @@ def evaluate(
 def calibrate(
     model: ModelPath,
     data: DataPath,
+    format_: DataFormat = None,
     split: Annotated[
         str | None,
         typer.Option(help="public or val. Default: a run's validation images; else public."),
@@ -89,7 +92,7 @@ def calibrate(
     """
     need_report()
     run, bundle = _open(model)
-    calibrate_bundle(bundle, data, split or run or "public", views, votes)
+    calibrate_bundle(bundle, data, split or run or "public", views, votes, format_)
 
 
 def compare(
@@ -138,8 +141,9 @@ def groups(
         Path,
         typer.Option(
             "--by",
-            help="Table of the images: a column name or path, and one column per grouping.",
-            metavar="CSV",
+            help="Table of the images: a column name or path, and one column per grouping. Or the "
+            "data set, where it tells of its people (RAF-DB, KDEF).",
+            metavar="CSV|DATA",
         ),
     ],
     column: Annotated[
@@ -234,6 +238,16 @@ def _check_options(
         raise InputError("--baseline needs --corruptions")
     if limit and not (corruptions or adversarial):
         raise InputError("--limit needs --corruptions or --adversarial")
+
+
+def _check_grey(bundle: Any, attacked: bool) -> None:
+    from mien.errors import InputError
+
+    if attacked and bundle.card.preprocess.color:
+        raise InputError(
+            f"--corruptions and --adversarial are defined on grey faces, and {bundle.card.name} "
+            "reads colour; leave them out"
+        )
 
 
 def _open(model: str) -> tuple[Any, Any]:

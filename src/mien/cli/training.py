@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.bundles import calibrate_bundle
-from mien.cli.options import DataPath
+from mien.cli.options import DataFormat
 from mien.cli.show import busy, console, need_report, need_train, say
 
 if TYPE_CHECKING:
@@ -18,7 +18,24 @@ if TYPE_CHECKING:
 
 def train(
     recipe: Annotated[str, typer.Argument(help="Recipe: a name in the package, or a YAML file.")],
-    data: DataPath,
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            "--data",
+            "-d",
+            help="Folder, .zip or table of a data set; repeated: train on several. The first "
+            "validates.",
+            metavar="DATA",
+        ),
+    ],
+    format_: DataFormat = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="7, 8 (with contempt) or common (those that all data sets have). Default: the "
+            "data's own, without contempt beside the seven.",
+        ),
+    ] = None,
     votes: Annotated[
         Path | None,
         typer.Option(help="FER+ votes on the images. Default: learn from labels.", metavar="CSV"),
@@ -38,16 +55,36 @@ def train(
     from mien.recipes import load_recipe
     from mien.train.check import check, free_place
 
-    table = [] if votes is None else [f"data.votes={json.dumps(str(votes))}"]
-    chosen = load_recipe(recipe, [*(set_ or []), *table])
+    first, *others = data
+    also = [{"path": str(path)} for path in others] or None
+    given = {"votes": votes and str(votes), "format": format_, "labels": labels, "also": also}
+    changes = [f"data.{key}={_yaml(value)}" for key, value in given.items() if value is not None]
+    chosen = load_recipe(recipe, [*(set_ or []), *changes])
     run = out or free_place(chosen.name, resume=resume)
-    check(chosen, data, run, resume=resume)
-    _say_what_is_missing(chosen, data, run)
-    bundles = _fit(chosen, data, run, resume)
+    check(chosen, first, run, resume=resume)
+    _say_what_is_missing(chosen, first, run)
+    _read(chosen, first)
+    bundles = _fit(chosen, first, run, resume)
     say(f"trained: {run}")
     for bundle in bundles:
         say(f"bundle:  {bundle.folder}")
-    say(f"next:    mien evaluate {run} --data {data}")
+    say(f"next:    mien evaluate {run} --data {first}")
+
+
+def _yaml(value: object) -> str:
+    """As `--set` takes it: a number that was given as text is one."""
+    return value if isinstance(value, str) and value.isdecimal() else json.dumps(value)
+
+
+def _read(recipe: "Recipe", data: Path) -> None:
+    """Decode the data, which says what is wrong with it before torch is loaded, and what of it is
+    left out."""
+    from mien.runs import data_of
+
+    with busy("reading the data"):
+        found = data_of(recipe, data)
+    if found.told:
+        say(f"left out: {found.told}")
 
 
 def _say_what_is_missing(recipe: "Recipe", data: Path, run: Path) -> None:
@@ -66,9 +103,8 @@ def _say_what_is_missing(recipe: "Recipe", data: Path, run: Path) -> None:
 def _fit(recipe: "Recipe", data: Path, run: Path, resume: bool) -> "list[Bundle]":
     """Train, export and calibrate."""
     with busy("loading torch"):
-        from mien.data import open_dataset
         from mien.package import package
-        from mien.runs import RunFolder
+        from mien.runs import RunFolder, data_of
         from mien.train.run import run as fit
     try:
         fit(recipe, data, run, resume=resume)
@@ -79,7 +115,7 @@ def _fit(recipe: "Recipe", data: Path, run: Path, resume: bool) -> "list[Bundle]
         )
         raise typer.Exit(130) from None
     with busy("exporting"):
-        bundles = package(run, open_dataset(data))
+        bundles = package(run, data_of(recipe, data))
     for bundle in bundles:
         calibrate_bundle(bundle, data, RunFolder(run))
     return bundles

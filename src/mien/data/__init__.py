@@ -1,6 +1,6 @@
 """Data sets: every format in, one `Dataset` out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mien.data import cache
@@ -21,6 +21,7 @@ __all__ = [
     "check_outside",
     "check_source",
     "class_weights",
+    "matched",
     "open_dataset",
 ]
 
@@ -50,6 +51,20 @@ def records(path: Path, asked: Asked = PLAIN) -> Iterator[Record | LeftOut]:
             "recipes of clips"
         )
     return chosen.records(tree)
+
+
+def matched(path: Path | str, asked: Asked, labels: Sequence[str]) -> tuple[Dataset, str]:
+    """The data set in the order of the `labels` that a network knows, and how theirs differ: a
+    line, empty where they do not.
+
+    Pictures of other labels are left out, and counted. DataError if none is left.
+    """
+    whole = open_dataset(path, asked)
+    data = whole.only(labels)
+    parts = [f"left out: {told}"] if (told := data.told) else []
+    if missing := [label for label in labels if label not in data.present]:
+        parts.append(f"{data.name} has no picture of: {', '.join(missing)}")
+    return data, "; ".join(parts)
 
 
 def attributes(path: Path, asked: Asked = PLAIN) -> dict[str, Mapping[str, str]]:

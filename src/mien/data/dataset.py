@@ -136,6 +136,11 @@ class Dataset:
         return replace(self, labels=tuple(labels), splits=splits, left_out=left_out)
 
     @property
+    def told(self) -> str:
+        """What was left out, in words: `3,803 contempt, 12 uncertain`; empty if nothing was."""
+        return ", ".join(f"{number:,} {what}" for what, number in self.left_out.items())
+
+    @property
     def present(self) -> tuple[str, ...]:
         """The labels of which there is a picture."""
         numbers = {int(n) for split in self.splits.values() for n in np.unique(split.labels)}
@@ -156,6 +161,25 @@ class Dataset:
         rows = np.arange(len(training))
         kept = np.setdiff1d(rows, held)
         return training.take(kept), replace(training.take(held), name="held-out")
+
+
+def joined(data: Sequence[Dataset], train: str, shares: Sequence[float | None]) -> Dataset:
+    """The first data set with the training images of all, which have the same labels.
+
+    With `shares` (0-1, of all but the first), that fraction of an epoch is drawn of each.
+    """
+    parts = [data[0].split(train), *(other.split("train") for other in data[1:])]
+    others = [share for share in shares if share is not None]
+    if others:
+        of_each = (1 - sum(others), *others)
+        parts = [
+            replace(part, chances=np.full(len(part), share / len(part)))
+            for part, share in zip(parts, of_each, strict=True)
+        ]
+    left_out = sum((Counter(part.left_out) for part in data), Counter())
+    splits = data[0].splits | {train: join(train, parts)}
+    name = " + ".join(part.name for part in data)
+    return Dataset(name, data[0].labels, splits, left_out)
 
 
 def _is_pictures(shape: tuple[int, ...]) -> bool:

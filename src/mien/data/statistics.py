@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset, Split, class_weights, equal_pixels
+from mien.data.gathered import chunks
 from mien.extras import need
 
 Frame: TypeAlias = Any
@@ -86,7 +87,6 @@ def describe(data: Dataset) -> Statistics:
     own = counts[reference]
     weights = {f"{reference}_images": own, "share": own / len(first), "weight": class_weights(own)}
     pixels = [_histograms(part, len(labels)) for part in parts.values()]
-    faces = {label: first.images[first.labels == n] for n, label in enumerate(labels) if own[label]}
     return Statistics(
         data=data,
         reference=reference,
@@ -103,7 +103,7 @@ def describe(data: Dataset) -> Statistics:
             pandas.MultiIndex.from_product([list(parts), labels], names=["split", "label"]),
             pandas.RangeIndex(256, name="intensity"),
         ),
-        mean_faces={label: images.mean(axis=0) for label, images in faces.items()},
+        mean_faces=dict(zip(labels[own > 0], _mean_faces(first), strict=True)),
     )
 
 
@@ -115,12 +115,21 @@ def _histograms(split: Split, classes: int) -> NDArray[np.int64]:
     return totals
 
 
+def _mean_faces(split: Split) -> list[NDArray[np.float64]]:
+    """(H, W) of each label that occurs."""
+    present, numbers = np.unique(split.labels, return_inverse=True)
+    sums = np.zeros((len(present), *split.images.shape[1:]))
+    for number, image in zip(numbers, split.images, strict=True):
+        sums[number] += image
+    return [total / np.sum(numbers == n) for n, total in enumerate(sums)]
+
+
 def _summary(split: Split, pixels: NDArray[np.int64]) -> tuple[float, float, float, int]:
     """Imbalance, mean and standard deviation of the pixels, and images of one grey."""
     counts = split.counts(len(pixels))
     share, levels = pixels.sum(0) / pixels.sum(), np.arange(256) / 255
     mean = share @ levels
-    blank = np.ptp(split.images, (1, 2)) == 0
+    blank = np.concatenate([np.ptp(images, (1, 2)) == 0 for images in chunks(split.images)])
     deviation = np.sqrt(share @ (levels - mean) ** 2)
     return counts.max() / counts[counts > 0].min(), mean, deviation, int(blank.sum())
 

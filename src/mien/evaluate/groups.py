@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data import attributes
 from mien.errors import DataError, InputError
 from mien.evaluate.evaluation import Evaluation
 from mien.evaluate.intervals import LEVEL, RESAMPLES, Estimate, confusion_intervals
@@ -89,7 +91,7 @@ def by_groups(
     minimum: int = MINIMUM,
 ) -> Groups:
     """Figures by each of `columns` (default: all) of a CSV that has a column `name` or `path`,
-    joined by the last three parts of the path.
+    joined by the last three parts of the path; or by what a data set's folder or zip tells.
 
     Groups of fewer than `minimum` images get none. Raises InputError for a file or column that is
     not there, DataError for a table that cannot be read, contradicts itself or names no image.
@@ -114,12 +116,7 @@ def by_groups(
 
 def _read(path: Path, columns: Sequence[str] | None) -> tuple[list[str], dict[str, Values]]:
     """The columns to look at, and the values of each image by its place."""
-    pandas = need("pandas", extra="report")
-    try:
-        how = {"dtype": str, "keep_default_na": False, "index_col": False}
-        table = pandas.read_csv(path, encoding="utf-8-sig", encoding_errors="replace", **how)
-    except (ValueError, IsADirectoryError) as error:
-        raise DataError(f"{path} is not a readable table ({error})") from error
+    table = _table(path)
     there = [c for c in table if not c.startswith("Unnamed: ")]
     key = next((k for k in _KEYS if k in there), None)
     others = [c for c in there if c != key]
@@ -138,6 +135,19 @@ def _read(path: Path, columns: Sequence[str] | None) -> tuple[list[str], dict[st
         if rows.setdefault(_place(name), values) != values:
             raise DataError(f"{path}, line {number}: {name} has other values above; keep one row")
     return chosen, rows
+
+
+def _table(path: Path) -> Any:
+    """A row per image: of a CSV, or of a data set that tells of its people."""
+    pandas = need("pandas", extra="report")
+    if path.is_dir() or path.suffix.lower() == ".zip":
+        told = attributes(path).items()
+        return pandas.DataFrame([{"name": name, **groups} for name, groups in told])
+    try:
+        how = {"dtype": str, "keep_default_na": False, "index_col": False}
+        return pandas.read_csv(path, encoding="utf-8-sig", encoding_errors="replace", **how)
+    except ValueError as error:
+        raise DataError(f"{path} is not a readable table ({error})") from error
 
 
 def _place(path: str) -> str:

@@ -57,8 +57,9 @@ class SpatialAttention:
 
 def _last_fine(network: Any, preprocess: Preprocess) -> Any:
     """The last layer with a map of `COARSEST_PX` or more; the first if all are coarser."""
-    face = _tensor(np.zeros((preprocess.size_px, preprocess.size_px), np.uint8), preprocess)
-    passed = _passed(network, [*_trunk(network.features), network.attention], face)
+    [face] = preprocess.resize(np.zeros((1, 8, 8), np.uint8))
+    parts = [*_trunk(network.features), network.attention]
+    passed = _passed(network, parts, _tensor(face, preprocess))
     fine = [layer for layer, _, out in passed if min(out.shape[2:]) >= COARSEST_PX]
     return fine[-1] if fine else passed[0][0]
 

@@ -17,12 +17,12 @@ def occlusion(classifier: Classifier, image: NDArray[np.uint8], label: int) -> N
     """(S, S) float32 in 0-1: the probability of `label` that is lost where a patch covers a pixel,
     as the mean over its patches, and 0 where it grows.
 
-    `image` (S, S) uint8 is what the card's `preprocess.resize` gives; the patch is the grey that
-    the network takes for nothing, the mean of its training data.
+    `image` (S, S) or (S, S, 3) uint8 is what the card's `preprocess.resize` gives; the patch is the
+    grey that the network takes for nothing, the mean of its training data.
     """
     patches = _patches(len(image))
     grey = round(255 * float(np.mean(classifier.card.preprocess.mean)))
-    covered = np.where(patches, np.uint8(grey), image)
+    covered = np.where(patches if image.ndim == 2 else patches[..., None], np.uint8(grey), image)
     scores = [
         classifier.scores(covered[start : start + _BATCH])[:, label]
         for start in range(0, len(covered), _BATCH)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mien.data.cache import Asked
 from mien.files import write_text
 from mien.models import entry
 from mien.preprocess import Preprocess
@@ -20,8 +21,26 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Also(Part):
+    """Another data set to train on: its training images join those of the first."""
+
+    path: str
+    """Folder, zip or table."""
+    share: Fraction | None = Field(None, gt=0, lt=1)
+    """Fraction of each epoch's images that are drawn from it, the first data set giving the rest.
+    Default: every image comes once."""
+
+
 class Data(Part):
-    """Which split trains and which one selects."""
+    """What trains, and which split selects."""
+
+    format: str | None = None
+    """Layout of the data set (`--format`); by default it is recognised."""
+    labels: Literal[7, 8, "common"] | None = None
+    """The seven expressions, with contempt (8), or those that all data sets have; by default the
+    data's own, without contempt where the others are the seven (`--labels`)."""
+    also: tuple[Also, ...] = ()
+    """More data sets to train on; validation images are the first one's, where it has any."""
 
     train: str = "train"
     """Split that trains."""
@@ -33,6 +52,16 @@ class Data(Part):
     """Table of pictures to leave out: the exclude.csv of `mien data audit`."""
     votes: str | None = None
     """Table of FER+ votes on the training images, for `training.loss.votes` (`--votes`)."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> "Data":
+        shares = [also.share for also in self.also if also.share is not None]
+        if shares and (len(shares) < len(self.also) or sum(shares) >= 1):
+            raise ValueError(
+                f"also: expected a share of every data set, less than 1 together, got {shares} "
+                f"for {len(self.also)}; the first data set has the rest"
+            )
+        return self
 
 
 class Model(Part):
@@ -61,10 +90,18 @@ class Input(Part):
     """By channel, of pixels in 0-1; one value: the network sees grey."""
     std: tuple[float, ...] = (0.5,)
     """Standard deviation by channel, by which pixels are divided."""
+    color: bool = False
+    """Read the data in colour, for a network of three means; else it sees grey three times."""
+
+    @model_validator(mode="after")
+    def _three(self) -> "Input":
+        if self.color and len(self.mean) != 3:
+            raise ValueError(f"color needs three means and stds, got {self.mean}")
+        return self
 
     def preprocess(self, source_px: int = 48) -> Preprocess:
         """The preprocessing this input asks for; `source_px` is the side of the data's images."""
-        return Preprocess(self.size_px, self.mean, self.std, source_px)
+        return Preprocess(self.size_px, self.mean, self.std, source_px, self.color)
 
 
 class Augment(Part):
@@ -310,6 +347,11 @@ class Recipe(Part):
                 f"got {first}"
             )
         return self
+
+    @property
+    def asked(self) -> Asked:
+        """How its data are read."""
+        return Asked(self.data.format, self.input.color, self.input.size_px)
 
     def stages(self) -> tuple["Recipe", ...]:
         """The trainings it stands for, one after the other: itself, or one without

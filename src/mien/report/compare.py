@@ -316,7 +316,7 @@ def _pictures(entries: Sequence[Entry], data: Dataset | None) -> dict[str, bytes
 
 
 def _images(entry: Entry, data: Dataset) -> NDArray[np.uint8]:
-    split = data.split(entry.evaluation.split)
+    split = data.only(entry.evaluation.labels).split(entry.evaluation.split)
     if split.digest != entry.evaluation.digest:
         raise NotComparable(
             f"{data.name} does not hold the images of {entry.evaluation.split} scored here"

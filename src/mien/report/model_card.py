@@ -33,12 +33,13 @@ in 2013, with unknown shares of ages, skin tones and origins; raters agree with 
 def write_model_card(bundle: Bundle, evaluation: Evaluation) -> Path:
     """Write README.md beside the network: its data, protocol, figures and limits."""
     card = bundle.card
+    kind = "colour" if card.preprocess.color else "grey"
     metrics = evaluation.metrics()
     megabytes = bundle.model_file.stat().st_size / 1e6
     sections = [
         f"# {card.name}",
         f"A classifier of {len(card.labels)} expressions ({', '.join(card.labels)}) in "
-        f"{card.preprocess.source_px} px grey faces. {card.parameters / 1e6:.2f} M parameters, "
+        f"{card.preprocess.source_px} px {kind} faces. {card.parameters / 1e6:.2f} M parameters, "
         f"{card.macs / 1e6:.0f} M multiply-accumulates, {megabytes:.1f} MB.",
         _list(
             {

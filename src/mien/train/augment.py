@@ -23,7 +23,7 @@ COLUMNS = (*_GEOMETRY, "mirrored", *_LIGHT, *_ERASED, *photo.COLUMNS)
 
 
 class Augmentation(nn.Module):
-    """(N, 1, S, S) float32 in 0-1 → the same: geometry, light, flaws, erasing, mirroring."""
+    """(N, 1 or 3, S, S) float32 in 0-1 → the same: geometry, light, flaws, erasing, mirroring."""
 
     def __init__(self, ranges: Augment) -> None:
         super().__init__()

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mien.data.dataset import Split
+from mien.data.gathered import IN_MEMORY
 from mien.preprocess import Preprocess
 from mien.train.lessons import Lessons
 
@@ -16,12 +17,17 @@ Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 """Images, the changes drawn of each, what to answer, labels."""
 
 
+def planes(images: Tensor) -> Tensor:
+    """(N, 1, S, S), or (N, 3, S, S) of (N, S, S, 3) RGB."""
+    return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
+
+
 class Images(Dataset[Batch]):
-    """Rows of a split → (n, S, S) uint8 grey at the network's size, the (n, columns) changes of
-    `lessons`, what to answer, and the (n,) int64 labels.
+    """Rows of a split → (n, S, S) uint8 grey or (n, S, S, 3) RGB at the network's size, the
+    (n, columns) changes of `lessons`, what to answer, and the (n,) int64 labels.
 
     Without `lessons` nothing changes, and the labels are what to answer. On a graphics card, all
-    images lie there.
+    images lie there, unless they are more than `IN_MEMORY`.
     """
 
     def __init__(
@@ -33,7 +39,8 @@ class Images(Dataset[Batch]):
         self.drawn = torch.empty(len(split), 0, device=self.device)
         self.answers = self.labels
         self.images: Tensor | None = None
-        if self.device.type == "cuda":
+        few = len(split) * preprocess.size_px**2 * (3 if preprocess.color else 1) <= IN_MEMORY
+        if self.device.type == "cuda" and few:
             self.images = torch.from_numpy(preprocess.resize(split.images)).to(self.device)
 
     def begin(self, epoch: int) -> None:
@@ -47,7 +54,8 @@ class Images(Dataset[Batch]):
         if self.images is not None:
             images = self.images[rows]
         else:
-            images = torch.from_numpy(self.preprocess.resize(self.split.images[rows.numpy()]))
+            chosen = self.split.images[rows.cpu().numpy()]
+            images = torch.from_numpy(self.preprocess.resize(chosen)).to(self.device)
         return images, self.drawn[rows], self.answers[rows], self.labels[rows]
 
 
@@ -108,12 +116,14 @@ def training_batches(
     *,
     balanced: bool = False,
 ) -> DataLoader[Batch]:
-    """Shuffled batches of `split` with the changes and the targets of `lessons`.
+    """Shuffled batches of `split` with the changes and the targets of `lessons`, drawn by the
+    split's chances where it has some.
 
     With `balanced` each class comes equally often.
     """
     images = Images(split, preprocess, lessons)
-    return _loader(Shuffled(images, batch, seed, _equal_chances(split) if balanced else None))
+    chances = _equal_chances(split) if balanced else split.chances
+    return _loader(Shuffled(images, batch, seed, chances))
 
 
 def ordered_batches(split: Split, preprocess: Preprocess, batch: int = 256) -> DataLoader[Batch]:
@@ -123,8 +133,10 @@ def ordered_batches(split: Split, preprocess: Preprocess, batch: int = 256) -> D
 
 def _equal_chances(split: Split) -> NDArray[np.float64]:
     """(N,) chances of each image by which each class is equally likely."""
-    _, rows, counts = np.unique(split.labels, return_inverse=True, return_counts=True)
-    return np.asarray(1 / counts[rows] / len(counts))
+    classes, rows, counts = np.unique(split.labels, return_inverse=True, return_counts=True)
+    if split.chances is None:
+        return np.asarray(1 / counts[rows] / len(counts))
+    return np.asarray(split.chances / np.bincount(rows, split.chances)[rows] / len(classes))
 
 
 def _loader(sampler: Shuffled | InOrder) -> DataLoader[Batch]:

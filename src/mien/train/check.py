@@ -20,8 +20,9 @@ def check(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> N
     InputError or DataError for files that are missing or no data set, RecipeError for a teacher
     that is nothing known, RunError if `out` holds another run.
     """
-    check_source(source)
-    check_outside(out, source)
+    for path in (source, *(Path(other.path) for other in recipe.data.also)):
+        check_source(path)
+        check_outside(out, path)
     if recipe.data.votes is not None and recipe.training.loss.votes:
         existing(recipe.data.votes, "FER+ table")
     if recipe.data.exclude is not None:

@@ -4,17 +4,18 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from mien.audit import read_exclude, without
-from mien.data import Dataset, Split, class_weights, open_dataset
+from mien.data import Dataset, Split, class_weights
+from mien.data.gathered import IN_MEMORY
 from mien.errors import DataError, RunError
 from mien.files import home
 from mien.framing import framed_once
 from mien.preprocess import Preprocess
 from mien.provenance import Images, Source
 from mien.recipes import Recipe
-from mien.runs import RunData, RunFolder
+from mien.runs import RunData, RunFolder, data_of
 from mien.train.augment import Augmentation
 from mien.train.check import find_teachers
 from mien.train.lessons import Lessons
@@ -37,9 +38,7 @@ class Inputs:
     def open(cls, recipe: Recipe, source: Path, out: Path) -> "Inputs":
         """Those of `recipe`; the errors of the data set, DataError if it is smaller than a batch,
         RecipeError for teachers of other labels."""
-        data = open_dataset(source)
-        if recipe.data.exclude is not None:
-            data = without(data, read_exclude(recipe.data.exclude))
+        data = data_of(recipe, source)
         training, validation = _splits(data, recipe)
         teachers = open_teachers(find_teachers(recipe, out)[0], data.labels)
         return cls(data.name, data.labels, training, validation, tuple(teachers), source)
@@ -69,8 +68,13 @@ class Inputs:
 
     @property
     def framed(self) -> Split:
-        """The validation images as a detector frames them."""
-        return dataclasses.replace(self.validation, images=framed_once(self.validation.images))
+        """The validation images as a detector frames them; of very many, as many as fit in memory,
+        evenly spread."""
+        split = self.validation
+        most = max(1, IN_MEMORY // split.images[0].size)
+        if len(split) > most:
+            split = split.take(np.linspace(0, len(split) - 1, most).astype(np.int64))
+        return dataclasses.replace(split, images=framed_once(split.images))
 
     def class_weights(self, recipe: Recipe) -> torch.Tensor | None:
         """(classes,) float32 weights of the loss; None without."""

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 from mien.preprocess import Preprocess
 from mien.recipes import Recipe
 from mien.train.augment import Augmentation, mixup
-from mien.train.batches import Batch
+from mien.train.batches import Batch, planes
 from mien.train.losses import loss_of
 from mien.train.memory import checkpoint_activations
 from mien.train.optimizers import optimizer_of
@@ -54,13 +54,13 @@ class Fit(L.LightningModule):
         torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002
-        """uint8 (N, S, S) → normalised (N, C, S, S) float32, augmented while training.
+        """uint8 (N, S, S) or (N, S, S, 3) → normalised (N, C, S, S) float32, augmented in training.
 
         Here and not in `training_step`, which runs under autocast: bf16 coordinates would shake
         the image by whole pixels.
         """
         images, drawn, targets, labels = batch
-        values = images[:, None].float() / 255
+        values = planes(images).float() / 255
         if self.training:
             lasts = self.recipe.augment.lasts(self.current_epoch, self.recipe.training.epochs)
             values = (self.augment if lasts else self.gentle)(values, drawn)

@@ -59,7 +59,11 @@ def draw(probability: float, uniform: Callable[[float, float], Tensor]) -> Value
 
 
 def spoil(images: Tensor, values: Values) -> Tensor:
-    """(N, 1, S, S) float32 in 0-1 → the same, with every flaw that was drawn."""
+    """(N, 1 or 3, S, S) float32 in 0-1 → the same, with every flaw that was drawn, the same in
+    every channel."""
+    if (channels := images.shape[1]) > 1:
+        each = {name: value.repeat_interleave(channels, 0) for name, value in values.items()}
+        return spoil(images.flatten(0, 1)[:, None], each).reshape(images.shape)
     for names, flaw in _FLAWS:
         none = NONE.get(names[0], 0.0)
         there = functools.reduce(torch.logical_or, (values[n] != none for n in names))

@@ -18,6 +18,7 @@ from mien.errors import RecipeError, RunError
 from mien.files import replacing, sha256
 from mien.runs import RunFolder, find_run
 from mien.train.augment import Augmentation
+from mien.train.batches import planes
 
 _BATCH = 128
 
@@ -82,10 +83,11 @@ class Changed:
         return hashlib.sha256(self.split.digest.encode() + told).hexdigest()
 
     def images(self, rows: slice) -> NDArray[np.uint8]:
-        """(n, S, S) uint8 of these rows."""
-        values = torch.from_numpy(np.array(self.split.images[rows]))[:, None].float() / 255
-        changed = self.augmentation(values, self.drawn[rows])[:, 0]
-        return np.asarray((changed * 255).round().to(torch.uint8).numpy())
+        """(n, S, S) or (n, S, S, 3) uint8 of these rows."""
+        images = torch.from_numpy(np.array(self.split.images[rows]))
+        changed = self.augmentation(planes(images).float() / 255, self.drawn[rows])
+        pixels = (changed * 255).round().to(torch.uint8).numpy()
+        return np.asarray(pixels[:, 0] if images.ndim == 3 else pixels.transpose(0, 2, 3, 1))
 
 
 def answers_of(
