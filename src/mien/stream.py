@@ -17,6 +17,7 @@ from mien.quality import Look
 from mien.types import Face, Readings
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 BATCH = 16
 """Faces, or pictures, of which one run of the network is made."""
@@ -87,15 +88,13 @@ def batches(
         yield batch
 
 
-def in_order(
-    items: Iterable[T], find: Callable[[T], Detections], workers: int | None = None
-) -> Iterator[Detections]:
+def in_order(items: Iterable[T], find: Callable[[T], R], workers: int | None = None) -> Iterator[R]:
     """What `find` makes of each item, on threads, in the order of `items`.
 
     At most a few items are held at a time, however many there are.
     """
     workers = workers or min(_MOST_WORKERS, cores())
-    waiting: deque[Future[Detections]] = deque()
+    waiting: deque[Future[R]] = deque()
     with _single_threaded_opencv(), ThreadPoolExecutor(workers) as pool:
         try:
             for item in items:

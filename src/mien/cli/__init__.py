@@ -12,7 +12,7 @@ import typer
 
 import mien
 from mien.cli.bundles import ensemble, export, quantize
-from mien.cli.data import data_audit, data_draw, data_stats, data_votes
+from mien.cli.data import data_audit, data_crop, data_draw, data_stats, data_votes
 from mien.cli.recognition import demo, recognize, serve, watch
 from mien.cli.scoring import calibrate, compare, evaluate, explain, groups
 from mien.cli.searching import search
@@ -28,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 data_app = typer.Typer(
-    help="Look at data sets, and draw one.", no_args_is_help=True, rich_markup_mode=None
+    help="Look at data sets, and make one.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(data_app, name="data")
 
@@ -41,6 +41,7 @@ for _command in COMMANDS:
     app.command()(_command)
 data_app.command("stats")(data_stats)
 data_app.command("audit")(data_audit)
+data_app.command("crop")(data_crop)
 data_app.command("draw")(data_draw)
 data_app.command("votes")(data_votes)
 

@@ -77,6 +77,28 @@ def data_audit(
     say(f"page:    {page}\nexclude: {out / 'exclude.csv'} ({excluded:,} training pictures)")
 
 
+def data_crop(
+    source: Annotated[Path, typer.Argument(help="Folder or .zip of photos.", metavar="FOLDER")],
+    out: Annotated[
+        Path, typer.Argument(help="New folder, or that of an interrupted run.", metavar="OUT")
+    ],
+    format_: DataFormat = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every face of a photo. Default: the largest.")
+    ] = False,
+) -> None:
+    """Find, align and cut the faces of photos into a data set, each in the folder of its photo."""
+    from mien.data import Asked, check_outside, check_source
+    from mien.data.crops import Cropper
+    from mien.data.tree import LEFT_OUT
+
+    check_outside(out, check_source(source), option="OUT")
+    cropper = Cropper(source, out, every=every, asked=Asked(format_))
+    with bar(len(cropper.photos), "photos") as advance:
+        found = cropper.run(advance)
+    say(f"faces:    {found.faces:,}\nleft out: {len(found.left_out):,} ({out / LEFT_OUT})")
+
+
 def data_votes(
     table: Annotated[Path, typer.Argument(help="fer2013new.csv of FER+.", metavar="TABLE")],
     pixels: Annotated[Path, typer.Option(help="fer2013.csv, to match pictures by their pixels.")],

@@ -88,17 +88,17 @@ def check_source(path: Path | str) -> Path:
     return path
 
 
-def check_outside(out: Path, source: Path | str) -> None:
+def check_outside(out: Path, source: Path | str, option: str = "--out") -> None:
     """InputError if the output folder `out` is the data set `source`, or lies among its pictures.
 
     What is written there would be read with them.
     """
-    check_folder("--out", out, [source])
+    check_folder(option, out, [source])
     inside, root = out.resolve(), Path(source).resolve()
     if not root.is_dir() or any((root / table).is_file() for table in TABLES):
         return
     if inside.is_relative_to(root) and wanted((inside / "x").relative_to(root).as_posix()):
         raise InputError(
-            f"--out {out} lies among the pictures of the data set {source}, and would be read with "
-            "them; expected a folder outside"
+            f"{option} {out} lies among the pictures of the data set {source}, and would be read "
+            "with them; expected a folder outside"
         )

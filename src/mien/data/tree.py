@@ -22,7 +22,9 @@ from mien.errors import DataError, PictureError
 from mien.sources import PICTURE_SUFFIXES, decode
 from mien.types import Box
 
-_HIDDEN = ("thumbs.db", "desktop.ini", "__macosx")
+LEFT_OUT = "left-out.csv"
+"""What `mien data crop` found no face in; it lies among the pictures and is none."""
+_HIDDEN = ("thumbs.db", "desktop.ini", "__macosx", LEFT_OUT)
 
 
 @dataclass(frozen=True)
