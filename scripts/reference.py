@@ -81,6 +81,7 @@ def pages() -> dict[str, str]:
         "reference/cli.md": cli_page(),
         "reference/recipe.md": recipe_page(),
         "reference/networks.md": networks_page(),
+        "reference/data-sets.md": data_sets_page(),
         "reference/python.md": python_page(),
         "reference/http.md": http_page(),
         **{f"models/{bundle.name}.md": model_page(bundle) for bundle in BUNDLES},
@@ -121,6 +122,15 @@ def recipe_page() -> str:
         parts += [f"## {key or 'Top level'}", inspect.cleandoc(section.__doc__ or "")]
         parts.append(_table(_keys(key, section), "Key", "Type", "Default"))
     return _joined(parts)
+
+
+def data_sets_page() -> str:
+    """Every data set that is read: its name and its layout."""
+    from mien.data.formats import FORMATS
+
+    rows = [(f"`{f.name}`", "films" if f.clips else "pictures", f.about) for f in FORMATS]
+    about = "The first that recognises the files reads them, in this order; `--format` names one."
+    return _joined(["# Data sets", about, _table(rows, "Format", "Of", last="Layout")])
 
 
 def networks_page() -> str:

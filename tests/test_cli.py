@@ -26,6 +26,7 @@ from mien.recipes import recipe_names
 from mien.serve.settings import Limits, Settings
 from mien.watch import Watched
 from tests.clips import film
+from tests.data.formats.layouts import jpeg, npy
 from tests.fakes import FakeSource, brightness_bundle
 
 Run = tuple[int, str, str]
@@ -527,6 +528,51 @@ def test_data_commands(mien, drawn: Path, tmp_path: Path):
     assert len(list((tmp_path / "new").rglob("*.png"))) == 70
 
 
+def test_data_sets_of_other_labels_train_and_test_and_say_what_they_leave_out(
+    mien, tmp_path: Path, monkeypatch
+):
+    """AffectNet-8 with KDEF; then each of the two alone is a test, and KDEF's people are groups."""
+    monkeypatch.chdir(tmp_path)
+    eight, people = draw_affectnet(tmp_path / "aff"), draw_kdef(tmp_path / "kdef")
+    small = ["training.epochs=1", "training.schedule.warmup_epochs=0", "training.batch=16"]
+    small = [word for change in small for word in ("--set", change)]
+    code, out, _ = mien("train", "drawn", "--data", eight, "--data", people, "--out", "r", *small)
+    assert code == 0
+    assert out.splitlines()[0] == "left out: 8 contempt"
+    assert "next:    mien evaluate r --data" in out
+    code, _, err = mien("evaluate", "r", "--data", eight, "--split", "train", "--out", "e")
+    assert (code, err) == (0, "mien: left out: 8 contempt\n")
+    code, _, err = mien("evaluate", "mien-s", "--data", people, "--split", "train", "--out", "k")
+    assert (code, err) == (0, "mien: kdef has no picture of: sad, surprise\n")
+    code, out, _ = mien("groups", "k", "--by", people, "--column", "sex", "--minimum", 5)
+    assert code == 0
+    assert "| female | 10 |" in out
+    assert "| male | 10 |" in out
+
+
+def draw_affectnet(root: Path) -> Path:
+    files = {}
+    for number in range(64):
+        files[f"train_set/images/{number}.jpg"] = jpeg()
+        files[f"train_set/annotations/{number}_exp.npy"] = npy(str(number % 8))
+    return written(root, files)
+
+
+def draw_kdef(root: Path) -> Path:
+    people = [f"A{sex}{number:02d}" for sex in "FM" for number in (1, 2)]
+    return written(root, {f"{p}/{p}{e}S.JPG": jpeg() for p in people for e in KDEF_EXPRESSIONS})
+
+
+KDEF_EXPRESSIONS = ("AF", "AN", "DI", "HA", "NE")
+
+
+def written(root: Path, files: dict[str, bytes]) -> Path:
+    for name, data in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    return root
+
+
 @pytest.fixture(scope="module")
 def spoilt(drawn: Path, tmp_path_factory) -> dict[str, object]:
     """One of everything that goes wrong: F a folder of it, D a good data set, P a good photo."""
@@ -596,17 +642,26 @@ def spoilt(drawn: Path, tmp_path_factory) -> dict[str, object]:
         ("data stats {F}/torn --out {F}/s", "truncated"),
         ("data stats {F}/short.csv --out {F}/s", "expected 2304 pixels (48x48), got 3"),
         ("data stats {F}/label.csv --out {F}/s", "unknown label 'bored'"),
+        ("data stats {D} --format fer2031 --out {F}/s", "did you mean fer2013"),
+        ("data audit {D} --format raf-db --out {F}/s", "lacks EmoLabel/list_patition_label.txt"),
+        ("data crop {D} {D}", "OUT {D} is the same folder as the input"),
+        ("data crop {F}/half.jpg {F}/new", "is not a data set; expected a folder"),
         ("data draw {F}/d --images 3", "70"),
         ("train nothing --data {D} --out {F}/r", "no recipe 'nothing'"),
         ("train mobilenetv3 --data {D} --out {F}/r", "did you mean mobilenetv2"),
         ("train {F}/key.yaml --data {D} --out {F}/r", "did you mean 'epochs'"),
         ("train {F}/model.yaml --data {D} --out {F}/r", "did you mean 'mobilenetv2'"),
         ("train drawn --data {F}/gone --out {F}/r", "does not exist"),
+        ("train drawn --data {D} --data {F}/gone --out {F}/r", "gone does not exist"),
+        ("train drawn --data {D} --labels 9 --out {F}/r", "7, 8 or 'common' (got 9)"),
+        ("train drawn --data {D} --format kdef --out {F}/r", "holds no pictures"),
+        ("train drawn --data {F}/torn --out {F}/r", "truncated"),
         ("train drawn --data {D} --out {F}/r --resume", "no run to resume"),
         ("train drawn --data {D} --out {F}/r --set nonsense", "expected --set key=value"),
         ("train report/resnet50 --data {D} --out {F}/r", "--set model.weights=none"),
         ("evaluate {F}/empty --data {D}", "card.json is missing"),
         ("evaluate {F}/changed --data {D}", "does not match its card"),
+        ("evaluate mien-s --data {D} --format jaffe", "holds no pictures"),
         ("compare {F}/gone --out {F}/c", "no run folder"),
         ("compare {F}/empty --out {F}/c", "holds no evaluation"),
         ("export {F}/empty --out {F}/b", "recipe.yaml is missing"),
@@ -623,7 +678,7 @@ def test_a_mistake_is_one_line_that_says_what_to_do(
     assert out == ""
     assert len(err.strip().splitlines()) == 1
     assert err.startswith("mien: ")
-    assert message in err
+    assert message.replace("{D}", str(spoilt["D"])) in err
     left = {p for p in set(folder.rglob("*")) - before if p.is_file()}
     assert not left, f"half-written: {left}"
 

@@ -204,7 +204,7 @@ def test_every_recipe_key_is_in_the_reference():
     assert len(keys) == len(set(keys))
 
 
-@pytest.mark.parametrize("page", ["recipe", "networks", "http", "cli"])
+@pytest.mark.parametrize("page", ["recipe", "networks", "data-sets", "http", "cli"])
 def test_every_row_of_the_reference_has_a_meaning(page: str):
     made = reference.pages()[f"reference/{page}.md"]
     assert [line for line in made.splitlines() if re.search(r"\| *\|$", line)] == []
