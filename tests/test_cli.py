@@ -538,7 +538,7 @@ def test_data_sets_of_other_labels_train_and_test_and_say_what_they_leave_out(
     small = [word for change in small for word in ("--set", change)]
     code, out, _ = mien("train", "drawn", "--data", eight, "--data", people, "--out", "r", *small)
     assert code == 0
-    assert out.splitlines()[0] == "left out: 8 contempt"
+    assert out.splitlines()[0] == "left out: 8 contempt; --labels 8 keeps contempt"
     assert "next:    mien evaluate r --data" in out
     code, _, err = mien("evaluate", "r", "--data", eight, "--split", "train", "--out", "e")
     assert (code, err) == (0, "mien: left out: 8 contempt\n")

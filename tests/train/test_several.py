@@ -129,6 +129,15 @@ def test_two_data_sets_train_one_network_and_the_first_validates(
     export(out, proof_images(data), tmp_path / "bundle")
 
 
+def test_labels_in_common_are_those_that_every_data_set_has(eight, tinted, tiny_recipe, tmp_path):
+    recipe = changed(tiny_recipe, tmp_path, f"data.also=[{{path: {tinted}}}]", "data.labels=common")
+    data = data_of(recipe, eight)
+    assert data.labels == ("happy", "sad")
+    assert data.split("train").counts(2).tolist() == [56, 56]
+    assert data.left_out == dict.fromkeys([x for x in EIGHT if x not in data.labels], 16)
+    assert data.split("train").chances is None
+
+
 @pytest.mark.parametrize("balanced", [False, True])
 def test_an_epoch_shows_the_data_sets_in_their_shares(balanced, tiny_recipe):
     rng = np.random.default_rng(0)

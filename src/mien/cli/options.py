@@ -25,6 +25,24 @@ DataPath = Annotated[
     typer.Option("--data", "-d", help="Folder, .zip or table of a data set.", metavar="DATA"),
 ]
 
+DataPaths = Annotated[
+    list[Path],
+    typer.Option(
+        "--data",
+        "-d",
+        help="Folder, .zip or table of a data set. Several train one network; the first validates.",
+        metavar="DATA",
+    ),
+]
+
+DataLabels = Annotated[
+    str | None,
+    typer.Option(
+        help="7, 8 (with contempt) or common (what all data sets have). Default: the data's own, "
+        "without contempt beside the seven.",
+    ),
+]
+
 DataArgument = Annotated[Path, typer.Argument(help="Folder, .zip or table.", metavar="DATA")]
 
 DataFormat = Annotated[

@@ -3,12 +3,12 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mien.cli.bundles import calibrate_bundle
-from mien.cli.options import DataFormat
+from mien.cli.options import DataFormat, DataLabels, DataPaths
 from mien.cli.show import busy, console, need_report, need_train, say
 
 if TYPE_CHECKING:
@@ -18,24 +18,9 @@ if TYPE_CHECKING:
 
 def train(
     recipe: Annotated[str, typer.Argument(help="Recipe: a name in the package, or a YAML file.")],
-    data: Annotated[
-        list[Path],
-        typer.Option(
-            "--data",
-            "-d",
-            help="Folder, .zip or table of a data set; repeated: train on several. The first "
-            "validates.",
-            metavar="DATA",
-        ),
-    ],
+    data: DataPaths,
     format_: DataFormat = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            help="7, 8 (with contempt) or common (those that all data sets have). Default: the "
-            "data's own, without contempt beside the seven.",
-        ),
-    ] = None,
+    labels: DataLabels = None,
     votes: Annotated[
         Path | None,
         typer.Option(help="FER+ votes on the images. Default: learn from labels.", metavar="CSV"),
@@ -58,8 +43,7 @@ def train(
     first, *others = data
     also = [{"path": str(path)} for path in others] or None
     given = {"votes": votes and str(votes), "format": format_, "labels": labels, "also": also}
-    changes = [f"data.{key}={_yaml(value)}" for key, value in given.items() if value is not None]
-    chosen = load_recipe(recipe, [*(set_ or []), *changes])
+    chosen = load_recipe(recipe, [*(set_ or []), *_changes(given)])
     run = out or free_place(chosen.name, resume=resume)
     check(chosen, first, run, resume=resume)
     _say_what_is_missing(chosen, first, run)
@@ -71,9 +55,11 @@ def train(
     say(f"next:    mien evaluate {run} --data {first}")
 
 
-def _yaml(value: object) -> str:
-    """As `--set` takes it: a number that was given as text is one."""
-    return value if isinstance(value, str) and value.isdecimal() else json.dumps(value)
+def _changes(given: dict[str, Any]) -> list[str]:
+    """The keys of `data` that options give, as `--set` takes them."""
+    if (labels := given["labels"]) is not None and labels.isdecimal():
+        given = {**given, "labels": int(labels)}
+    return [f"data.{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
 
 
 def _read(recipe: "Recipe", data: Path) -> None:
@@ -84,7 +70,8 @@ def _read(recipe: "Recipe", data: Path) -> None:
     with busy("reading the data"):
         found = data_of(recipe, data)
     if found.told:
-        say(f"left out: {found.told}")
+        keep = "; --labels 8 keeps contempt" if "contempt" in found.left_out else ""
+        say(f"left out: {found.told}{keep}")
 
 
 def _say_what_is_missing(recipe: "Recipe", data: Path, run: Path) -> None:
