@@ -164,11 +164,11 @@ class RunFolder:
             )
         return self.bundle
 
-    def with_validation(self, source: Path) -> tuple["Dataset", str]:
-        """The data set at `source` as the run's recipe has it, with the images that the epoch was
-        chosen on as a split, and that split's name."""
+    def with_validation(self, source: Path, format: str | None = None) -> tuple["Dataset", str]:
+        """The data set at `source` as the run's recipe has it, or in another `format`, with the
+        images that the epoch was chosen on as a split, and that split's name."""
         recipe = self.recipe
-        data = data_of(recipe, source)
+        data = data_of(recipe, source, format)
         _, chosen = data.for_training(recipe.data.train, recipe.data.validation, recipe.seed)
         return dataclasses.replace(data, splits=data.splits | {chosen.name: chosen}), chosen.name
 
@@ -325,9 +325,9 @@ class RunFolder:
         )
 
 
-def data_of(recipe: "Recipe", source: Path) -> "Dataset":
-    """The data set at `source` as `recipe` has it: read so, less what it excludes, with the labels
-    it chooses, and with the training images of the others that it names.
+def data_of(recipe: "Recipe", source: Path, format: str | None = None) -> "Dataset":
+    """The data set at `source` as `recipe` has it: read so (or in another `format`), less what it
+    excludes, with the labels it chooses, and with the training images of the others it names.
 
     Raises InputError and DataError of any of them.
     """
@@ -337,10 +337,10 @@ def data_of(recipe: "Recipe", source: Path) -> "Dataset":
     from mien.labels import chosen
 
     wanted, also = recipe.data, recipe.data.also
-    first = open_dataset(source, recipe.asked)
+    plain = dataclasses.replace(recipe.asked, format=None)
+    first = open_dataset(source, dataclasses.replace(plain, format=format or wanted.format))
     if wanted.exclude is not None:
         first = without(first, read_exclude(wanted.exclude))
-    plain = dataclasses.replace(recipe.asked, format=None)
     data = [first, *(open_dataset(other.path, plain) for other in also)]
     labels = chosen([part.present for part in data], wanted.labels)
     data = [part.only(labels) for part in data]

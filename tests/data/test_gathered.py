@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mien.data import gathered
 from mien.data.dataset import Split, join
-from mien.data.gathered import Gathered, chunks, gather
+from mien.data.gathered import Gathered, chunks, gather, kept
 
 RNG = np.random.default_rng(0)
 SMALL = RNG.integers(0, 256, (5, 4, 4), np.uint8)
@@ -57,3 +59,26 @@ def test_a_digest_is_the_same_however_the_images_are_kept(lazy, monkeypatch):
         == Split("train", SMALL[[1, 3]], labels[[1, 3]], names[[1, 3]]).digest
     )
     assert [len(part) for part in chunks(many.images)] == [2, 2, 1]
+
+
+def test_a_cache_of_many_images_gives_back_what_it_has_read(lazy, tmp_path):
+    """Read as they are, and not held: the pages of the file are no memory of the process."""
+    np.save(tmp_path / "images.npy", RNG.integers(0, 256, (4000, 64, 64), np.uint8))
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    many = kept(mapped)
+    assert isinstance(many, Gathered)
+    before = mapped_kb()
+    rows = RNG.permutation(4000)
+    for start in range(0, 4000, 100):
+        assert (many[rows[start : start + 100]] == mapped[rows[start : start + 100]]).all()
+        many[0:1]
+    assert sum(int(image.sum()) for image in many) == int(mapped[:].astype(np.int64).sum())
+    many[0:1]
+    assert mapped_kb() - before < 8000, "of 16,000"
+
+
+def mapped_kb() -> int:
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the memory of mapped files is known on Linux alone")
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("RssFile")).split()[1])

@@ -162,7 +162,7 @@ def calibrate_bundle(
         dataset = open_for(bundle, data, format)
     else:
         with busy("reading the data"):
-            dataset, split = split.with_validation(data)
+            dataset, split = split.with_validation(data, format)
     with bar(len(dataset.split(split)) * (1 + DRAWS), "images") as advance:
         evaluation, bundle = calibrate(
             bundle, dataset, split, views=views, votes=votes, progress=advance

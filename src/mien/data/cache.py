@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset, Split
 from mien.data.formats import table
+from mien.data.gathered import kept
 from mien.data.records import LeftOut, Record
 from mien.data.tree import Tree
 from mien.errors import DataError
@@ -104,7 +105,7 @@ def _load(folder: Path, name: str, asked: Asked) -> Dataset | None:
     for split, size, digest in facts["splits"]:
         rows = slice(start, start + size)
         whose = None if persons is None else persons[rows]
-        splits[split] = Split(split, images[rows], labels[rows], names[rows], whose)
+        splits[split] = Split(split, kept(images[rows]), labels[rows], names[rows], whose)
         splits[split].__dict__["digest"] = digest  # spares hashing 83 MB at every start
         start += size
     return Dataset(name, tuple(facts["labels"]), splits, facts.get("left_out", {}))

@@ -1,5 +1,6 @@
 """Images that are too many for memory: read from memory-mapped files when they are asked for."""
 
+import mmap
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
@@ -24,6 +25,11 @@ def gather(parts: Sequence[Images], rows: Sequence[Rows]) -> Images:
     """
     many = Gathered(parts, rows)
     return many[:] if many.nbytes <= IN_MEMORY else cast(Images, many)
+
+
+def kept(images: Images) -> Images:
+    """Images of a mapped file: as they are, or, where they are many, as `gather` gives them."""
+    return images if images.nbytes <= IN_MEMORY else gather([images], [np.arange(len(images))])
 
 
 class Gathered:
@@ -52,10 +58,12 @@ class Gathered:
             images = self._parts[number][row[here]]
             same = images.shape[1:] == self.shape[1:]
             out[here] = images if same else [self._fitting(image) for image in images]
+            _forget(self._parts[number])
         return out
 
     def __iter__(self) -> Iterator[Images]:
-        return (self[row] for row in range(len(self)))
+        for images in chunks(cast(Images, self)):
+            yield from images
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Images:
         return self[:]
@@ -68,3 +76,12 @@ def chunks(images: Images) -> Iterator[Images]:
     """(n, ...) contiguous pieces of `images`, one after the other."""
     for start in range(0, len(images), _CHUNK):
         yield np.ascontiguousarray(images[start : start + _CHUNK])
+        _forget(images)
+
+
+def _forget(images: Images) -> None:
+    """Give back the pages of a mapped file that were read, which else count as this process's
+    memory; the system keeps them as long as there is room."""
+    mapped = getattr(images, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)

@@ -207,7 +207,7 @@ def test_classes_that_are_numbers_or_people_are_refused(tmp_path, classes, what)
         (tmp_path / "data" / name / "x.jpg").write_bytes(jpeg())
     with pytest.raises(DataError, match=rf"its {len(classes)} classes .* are {what}") as error:
         open_dataset(tmp_path / "data")
-    assert "rename the folders, or name the data set with --format" in str(error.value)
+    assert "rename them, or name the data set with --format" in str(error.value)
 
 
 def test_numbers_in_parquet_need_their_names(tmp_path):

@@ -64,7 +64,7 @@ def check_classes(classes: Iterable[str], where: str) -> None:
         return
     raise DataError(
         f"{where}: its {len(found)} classes ({shown}) are {what}; expected names such as happy: "
-        "rename the folders, or name the data set with --format"
+        "rename them, or name the data set with --format"
     )
 
 
