@@ -161,6 +161,7 @@ LIMITS = {
     "augment.contrast": RANGE,
     "augment.erase": FRACTION,
     "augment.fill": (["nearest", "zeros", "reflect"], ["black"]),
+    "augment.cover": FRACTION,
     "augment.photo": FRACTION,
     "augment.until": FRACTION,
     "training.epochs": ([1], [0, 1.5]),
@@ -228,7 +229,7 @@ data: {train: train, validation: auto, limit: null, exclude: null, votes: null}
 model: {weights: none, options: {}}
 input: {size_px: 48, mean: [0.508], std: [0.255]}
 augment: {rotation_deg: 0, shift: 0, shear_deg: 0, zoom: [1, 1], zoom_axes: both, flip: false,
-  brightness: [1, 1], contrast: [1, 1], erase: 0, fill: nearest, photo: 0, until: 1}
+  brightness: [1, 1], contrast: [1, 1], erase: 0, fill: nearest, cover: 0, photo: 0, until: 1}
 training:
   batch: 64
   sampling: natural
@@ -326,6 +327,7 @@ def test_the_last_epochs_have_half_of_every_range_and_nothing_erased():
         contrast=(0.6, 1),
         erase=0.5,
         fill="zeros",
+        cover=0.4,
         photo=0.3,
         until=0.9,
     )
@@ -340,6 +342,7 @@ def test_the_last_epochs_have_half_of_every_range_and_nothing_erased():
         "contrast": (0.8, 1),
         "erase": 0,
         "fill": "zeros",
+        "cover": 0.2,
         "photo": 0.15,
         "until": 0.9,
     }

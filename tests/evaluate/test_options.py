@@ -23,7 +23,7 @@ from mien.evaluate.robustness import score_corruptions
         (
             score_corruptions,
             ["evaluation", "bundle", "images"],
-            ["limit", "baseline", "progress"],
+            ["kinds", "limit", "baseline", "progress"],
         ),
         (
             score_attacks,

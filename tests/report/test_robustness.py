@@ -10,7 +10,7 @@ from PIL import Image
 
 from mien.evaluate.adversarial import Adversarial
 from mien.evaluate.intervals import Estimate
-from mien.evaluate.robustness import Relative, Robustness, Score
+from mien.evaluate.robustness import OCCLUDED, Relative, Robustness, Score
 from mien.report import robustness as reporting
 from mien.report.robustness import (
     as_markdown,
@@ -137,18 +137,25 @@ def test_a_page_has_the_sections_of_what_was_scored(tmp_path: Path):
     write_robustness(FOUND, tmp_path)
     corrupted = [
         *("## Corrupted faces", "", *as_markdown(FOUND), ""),
-        *("![accuracy by corruption and severity](robustness.png)", ""),
+        *("![accuracy by kind and severity](robustness.png)", ""),
     ]
     assert sections(EVALUATION, tmp_path) == corrupted
+    write_robustness(FOUND, tmp_path, OCCLUDED)
+    corrupted += [
+        *("## Covered faces", "", *as_markdown(FOUND, OCCLUDED), ""),
+        *("![accuracy by kind and severity](occlusions.png)", ""),
+    ]
+    assert sections(EVALUATION, tmp_path) == corrupted
+    assert "baseline" not in " ".join(as_markdown(FOUND, OCCLUDED))
     write_adversarial(ATTACKED, tmp_path)
     assert sections(EVALUATION, tmp_path) == [
         *corrupted,
         *("## Under attack", "", *attacks_as_markdown(ATTACKED), ""),
         *("![accuracy by epsilon](adversarial.png)", ""),
     ]
-    for name in ("robustness", "adversarial"):
+    for name, rows in (("robustness", 11), ("occlusions", 11), ("adversarial", 9)):
         assert Image.open(tmp_path / f"{name}.png").width > 400
-        assert len(pandas.read_csv(tmp_path / f"{name}.csv")) in (11, 9)
+        assert len(pandas.read_csv(tmp_path / f"{name}.csv")) == rows
 
 
 def test_models_side_by_side_against_the_last():

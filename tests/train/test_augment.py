@@ -12,6 +12,7 @@ EVERYTHING = {
     "flip": True,
     "brightness": (0.5, 1.5),
     "contrast": (0.5, 1.5),
+    "cover": 0.9,
     "erase": 0.5,
 }
 

@@ -22,6 +22,7 @@ EVERYTHING = {
     "flip": True,
     "brightness": (0.3, 0.5),
     "erase": 1,
+    "cover": 1,
     "photo": 1,
 }
 

@@ -22,6 +22,7 @@ SWITCHES = {
     "ema": ["training.averaging={name: ema, decay: 0.8}"],
     "progressive": ["training.progressive={from_px: 32}"],
     "photo": ["augment.photo=0.3", "augment.erase=0.2"],
+    "cover": ["augment.cover=0.5"],
     "until": ["augment.photo=0.3", "augment.until=0.67"],
     "teachers": ["training.distil={teachers: [mien-s]}"],
 }

@@ -47,7 +47,7 @@ def steps(monkeypatch) -> Iterator[list[int]]:
     monkeypatch.setattr(Fit, "on_train_batch_end", end)
     # What a CPU does because it need not wait:
     monkeypatch.setattr("mien.train.callbacks._loss", lambda _: "")
-    monkeypatch.setattr(photo, "_some", photo.everywhere)
+    monkeypatch.setattr(photo, "some", photo.everywhere)
     # timm counts steps in main memory, whatever the device:
     monkeypatch.setattr("timm.optim.nadamw._get_value", lambda step: step.numpy().item())
     yield counted
@@ -63,6 +63,7 @@ def test_an_epoch_reads_nothing_back(optimizer, drawn: Path, tiny_recipe, tmp_pa
         "training.averaging.name=ema",
         "training.loss={focal: 2, class_weights: balanced}",
         "augment={rotation_deg: 10, zoom: [0.9, 1.1], flip: true, photo: 0.5, erase: 0.5}",
+        "augment.cover=0.5",
     ]
     run(changed(tiny_recipe, tmp_path, *overrides), drawn, tmp_path / "run")
     assert len(steps) == 79 // 16

@@ -104,6 +104,11 @@ Corruptions = Annotated[
     typer.Option("--corruptions", help="Add the accuracy under 19 corruptions at 5 severities."),
 ]
 
+Occlusions = Annotated[
+    bool,
+    typer.Option("--occlusions", help="Add the accuracy under 7 kinds of covers of 5 sizes."),
+]
+
 Baseline = Annotated[
     Path | None,
     typer.Option(
@@ -121,6 +126,7 @@ Limit = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Number of images for --corruptions and --adversarial, stratified by class.",
+        help="Number of images for --corruptions, --occlusions and --adversarial, stratified by "
+        "class.",
     ),
 ]

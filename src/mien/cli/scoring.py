@@ -18,6 +18,7 @@ from mien.cli.options import (
     Jitter,
     Limit,
     ModelPath,
+    Occlusions,
     PageFolder,
     Views,
     Votes,
@@ -35,6 +36,7 @@ def evaluate(
     votes: Votes = None,
     jitter: Jitter = False,
     corruptions: Corruptions = False,
+    occlusions: Occlusions = False,
     baseline: Baseline = None,
     adversarial: Adversarial = False,
     limit: Limit = None,
@@ -51,7 +53,7 @@ def evaluate(
     from mien.report.evaluation_page import summary, write_evaluation
     from mien.runs import RunFolder
 
-    _check_options(corruptions, baseline, adversarial, limit)
+    _check_options(corruptions, baseline, corruptions or occlusions or adversarial, limit)
     run, bundle = _open(model)
     _check_grey(bundle, corruptions or adversarial)
     folder = out or (run or RunFolder(scoring.place_of(bundle.card.name))).evaluation(split)
@@ -69,6 +71,8 @@ def evaluate(
         metrics = scoring.save(evaluation, folder)
         if corruptions:
             lines.append(_corruptions(evaluation, bundle, images, folder, limit, baseline))
+        if occlusions:
+            lines.append(_occlusions(evaluation, bundle, images, folder, limit))
         if network is not None:
             lines.append(_adversarial(evaluation, network, images, folder, limit))
         write_evaluation(evaluation, metrics, folder, run)
@@ -229,15 +233,30 @@ def _corruptions(
     return summary(found)
 
 
+def _occlusions(evaluation: Any, bundle: Any, images: Any, folder: Path, limit: int | None) -> str:
+    """The same on covered faces."""
+    from mien.evaluate.corruptions import OCCLUSIONS, SEVERITIES
+    from mien.evaluate.robustness import OCCLUDED, score_corruptions
+    from mien.report.robustness import occlusion_summary, write_robustness
+
+    total = min(limit or len(images), len(images)) * len(OCCLUSIONS) * SEVERITIES
+    with bar(total, "covered faces") as advance:
+        found = score_corruptions(
+            evaluation, bundle, images, kinds=OCCLUSIONS, limit=limit, progress=advance
+        )
+    write_robustness(found, folder, OCCLUDED)
+    return occlusion_summary(found)
+
+
 def _check_options(
-    corruptions: bool, baseline: Path | None, adversarial: bool, limit: int | None
+    corruptions: bool, baseline: Path | None, limited: bool, limit: int | None
 ) -> None:
     from mien.errors import InputError
 
     if baseline and not corruptions:
         raise InputError("--baseline needs --corruptions")
-    if limit and not (corruptions or adversarial):
-        raise InputError("--limit needs --corruptions or --adversarial")
+    if limit and not limited:
+        raise InputError("--limit needs --corruptions, --occlusions or --adversarial")
 
 
 def _check_grey(bundle: Any, attacked: bool) -> None:

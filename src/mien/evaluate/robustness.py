@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from mien.bundle import Bundle, Classifier
 from mien.errors import InputError, NotComparable
-from mien.evaluate.corruptions import CORRUPTIONS, SEVERITIES
+from mien.evaluate.corruptions import CORRUPTIONS, SEVERITIES, Corruption
 from mien.evaluate.evaluation import Evaluation, note
 from mien.evaluate.intervals import Estimate, mean_interval
 from mien.files import write_json
 from mien.values import as_json, from_json
 
-ROBUSTNESS = "robustness.json"
+ROBUSTNESS, OCCLUDED = "robustness", "occlusions"
+"""What is saved of `CORRUPTIONS` and of `OCCLUSIONS`: names of files without their ends."""
 _WHO = ("name", "data", "split", "digest", "network", "views")
 _BATCH = 128
 
@@ -94,11 +95,12 @@ def score_corruptions(
     bundle: Bundle,
     images: NDArray[np.uint8],
     *,
+    kinds: tuple[Corruption, ...] = CORRUPTIONS,
     limit: int | None = None,
     baseline: Robustness | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Robustness:
-    """Run the evaluated `bundle` over `images` (N, S, S), those evaluated, corrupted in every way.
+    """Run the evaluated `bundle` over `images` (N, S, S), those evaluated, spoilt in all `kinds`.
 
     `limit` takes so many of them, as `stratified` does; `progress` is told the images done. Raises
     NotComparable, before anything is run, for a baseline on other pictures.
@@ -106,15 +108,15 @@ def score_corruptions(
     rows = stratified(evaluation.truth, limit)
     if baseline is not None:
         _refuse_unlike(baseline, evaluation, len(rows))
-    right = _answers(evaluation, bundle, images, rows, progress)
+    right = _answers(kinds, evaluation, bundle, (images, rows), progress)
     clean = (evaluation.probabilities.argmax(1) == evaluation.truth)[rows]
     return Robustness(
         **{name: getattr(evaluation, name) for name in _WHO},
         images=len(rows),
-        strengths=_strengths(),
+        strengths=_strengths(kinds),
         clean=tally(clean),
-        scores={c.name: tuple(map(tally, r)) for c, r in zip(CORRUPTIONS, right, strict=True)},
-        means={c.name: mean_interval(r.mean(0)) for c, r in zip(CORRUPTIONS, right, strict=True)},
+        scores={c.name: tuple(map(tally, r)) for c, r in zip(kinds, right, strict=True)},
+        means={c.name: mean_interval(r.mean(0)) for c, r in zip(kinds, right, strict=True)},
         mean=mean_interval(right.mean((0, 1))),
         relative=None if baseline is None else _relative(~right, ~clean, baseline),
     )
@@ -165,8 +167,8 @@ def same_pictures(one: Robustness, other: Robustness) -> bool:
     return (one.digest, one.images, one.strengths) == (other.digest, other.images, other.strengths)
 
 
-def save_robustness(found: Robustness, folder: Path) -> None:
-    """Write robustness.json, and its figures into metrics.json."""
+def save_robustness(found: Robustness, folder: Path, stem: str = ROBUSTNESS) -> None:
+    """Write `stem`.json, and its figures into metrics.json."""
     kinds = {
         name: {
             "strengths": found.strengths[name],
@@ -179,18 +181,18 @@ def save_robustness(found: Robustness, folder: Path) -> None:
     scores = as_json({"clean": found.clean, "mean": found.mean, "corruptions": kinds})
     scores["relative"] = as_json(found.relative) or missing
     write_json(
-        folder / ROBUSTNESS,
+        folder / f"{stem}.json",
         {name: getattr(found, name) for name in (*_WHO, "images")} | scores,
     )
-    note(folder, "robustness", {"images": found.images} | scores)
+    note(folder, stem, {"images": found.images} | scores)
 
 
-def load_robustness(folder: Path) -> Robustness:
+def load_robustness(folder: Path, stem: str = ROBUSTNESS) -> Robustness:
     """The result saved in `folder`; InputError if there is none or it is not whole."""
-    path = folder / ROBUSTNESS
+    path = folder / f"{stem}.json"
     if not path.is_file():
         raise InputError(
-            f"{folder} holds no {ROBUSTNESS}; make one with: "
+            f"{folder} holds no {path.name}; make one with: "
             "mien evaluate RUN --data D --corruptions"
         )
     try:
@@ -209,29 +211,32 @@ def load_robustness(folder: Path) -> Robustness:
         raise InputError(f"{path} is not whole ({error!r}); evaluate again") from error
 
 
-def robustness_of(evaluation: Evaluation, folder: Path) -> Robustness | None:
+def robustness_of(
+    evaluation: Evaluation, folder: Path, stem: str = ROBUSTNESS
+) -> Robustness | None:
     """What is saved in `folder`, if it is of this very network, its views and these images."""
-    if not (folder / ROBUSTNESS).is_file():
+    if not (folder / f"{stem}.json").is_file():
         return None
-    found = load_robustness(folder)
+    found = load_robustness(folder, stem)
     fits = all(getattr(found, k) == getattr(evaluation, k) for k in ("network", "views", "digest"))
     return found if fits else None
 
 
 def _answers(
+    kinds: tuple[Corruption, ...],
     evaluation: Evaluation,
     bundle: Bundle,
-    images: NDArray[np.uint8],
-    rows: NDArray[np.int64],
+    chosen: tuple[NDArray[np.uint8], NDArray[np.int64]],
     progress: Callable[[int], None] | None,
 ) -> NDArray[np.bool_]:
-    """(corruptions, severities, rows) which answers are right."""
-    classifier = Classifier(bundle, views=evaluation.views)
-    right = np.empty((len(CORRUPTIONS), SEVERITIES, len(rows)), bool)
+    """(kinds, severities, rows) which answers are right; `chosen` are all images, and those rows of
+    them that are asked."""
+    classifier, (images, rows) = Classifier(bundle, views=evaluation.views), chosen
+    right = np.empty((len(kinds), SEVERITIES, len(rows)), bool)
     for kind, step in np.ndindex(right.shape[:2]):
         for start in range(0, len(rows), _BATCH):
             batch = rows[start : start + _BATCH]
-            faces = CORRUPTIONS[kind](np.asarray(images[batch]), step + 1, batch)
+            faces = kinds[kind](np.asarray(images[batch]), step + 1, batch)
             answers = classifier.probabilities(faces).argmax(1)
             right[kind, step, start : start + _BATCH] = answers == evaluation.truth[batch]
             if progress:
@@ -239,8 +244,8 @@ def _answers(
     return right
 
 
-def _strengths() -> dict[str, tuple[float, ...]]:
-    return {corruption.name: corruption.strengths for corruption in CORRUPTIONS}
+def _strengths(kinds: tuple[Corruption, ...]) -> dict[str, tuple[float, ...]]:
+    return {corruption.name: corruption.strengths for corruption in kinds}
 
 
 def _refuse_unlike(baseline: Robustness, evaluation: Evaluation, images: int) -> None:
@@ -251,7 +256,7 @@ def _refuse_unlike(baseline: Robustness, evaluation: Evaluation, images: int) ->
             f"{evaluation.split}; score both on the same split with the same --limit"
         )
     if unlike := sorted(
-        name for name, _ in set(baseline.strengths.items()) ^ set(_strengths().items())
+        name for name, _ in set(baseline.strengths.items()) ^ set(_strengths(CORRUPTIONS).items())
     ):
         raise NotComparable(
             f"the baseline {baseline.name} was scored on other corruptions or strengths "

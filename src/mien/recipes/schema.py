@@ -127,6 +127,9 @@ class Augment(Part):
     """Probability that a random rectangle (2-25 % of the area) is blanked (Zhong et al. 2020)."""
     fill: Literal["nearest", "zeros", "reflect"] = "nearest"
     """What stands beyond the picture's edge: its border, black, or its mirror image."""
+    cover: Fraction = 0
+    """Probability that something covers the face: a bar over eyes or mouth, half of it, sunglasses,
+    a mask, a hand, text (`mien.covers`)."""
     photo: Fraction = 0
     """Probability of each flaw of real photos: uneven light, gamma, defocus, shake, few pixels,
     noise, JPEG (`mien.train.photo`)."""
@@ -145,7 +148,7 @@ class Augment(Part):
             name: tuple(1 + (end - 1) / 2 for end in getattr(self, name))
             for name in ("zoom", "brightness", "contrast")
         }
-        halved = ("rotation_deg", "shift", "shear_deg", "photo")
+        halved = ("rotation_deg", "shift", "shear_deg", "photo", "cover")
         lengths = {name: getattr(self, name) / 2 for name in halved}
         return self.model_copy(update={**ranges, **lengths, "erase": 0.0})
 

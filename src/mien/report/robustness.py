@@ -9,6 +9,8 @@ from mien.evaluate import Evaluation
 from mien.evaluate.adversarial import EPSILONS, Adversarial, adversarial_of, save_adversarial
 from mien.evaluate.corruptions import SEVERITIES
 from mien.evaluate.robustness import (
+    OCCLUDED,
+    ROBUSTNESS,
     Robustness,
     Score,
     mce,
@@ -25,11 +27,11 @@ _SHOWN_SEVERITIES = (1, 3, 5)
 """Those that stand in the table of a page."""
 
 
-def write_robustness(found: Robustness, folder: Path) -> None:
-    """Write robustness.json, .csv with a row per corruption and severity, and .png."""
-    save_robustness(found, folder)
-    corruption_table(found).write_csv(folder / "robustness.csv")
-    with replacing(folder / "robustness.png") as file:
+def write_robustness(found: Robustness, folder: Path, stem: str = ROBUSTNESS) -> None:
+    """Write `stem`.json, .csv with a row per corruption and severity, and .png."""
+    save_robustness(found, folder, stem)
+    corruption_table(found).write_csv(folder / f"{stem}.csv")
+    with replacing(folder / f"{stem}.png") as file:
         file.write(heat_map(found))
 
 
@@ -86,6 +88,14 @@ def summary(found: Robustness) -> str:
     )
 
 
+def occlusion_summary(found: Robustness) -> str:
+    """One line for the terminal."""
+    return (
+        f"covered faces: {found.mean.percent()} % right in the mean of {len(found.scores)} covers "
+        f"(clean: {found.clean.accuracy.percent()}), n={found.images}"
+    )
+
+
 def attack_summary(found: Adversarial) -> str:
     """One line for the terminal."""
     name, scores = list(found.scores.items())[-1]
@@ -97,21 +107,23 @@ def attack_summary(found: Adversarial) -> str:
 
 def sections(evaluation: Evaluation, folder: Path) -> list[str]:
     """Lines of Markdown for what is saved in `folder` of this evaluation's network and images."""
-    found, attacked = robustness_of(evaluation, folder), adversarial_of(evaluation, folder)
     lines = []
-    if found is not None:
-        lines += ["## Corrupted faces", "", *as_markdown(found), ""]
-        lines += ["![accuracy by corruption and severity](robustness.png)", ""]
+    for stem, heading in ((ROBUSTNESS, "Corrupted faces"), (OCCLUDED, "Covered faces")):
+        found = robustness_of(evaluation, folder, stem)
+        if found is not None:
+            lines += [f"## {heading}", "", *as_markdown(found, stem), ""]
+            lines += [f"![accuracy by kind and severity]({stem}.png)", ""]
+    attacked = adversarial_of(evaluation, folder)
     if attacked is not None:
         lines += ["## Under attack", "", *attacks_as_markdown(attacked), ""]
         lines += ["![accuracy by epsilon](adversarial.png)", ""]
     return lines
 
 
-def as_markdown(found: Robustness) -> list[str]:
+def as_markdown(found: Robustness, stem: str = ROBUSTNESS) -> list[str]:
     """What was done, and a row per corruption."""
     columns = (
-        Column("corruption", "corruption"),
+        Column("corruption", "cover" if stem == OCCLUDED else "corruption"),
         *(Column(str(step), f"severity {step}", percent(1)) for step in _SHOWN_SEVERITIES),
         Column("mean", "mean [95 %]", percent(1)),
     )
@@ -120,10 +132,11 @@ def as_markdown(found: Robustness) -> list[str]:
         | {str(step): scores[step - 1].accuracy.value for step in _SHOWN_SEVERITIES}
         for name, scores in found.scores.items()
     ]
+    against = "" if stem == OCCLUDED else f"; {_against(found)}"
     return [
         f"Accuracy, %, on {found.images:,} images by severity (Hendrycks & Dietterich 2019); "
-        f"clean: {found.clean.accuracy.percent()}; mean of all: {found.mean.percent()}; "
-        f"{_against(found)}. All {SEVERITIES} severities with intervals: robustness.csv.",
+        f"clean: {found.clean.accuracy.percent()}; mean of all: {found.mean.percent()}"
+        f"{against}. All {SEVERITIES} severities with intervals: {stem}.csv.",
         "",
         *Table(columns, rows).markdown(),
     ]

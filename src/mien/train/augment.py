@@ -6,11 +6,14 @@ for the very picture that the student sees. Nothing here is read back from a gra
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample
 
+from mien.covers import COVERS, covered
+from mien.covers import DRAWN as COVER_VALUES
 from mien.recipes.schema import Augment, Mix
 from mien.train import photo
 
@@ -18,12 +21,14 @@ _PADDING = {"nearest": "border", "zeros": "zeros", "reflect": "reflection"}
 _GEOMETRY = ("angle", "shear", "zoom_x", "zoom_y", "right", "down")
 _LIGHT = ("brightness", "contrast")
 _ERASED = ("erase_x", "erase_y", "erase_width", "erase_height")
-COLUMNS = (*_GEOMETRY, "mirrored", *_LIGHT, *_ERASED, *photo.COLUMNS)
+_COVER = ("cover", *(f"cover_{name}" for name in COVER_VALUES))
+COLUMNS = (*_GEOMETRY, "mirrored", *_LIGHT, *_ERASED, *photo.COLUMNS, *_COVER)
 """What is drawn of an image: angles in radians, lengths in sides of the picture."""
 
 
 class Augmentation(nn.Module):
-    """(N, 1 or 3, S, S) float32 in 0-1 → the same: geometry, light, flaws, erasing, mirroring."""
+    """(N, 1 or 3, S, S) float32 in 0-1 → the same: covers, geometry, light, flaws, erasing,
+    mirroring."""
 
     def __init__(self, ranges: Augment) -> None:
         super().__init__()
@@ -53,6 +58,7 @@ class Augmentation(nn.Module):
             "contrast": uniform(*ranges.contrast),
             **_rectangles(ranges.erase, uniform),
             **photo.draw(ranges.photo, uniform),
+            **_covers(ranges.cover, uniform),
         }
         return torch.stack([drawn[name] for name in COLUMNS], 1)
 
@@ -62,6 +68,8 @@ class Augmentation(nn.Module):
         if drawn is None:
             drawn = self.draw(len(images)).to(images.device)
         values = dict(zip(COLUMNS, drawn.T[:, :, None, None, None], strict=True))
+        if self.ranges.cover:  # first: what covers a face moves with it
+            images = _cover(images, values)
         if self.moves:
             images = self._geometry(images, values)
         if self.lights:
@@ -102,6 +110,27 @@ def _places(images: Tensor) -> tuple[Tensor, Tensor]:
     side = images.shape[-1]
     line = (torch.arange(side, device=images.device) * 2 + 1) / side - 1
     return line[None, None, None, :], line[None, None, :, None]
+
+
+def _covers(share: float, uniform: Callable[[float, float], Tensor]) -> dict[str, Tensor]:
+    """The number of a cover, from 1 on, for that share of the images, else 0; its looks."""
+    there = uniform(0, 1) < share
+    kinds = uniform(1, len(COVERS) + 1).floor().clamp(max=len(COVERS))
+    looks = {f"cover_{name}": uniform(0, 1) for name in COVER_VALUES}
+    return {"cover": kinds * there, **looks}
+
+
+def _cover(images: Tensor, values: dict[str, Tensor]) -> Tensor:
+    """Draw what covers each face."""
+    x, y = ((place + 1) / 2 for place in _places(images))
+
+    def drawn(kind: str, images: Tensor, values: dict[str, Tensor]) -> Tensor:
+        looks = {name: values[f"cover_{name}"] for name in COVER_VALUES}
+        return covered(kind, images, x, y, looks)  # type: ignore[no-any-return]
+
+    for number, kind in enumerate(COVERS, 1):
+        images = photo.some(images, values["cover"] == number, partial(drawn, kind), values)
+    return images
 
 
 def _rectangles(share: float, uniform: Callable[[float, float], Tensor]) -> dict[str, Tensor]:

@@ -67,11 +67,11 @@ def spoil(images: Tensor, values: Values) -> Tensor:
     for names, flaw in _FLAWS:
         none = NONE.get(names[0], 0.0)
         there = functools.reduce(torch.logical_or, (values[n] != none for n in names))
-        images = _some(images, there, flaw, values)
+        images = some(images, there, flaw, values)
     return images
 
 
-def _some(images: Tensor, there: Tensor, flaw: Flaw, values: Values) -> Tensor:
+def some(images: Tensor, there: Tensor, flaw: Flaw, values: Values) -> Tensor:
     """`flaw` on the images where it is `there`: on a CPU they alone are computed; a graphics card
     computes all, because to choose would be to wait for it."""
     if images.device.type != "cpu":
