@@ -183,6 +183,11 @@ LIMITS = {
     "training.loss.votes": FRACTION,
     "training.mix.mixup": ([0, 2], [-0.1]),
     "training.distil.weight": FRACTION,
+    "training.adversarial.name": (["none", "fgsm", "pgd", "trades"], ["free"]),
+    "training.adversarial.epsilon": ([0.5, 32], [0, 33]),
+    "training.adversarial.steps": ([1, 50], [0, 51]),
+    "training.adversarial.share": ([0.01, 1], [0, 1.01]),
+    "training.adversarial.weight": ([0.1, 6], [0]),
     "training.averaging.name": (["none", "ema"], ["mean"]),
     "training.averaging.decay": ([0.01, 0.9999], [0, 1]),
     "training.progressive.from_px": ([None, 8, 47], [7, 48, 49]),
@@ -239,6 +244,7 @@ training:
   loss: {class_weights: none, focal: 0, label_smoothing: 0, votes: 0}
   mix: {mixup: 0}
   distil: {teachers: [], weight: 0.5}
+  adversarial: {name: none, epsilon: 1, steps: 3, share: 0.5, weight: 6}
   averaging: {name: none, decay: 0.998}
   progressive: {from_px: null, until: 0.67}
   early_stopping: null

@@ -23,6 +23,8 @@ SWITCHES = {
     "progressive": ["training.progressive={from_px: 32}"],
     "photo": ["augment.photo=0.3", "augment.erase=0.2"],
     "cover": ["augment.cover=0.5"],
+    "fgsm": ["training.adversarial.name=fgsm"],
+    "trades": ["training.adversarial={name: trades, steps: 2, share: 0.3}"],
     "until": ["augment.photo=0.3", "augment.until=0.67"],
     "teachers": ["training.distil={teachers: [mien-s]}"],
 }

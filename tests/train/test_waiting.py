@@ -64,6 +64,7 @@ def test_an_epoch_reads_nothing_back(optimizer, drawn: Path, tiny_recipe, tmp_pa
         "training.loss={focal: 2, class_weights: balanced}",
         "augment={rotation_deg: 10, zoom: [0.9, 1.1], flip: true, photo: 0.5, erase: 0.5}",
         "augment.cover=0.5",
+        "training.adversarial.name=trades",
     ]
     run(changed(tiny_recipe, tmp_path, *overrides), drawn, tmp_path / "run")
     assert len(steps) == 79 // 16

@@ -228,6 +228,23 @@ class Distil(Part):
     """Share of the target that comes from the teachers."""
 
 
+class Adversarial(Part):
+    """Training on images that are changed on purpose: by at most `epsilon` a pixel, so that the
+    network errs (`mien.train.adversarial`)."""
+
+    name: Literal["none", "fgsm", "pgd", "trades"] = "none"
+    """fgsm: one step from a random start (Wong et al. 2020); pgd: `steps` (Madry et al. 2018);
+    trades: such images are to be answered as without the change (Zhang et al. 2019)."""
+    epsilon: float = Field(1, gt=0, le=32)
+    """Largest change of a pixel, in 255ths of the intensity range."""
+    steps: int = Field(3, ge=1, le=50)
+    """Of pgd and trades."""
+    share: float = Field(0.5, gt=0, le=1)
+    """Of the images of each batch that are attacked; the others stay as they are."""
+    weight: float = Field(6, gt=0)
+    """trades: weight of the difference between both answers."""
+
+
 class Averaging(Part):
     """Averaged weights, which are then validated, kept and exported."""
 
@@ -281,6 +298,7 @@ class Training(Part):
     loss: Loss = Loss()
     mix: Mix = Mix()
     distil: Distil = Distil()
+    adversarial: Adversarial = Adversarial()
     averaging: Averaging = Averaging()
     progressive: Progressive = Progressive()
     early_stopping: int | None = Field(None, ge=1)

@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from mien.preprocess import Preprocess
 from mien.recipes import Recipe
+from mien.train.adversarial import as_recognising, attacked, difference
 from mien.train.augment import Augmentation, mixup
 from mien.train.batches import Batch, planes
 from mien.train.losses import loss_of
@@ -81,11 +82,38 @@ class Fit(L.LightningModule):
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         images, _, targets, labels = batch
+        adversarial = self.recipe.training.adversarial
+        if adversarial.name != "none":
+            images = self._attacked(images, targets)
         logits = self.model(images)
-        loss = loss_of(logits, targets, self.recipe.training.loss, self.weights)
+        logits, others = logits[: len(labels)], logits[len(labels) :]
+        loss = self._loss(logits, targets)
+        if len(others):  # those of TRADES
+            loss = loss + adversarial.weight * difference(others, logits[: len(others)])
         self._log("train_loss", loss, len(labels))
         self._log("train_accuracy", _accuracy(logits, labels), len(labels))
         return loss
+
+    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return loss_of(logits, targets, self.recipe.training.loss, self.weights)
+
+    def _attacked(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Images with the first of them attacked; for TRADES, all images and these after them."""
+        wanted, preprocess = self.recipe.training.adversarial, self.preprocess
+        first = images[: max(1, round(wanted.share * len(images)))]
+        # Of colour channels, each is the same grey picture.
+        pixels = first[:, :1] * preprocess.std[0] + preprocess.mean[0]
+        with as_recognising(self.model):
+            meant = self.model(first).detach() if wanted.name == "trades" else None
+
+            def loss(found: Tensor) -> Tensor:
+                logits = self.model(preprocess.normalise(found))
+                if meant is not None:
+                    return difference(logits, meant)
+                return self._loss(logits, targets[: len(first)])
+
+            found = preprocess.normalise(attacked(pixels, loss, wanted))
+        return torch.cat([found, images[len(found) :]] if meant is None else [images, found])
 
     def validation_step(self, batch: Batch, _index: int, dataloader_idx: int = 0) -> None:
         """Of the images (0), and of the same images framed as a detector frames them (1)."""
