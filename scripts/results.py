@@ -240,7 +240,8 @@ def told_by_evaluations(name: str, evaluated: list[Evaluation]) -> dict[str, Any
 def told_by_run(name: str, run: Path) -> dict[str, Any]:
     """Keep recipe and history; columns of `runs.csv`."""
     recipe = yaml.safe_load((run / "recipe.yaml").read_text())
-    for file in ("votes", "exclude"):  # where they lay on this machine is nobody's business
+    # Where they lay on this machine is nobody's business.
+    for file in ("votes", "exclude", "relabel"):
         recipe["data"] |= {file: (path := recipe["data"].get(file)) and Path(path).name}
     with (run / "history.csv").open(newline="") as file:
         epochs = list(csv.DictReader(file))

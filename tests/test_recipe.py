@@ -230,7 +230,7 @@ def test_each_key_has_its_limits(key, tiny_recipe, tmp_path):
 DEFAULTS = """
 about: ''
 seed: 0
-data: {train: train, validation: auto, limit: null, exclude: null, votes: null}
+data: {train: train, validation: auto, limit: null, exclude: null, relabel: null, votes: null}
 model: {weights: none, options: {}}
 input: {size_px: 48, mean: [0.508], std: [0.255]}
 augment: {rotation_deg: 0, shift: 0, shear_deg: 0, zoom: [1, 1], zoom_axes: both, flip: false,

@@ -326,12 +326,12 @@ class RunFolder:
 
 
 def data_of(recipe: "Recipe", source: Path, format: str | None = None) -> "Dataset":
-    """The data set at `source` as `recipe` has it: read so (or in another `format`), less what it
-    excludes, with the labels it chooses, and with the training images of the others it names.
+    """The data set at `source` as `recipe` has it: read so (or in another `format`), cleaned as it
+    says, with the labels it chooses, and with the training images of the others it names.
 
     Raises InputError and DataError of any of them.
     """
-    from mien.audit import read_exclude, without
+    from mien.audit import cleaned
     from mien.data import open_dataset
     from mien.data.dataset import joined
     from mien.labels import chosen
@@ -339,8 +339,7 @@ def data_of(recipe: "Recipe", source: Path, format: str | None = None) -> "Datas
     wanted, also = recipe.data, recipe.data.also
     plain = dataclasses.replace(recipe.asked, format=None)
     first = open_dataset(source, dataclasses.replace(plain, format=format or wanted.format))
-    if wanted.exclude is not None:
-        first = without(first, read_exclude(wanted.exclude))
+    first = cleaned(first, wanted.exclude, wanted.relabel)
     data = [first, *(open_dataset(other.path, plain) for other in also)]
     labels = chosen([part.present for part in data], wanted.labels)
     data = [part.only(labels) for part in data]

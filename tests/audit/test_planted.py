@@ -12,7 +12,7 @@ pytest.importorskip("sklearn")
 pytest.importorskip("jinja2")
 
 from mien.audit.checks import Check
-from mien.audit.exclude import read_exclude, without
+from mien.audit.cleaning import read_exclude, without
 from mien.audit.labels import confident_learning, log_probabilities, out_of_fold
 from mien.audit.page import write_audit
 from mien.audit.pool import pool
@@ -112,9 +112,9 @@ def test_a_zip_is_audited_alike_with_a_damaged_entry(
 def test_the_page_its_tables_and_exclude_csv(
     audited: Audit, planted: Planted, tmp_path: Path
 ) -> None:
-    page, excluded = write_audit(audited, tmp_path / "out")
+    page, excluded, _ = write_audit(audited, tmp_path / "out")
     assert {path.name for path in page.parent.iterdir()} == {
-        *("index.html", "findings.csv", "summary.csv", "exclude.csv")
+        *("index.html", "findings.csv", "summary.csv", "exclude.csv", "relabel.csv")
     }
     html = page.read_text()
     assert "http" not in html.replace("http-equiv", "")

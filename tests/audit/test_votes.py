@@ -87,6 +87,13 @@ def test_each_kind_of_vote_has_its_code(table: Path, splits: tuple[str, ...]) ->
         assert (sorted(rows, key=lambda row: row[0]) if code == "MD203" else rows) == expected
 
 
+def test_a_clear_vote_proposes_its_class_where_the_data_has_it(table: Path) -> None:
+    pictures = seen("train")
+    found = check_votes(pictures, join(pictures, table))
+    proposed = {finding.row: finding.proposed for finding in found if finding.proposed}
+    assert proposed == {1: "sad", 12: "surprise"}
+
+
 def test_a_table_of_other_pictures_is_told(table: Path) -> None:
     pictures = seen("private")
     with pytest.raises(DataError, match="is it the table of these pictures"):

@@ -65,6 +65,7 @@ def test_a_teacher_that_is_nothing_known_is_refused(tiny_recipe, tmp_path):
     ("overrides", "error", "message"),
     [
         (["data.votes=no.csv", "training.loss.votes=0.4"], InputError, r"FER\+ table no\.csv does"),
+        (["data.relabel=no.csv"], InputError, r"relabel table no\.csv does not exist"),
         (["data.exclude=no.csv"], InputError, r"exclude table no\.csv does not exist"),
     ],
 )

@@ -1,5 +1,5 @@
 """What is wrong with a data set: copies, leaks, unusable pictures, doubtful labels."""
 
-from mien.audit.exclude import read_exclude, without
+from mien.audit.cleaning import cleaned
 
-__all__ = ["read_exclude", "without"]
+__all__ = ["cleaned"]

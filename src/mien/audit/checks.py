@@ -11,7 +11,8 @@ TRAIN = "train"
 
 
 class Check(Enum):
-    """One kind of fault. Training pictures with an `error` go into exclude.csv."""
+    """One kind of fault. Training pictures with an `error` go into exclude.csv,
+    those with another label `proposed` into relabel.csv."""
 
     def __init__(self, code: str, severity: Severity, title: str, why: str, fix: str) -> None:
         self.code, self.severity = code, severity
@@ -140,3 +141,5 @@ class Finding:
     score: float | None = None
     group: int | None = None
     row: int | None = None
+    proposed: str = ""
+    """The label that it should have, by this check."""

@@ -6,7 +6,7 @@ regression on a bundle's log-probabilities, fitted on the other folds, copies ke
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -148,5 +148,6 @@ def evaluated(pool: Pool, folder: Path) -> tuple[NDArray[np.int64], Probabilitie
 def check_labels(pool: Pool, rows: NDArray[np.int64], suspects: Suspects) -> Iterator[Finding]:
     """One finding per suspect; `rows` are the places in the pool of what was judged."""
     for place, likely, margin in zip(suspects.rows, suspects.likely, suspects.margin, strict=True):
-        detail = f"the model says {pool.data.labels[likely]}"
-        yield pool.finding(Check.SUSPECT, int(rows[place]), detail, float(margin))
+        other = pool.data.labels[likely]
+        found = pool.finding(Check.SUSPECT, int(rows[place]), f"the model says {other}", margin)
+        yield replace(found, proposed=other)

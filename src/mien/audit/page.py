@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from mien.audit.checks import Finding
-from mien.audit.exclude import write_exclude
+from mien.audit.cleaning import write_exclude, write_relabel
 from mien.audit.pool import Pool
 from mien.audit.run import Audit
 from mien.errors import InputError
@@ -24,8 +24,8 @@ _PAIRS = 15
 _LARGEST_PX = 96
 
 
-def write_audit(audit: Audit, out: Path) -> tuple[Path, int]:
-    """The page `out/index.html`, and how many pictures `out/exclude.csv` lists.
+def write_audit(audit: Audit, out: Path) -> tuple[Path, int, int]:
+    """The page `out/index.html`; how many pictures `out/exclude.csv` and `relabel.csv` list.
 
     Beside it `findings.csv` (all of them), `summary.csv`, and `confident_joint.csv` where a model
     was asked. InputError if `out` is a file, MissingExtra without mien[report].
@@ -42,13 +42,14 @@ def write_audit(audit: Audit, out: Path) -> tuple[Path, int]:
         picture=partial(_picture, audit.pool),
     )
     excluded = write_exclude(out / "exclude.csv", audit.findings)
+    relabelled = write_relabel(out / "relabel.csv", audit.findings)
     rows = [_row(finding) for finding in audit.findings]
     columns = tuple(Column(name, name) for name in _FINDINGS)
     write_csv(out / "findings.csv", Table(columns, rows).as_columns())
     checks.write_csv(out / "summary.csv")
     joint.write_csv(out / "confident_joint.csv")
     write_text(out / "index.html", page)
-    return out / "index.html", excluded
+    return out / "index.html", excluded, relabelled
 
 
 def summary(audit: Audit) -> Table:

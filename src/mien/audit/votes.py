@@ -1,6 +1,7 @@
 """What FER+'s voters say of pictures and labels."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,4 +54,6 @@ def check_votes(pool: Pool, votes: NDArray[np.int16]) -> Iterator[Finding]:
     ):
         for row in rows.tolist():
             detail = f"{votes[row].max()} of {votes[row].sum()} say {winner[row]}"
-            yield pool.finding(check, row, detail, score[row])
+            clear = check is Check.OUTVOTED and winner[row] in pool.data.labels
+            found = pool.finding(check, row, detail, score[row])
+            yield replace(found, proposed=str(winner[row])) if clear else found

@@ -50,6 +50,8 @@ class Data(Part):
     """Use only that many training and validation images (a quick proof that a recipe runs)."""
     exclude: str | None = None
     """Table of pictures to leave out: the exclude.csv of `mien data audit`."""
+    relabel: str | None = None
+    """Table of pictures with other labels: the relabel.csv of `mien data audit`."""
     votes: str | None = None
     """Table of FER+ votes on the training images, for `training.loss.votes` (`--votes`)."""
 

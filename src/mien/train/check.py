@@ -25,8 +25,9 @@ def check(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> N
         check_outside(out, path)
     if recipe.data.votes is not None and recipe.training.loss.votes:
         existing(recipe.data.votes, "FER+ table")
-    if recipe.data.exclude is not None:
-        existing(recipe.data.exclude, "exclude table")
+    for table in ("exclude", "relabel"):
+        if (path := getattr(recipe.data, table)) is not None:
+            existing(path, f"{table} table")
     find_teachers(recipe, out)
     _check_folder(recipe, RunFolder(out), resume)
 

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from mien.audit.checks import Check, Finding
-from mien.audit.exclude import read_exclude, without, write_exclude
+from mien.audit.cleaning import (
+    cleaned,
+    read_exclude,
+    read_relabel,
+    relabelled,
+    without,
+    write_exclude,
+    write_relabel,
+)
 from mien.data import Dataset, Split
 from mien.errors import DataError, InputError
 
@@ -85,3 +93,62 @@ def test_a_table_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff\xfe")
     with pytest.raises(DataError, match="not a readable table"):
         read_exclude(tmp_path / "picture.png")
+
+
+def doubt(name: str, proposed: str, check: Check = Check.OUTVOTED, split: str = "train") -> Finding:
+    return Finding(check, name, "", split, "sad", proposed=proposed)
+
+
+def test_training_pictures_get_the_label_that_all_who_doubt_theirs_propose(tmp_path: Path) -> None:
+    findings = [
+        doubt("b", "happy"),
+        doubt("a", "fear"),
+        doubt("b", "happy", Check.SUSPECT),
+        doubt("c", "fear", Check.SUSPECT),
+        doubt("d", "happy"),
+        doubt("d", "fear", Check.SUSPECT),
+        doubt("e", ""),
+        doubt("t", "happy", split="public"),
+        Finding(Check.LEAK, "z", "", "train", "sad"),
+    ]
+    assert write_relabel(tmp_path / "r.csv", findings) == 3
+    assert (tmp_path / "r.csv").read_text().splitlines() == [
+        "split,name,label,was,codes",
+        "train,a,fear,sad,MD402",
+        "train,b,happy,sad,MD402 MD401",
+        "train,c,fear,sad,MD401",
+    ]
+    told = {("train", "a"): "fear", ("train", "b"): "happy", ("train", "c"): "fear"}
+    assert read_relabel(tmp_path / "r.csv") == told
+
+
+def two_labels() -> Dataset:
+    data = dataset()
+    return Dataset("letters", ("x", "y"), data.splits)
+
+
+def test_labels_change_in_their_split_alone_and_before_pictures_go(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("split,name,label\ntrain,b,y\ntrain,a,x\n")
+    found = cleaned(two_labels(), None, str(tmp_path / "r.csv"))
+    assert found.split("train").labels.tolist() == [0, 1, 0]
+    assert found.split("test").labels.tolist() == [0, 0, 0]
+    assert found.split("train").names.tolist() == ["a", "b", "c"]
+    assert found.split("train").digest != two_labels().split("train").digest
+    excluded = str(table(tmp_path, "split,name\ntrain,a\n"))
+    both = cleaned(two_labels(), excluded, str(tmp_path / "r.csv"))
+    assert both.split("train").labels.tolist() == [1, 0]
+    assert cleaned(two_labels(), None, None).split("train").labels.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("split,name\ntrain,a\n", "has no column label; expected the relabel.csv"),
+        ("split,name,label\ntrain,q,y\n", "1 of 1 relabelled pictures are not in letters"),
+        ("split,name,label\ntrain,a,z\n", "the relabel table says 'z'; letters has: x, y"),
+        ("split,name,label\ntrain,a\n", "the relabel table says ''"),
+    ],
+)
+def test_a_relabel_table_that_does_not_fit_is_told(tmp_path: Path, text, message) -> None:
+    with pytest.raises(DataError, match=message):
+        relabelled(two_labels(), read_relabel(table(tmp_path, text)))
