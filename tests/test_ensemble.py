@@ -279,6 +279,12 @@ def test_what_cannot_be_combined(members, tmp_path: Path):
         brightness_bundle(tmp_path / "fine"),
         preprocess=Preprocess(size_px=7, mean=(0.0,), std=(1.0,), source_px=8),
     )
+    quiet = changed(
+        brightness_bundle(tmp_path / "quiet"),
+        preprocess=dataclasses.replace(coarse.card.preprocess, denoise="auto"),
+    )
+    with pytest.raises(BundleError, match=r"coarse and .*quiet one takes noise away"):
+        combine([coarse, quiet], x)
     for pair in ([coarse, fine], [fine, coarse]):
         with pytest.raises(BundleError, match=r"fine shrinks crops to 7 px, .* 8 px crops cannot"):
             combine(pair, x)

@@ -213,3 +213,14 @@ def test_colour_is_kept_where_the_network_sees_it(shape):
 def test_colour_needs_three_means():
     with pytest.raises(ShapeError, match="expected 3 means and stds in colour"):
         Preprocess(48, (0.5,), (0.5,), color=True)
+
+
+def test_noise_goes_from_noisy_crops_where_the_card_asks_for_it():
+    flat, noisy = np.full((48, 48), 128, np.uint8), RNG.normal(128, 30, (48, 48)).astype(np.uint8)
+    left = Preprocess(48, (0.5,), (0.5,)).resize([flat, noisy])
+    found = Preprocess(48, (0.5,), (0.5,), denoise="auto").resize([flat, noisy])
+    assert (left == [flat, noisy]).all()
+    assert (found[0] == flat).all()
+    assert found[1].std() < 0.6 * noisy.std()
+    with pytest.raises(ShapeError, match=r"expected denoise among none, auto, got 'on'"):
+        Preprocess(48, (0.5,), (0.5,), denoise="on")

@@ -152,6 +152,7 @@ LIMITS = {
     "seed": ([0, 7], [-1, 0.5]),
     "data.limit": ([1, None], [0]),
     "input.size_px": ([8, 1024], [7, 1025]),
+    "input.denoise": (["none", "auto"], ["on"]),
     "augment.rotation_deg": ([0, 180], [-1, 181]),
     "augment.shift": FRACTION,
     "augment.shear_deg": ([0, 60], [-1, 61]),
@@ -232,7 +233,7 @@ about: ''
 seed: 0
 data: {train: train, validation: auto, limit: null, exclude: null, relabel: null, votes: null}
 model: {weights: none, options: {}}
-input: {size_px: 48, mean: [0.508], std: [0.255]}
+input: {size_px: 48, mean: [0.508], std: [0.255], denoise: none}
 augment: {rotation_deg: 0, shift: 0, shear_deg: 0, zoom: [1, 1], zoom_axes: both, flip: false,
   brightness: [1, 1], contrast: [1, 1], erase: 0, fill: nearest, cover: 0, photo: 0, until: 1}
 training:

@@ -57,14 +57,14 @@ def combine(
 
 
 def _card(provenance: Ensemble, members: Sequence[Card], name: str, digest: str) -> Card:
-    source_px = members[0].preprocess.source_px
+    crop = members[0].preprocess
     return Card(
         name=name,
         model="ensemble",
         paper="doi:10.1109/34.58871",
         licence=_licence(members),
         labels=members[0].labels,
-        preprocess=Preprocess(source_px, (0.0,), (1.0,), source_px),
+        preprocess=Preprocess(crop.source_px, (0.0,), (1.0,), crop.source_px, crop.denoise),
         digest=digest,
         parameters=sum(member.parameters for member in members),
         macs=sum(member.macs for member in members),
@@ -123,6 +123,11 @@ def _check(members: Sequence[Bundle]) -> None:
         if other.card.preprocess.source_px != first.card.preprocess.source_px:
             raise BundleError(
                 f"{first.folder} and {other.folder} look at crops of different resolutions"
+            )
+        if other.card.preprocess.denoise != first.card.preprocess.denoise:
+            raise BundleError(
+                f"of {first.folder} and {other.folder} one takes noise away from crops; set "
+                "preprocess.denoise alike in both cards"
             )
     for member in members:
         crop = member.card.preprocess

@@ -9,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ShapeError
+from mien.noise import denoised
+
+DENOISE = ("none", "auto")
+"""auto: noise is taken away from crops that have some (`mien.noise`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +20,9 @@ class Preprocess:
     """How a crop becomes the input of one network; part of that network's card.
 
     A crop is made grey (or kept in `color`), resized to `source_px` (the resolution the network was
-    trained from, so that a sharp photo looks like its training data) and then to `size_px`, divided
-    by 255, standardised with `mean` and `std`, and repeated over as many channels as `mean` has
-    entries.
+    trained from, so that a sharp photo looks like its training data), freed of noise if `denoise`
+    is auto, resized to `size_px`, divided by 255, standardised with `mean` and `std`, and repeated
+    over as many channels as `mean` has entries.
     """
 
     size_px: int
@@ -27,6 +31,7 @@ class Preprocess:
     source_px: int = 48
     color: bool = False
     """Whether the network sees colour, by three means; else grey, repeated over them."""
+    denoise: str = "none"
 
     def __post_init__(self) -> None:
         if self.size_px < 1 or self.source_px < 1:
@@ -40,6 +45,8 @@ class Preprocess:
             raise ShapeError(f"expected finite means and stds, got {self.mean} and {self.std}")
         if min(self.std) <= 0:
             raise ShapeError(f"expected stds above 0, got {self.std}")
+        if self.denoise not in DENOISE:
+            raise ShapeError(f"expected denoise among {', '.join(DENOISE)}, got {self.denoise!r}")
 
     @property
     def channels(self) -> int:
@@ -52,7 +59,8 @@ class Preprocess:
         seen, planes = (rgb, (3,)) if self.color else (grey, ())
         out = np.empty((len(crops), self.size_px, self.size_px, *planes), np.uint8)
         for row, crop in zip(out, crops, strict=True):
-            row[...] = scale(scale(seen(crop), self.source_px), self.size_px)
+            small = scale(seen(crop), self.source_px)
+            row[...] = scale(denoised(small) if self.denoise == "auto" else small, self.size_px)
         return out
 
     def normalise(self, images: Any) -> Any:

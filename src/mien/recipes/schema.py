@@ -94,6 +94,8 @@ class Input(Part):
     """Standard deviation by channel, by which pixels are divided."""
     color: bool = False
     """Read the data in colour, for a network of three means; else it sees grey three times."""
+    denoise: Literal["none", "auto"] = "none"
+    """auto: noise is taken away from pictures that have some, in training and in recognition."""
 
     @model_validator(mode="after")
     def _three(self) -> "Input":
@@ -103,7 +105,7 @@ class Input(Part):
 
     def preprocess(self, source_px: int = 48) -> Preprocess:
         """The preprocessing this input asks for; `source_px` is the side of the data's images."""
-        return Preprocess(self.size_px, self.mean, self.std, source_px, self.color)
+        return Preprocess(self.size_px, self.mean, self.std, source_px, self.color, self.denoise)
 
 
 class Augment(Part):
