@@ -12,13 +12,19 @@ from PIL import Image
 
 from mien.data.drawn import draw_face
 from mien.errors import ShapeError
-from mien.evaluate.corruptions import CORRUPTIONS, SEVERITIES, Corruption, defocus_blur
+from mien.evaluate.corruptions import (
+    CORRUPTIONS,
+    OCCLUSIONS,
+    SEVERITIES,
+    Corruption,
+    defocus_blur,
+)
 from mien.labels import FER2013
 
 ROOT = Path(__file__).parents[2]
 BY_NAME = {c.name: c for c in CORRUPTIONS}
 ROWS = np.arange(42)
-each = pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda c: c.name)
+each = pytest.mark.parametrize("corruption", CORRUPTIONS + OCCLUSIONS, ids=lambda c: c.name)
 severities = pytest.mark.parametrize("severity", range(1, SEVERITIES + 1))
 
 
@@ -86,7 +92,8 @@ def test_the_original_stays_and_batches_order_and_repetition_change_nothing(
     assert (corruption(faces[5:6], 3, ROWS[5:6])[0] == whole[5]).all()
 
 
-@each
+# Covers change their tone with the severity; tests/test_covers.py counts what they hide.
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda c: c.name)
 def test_each_severity_goes_farther(corruption: Corruption, faces):
     many, rows = np.tile(faces, (2, 1, 1)), np.arange(2 * len(faces))
     far = [distance(corruption(many, s, rows), many) for s in range(1, SEVERITIES + 1)]

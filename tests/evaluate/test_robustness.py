@@ -18,6 +18,7 @@ from mien.evaluate.corruptions import CORRUPTIONS
 from mien.evaluate.evaluation import Evaluation
 from mien.evaluate.intervals import Estimate, mean_interval
 from mien.evaluate.robustness import (
+    OCCLUDED,
     Robustness,
     Score,
     corruption_errors,
@@ -401,6 +402,10 @@ def test_the_command_from_faces_to_page(
     code, out = mien(*again, "--limit", 14)
     assert code == 0
     assert "mean corruption error 100.0" in out
+    code, out = mien(*command, tmp_path / "covered", "--occlusions", "--limit", 7)
+    assert (code, load_robustness(tmp_path / "covered", OCCLUDED).images) == (0, 7)
+    assert "mean of 7 covers" in out
+    assert "## Covered faces" in (tmp_path / "covered" / "evaluation.md").read_text()
     for wrong in (("--limit", 5), ("--baseline", tmp_path / "first"), ("--adversarial",)):
         code, out = mien(*command, tmp_path / "no", *wrong)
         assert code == 2
