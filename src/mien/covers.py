@@ -115,7 +115,8 @@ def _bar(x: Any, y: Any, middle: Any, height: Any) -> Any:
     return abs(y - middle) - height / 2 + 0 * x
 
 
-def _turned(across: Any, along: Any, slope: Any) -> Shape:
+def _turned(across: Any, along: Any, slope: Any) -> tuple[Any, Any]:
+    """Both, in a frame whose axes have that slope."""
     scale = (1 + slope**2) ** -0.5
     return (across + slope * along) * scale, (along - slope * across) * scale
 
