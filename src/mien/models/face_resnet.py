@@ -15,8 +15,8 @@ from mien.models.heads import Classifier, dense
 from mien.models.layers import AdoptedBatchNorm
 from mien.models.spec import Spec
 from mien.models.weights.load import for_pictures, load_faces
-from mien.models.weights.published import DLIB
 from mien.models.weights.read import read_dlib
+from mien.published import DLIB
 
 _COLOURS = (122.782, 117.001, 104.298)  # dlib subtracts these from (R, G, B), then / 256
 _LEVELS = ((32, 3), (64, 4), (128, 3), (256, 3))  # width and blocks

@@ -17,8 +17,8 @@ from mien.models.heads import Classifier, dense
 from mien.models.layers import AdoptedBatchNorm
 from mien.models.spec import Spec
 from mien.models.weights.load import load_faces
-from mien.models.weights.published import FACENET
 from mien.models.weights.read import read_tensorflow
+from mien.published import FACENET
 
 _LEAST = 75  # px; of less nothing would be left at the end
 

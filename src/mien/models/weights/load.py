@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from mien.errors import WeightsError
 from mien.files import offline
-from mien.models.weights.published import EFFICIENTNET_LITE0, Published
 from mien.models.weights.read import read_torch, reading, unfit
+from mien.published import EFFICIENTNET_LITE0, Published
 
 _PUBLISHED = {"tf_efficientnet_lite0": EFFICIENTNET_LITE0}
 _IN_CHECKPOINTS = "model."  # where `mien.train.module.Fit` keeps the network
