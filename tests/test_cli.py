@@ -416,10 +416,12 @@ def test_a_recognizer_is_made_as_asked(mien, album: Path, monkeypatch):
     monkeypatch.setattr("mien.recognizer.Recognizer.__init__", lambda _, *g, **h: refuse(*g, **h))
     photo = album / "photos" / "a.png"
     plain = {"device": "auto", "threads": None, "align": True, "views": None, "every_frame": False}
+    plain["identify"] = False
     assert mien("recognize", photo)[0] == 2
     options = ("--model", "m", "--min-face", 50, "--device", "cpu", "--threads", 3)
     mien("recognize", photo, *options, "--no-align", "--views", "flip", "--every-frame")
     chosen = {"device": "cpu", "threads": 3, "align": False, "views": "flip", "every_frame": True}
+    chosen["identify"] = False
     assert made == [((DEFAULT,), MIN_FACE_PX, plain), (("m",), 50, chosen)]
 
 
@@ -614,6 +616,7 @@ def spoilt(drawn: Path, tmp_path_factory) -> dict[str, object]:
         ("recognize {F}/no*.xyz", "nothing matches"),
         ("recognize {F}/film.mp4 --csv {F}/t.csv", "cannot be opened as a video"),
         ("recognize {P} --every 2", "is no video"),
+        ("recognize {P} --identify", "is no video: --identify tells the people of one apart"),
         ("recognize {P} --every 0", "expected every >= 1"),
         ("recognize {P} --fps inf", "expected 0 < fps <= 1000"),
         ("recognize {P} --blur", "hides the faces in --video"),

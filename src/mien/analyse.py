@@ -129,7 +129,7 @@ def analyse(
     """
     opened = open_source(source)
     check(outputs, opened)
-    _check_resumed(outputs, resume)
+    _check_resumed(outputs, resume, recognizer)
     film = _Films(outputs, recognizer.labels)
     with contextlib.ExitStack() as stack:
         tables = stack.enter_context(_tables(recognizer, opened, outputs, resume))
@@ -163,7 +163,7 @@ class _Films:
     """State of films, one after the other: tracks, segments, the timeline, the summary."""
 
     def __init__(self, outputs: Outputs, labels: tuple[str, ...]) -> None:
-        self.tracker = Tracker()
+        self.tracker: Tracker | None = None
         """That of the last film that was recalled."""
         self._outputs = outputs
         self._timeline = Timeline() if outputs.plot else None
@@ -196,7 +196,7 @@ class _Films:
         for reading in done:
             if reading.time_s is None:
                 continue
-            if reading.index != self.tracker.film:
+            if self.tracker is None or reading.index != self.tracker.film:
                 self.tracker = Tracker(reading.index)
             if reading.face is None or reading.smoothed is None or reading.face_id is None:
                 self.tracker.update(reading.time_s, [], [])
@@ -278,10 +278,14 @@ def _check_drawings(out: Path, pictures: Sequence[str | Path], *, alone: bool) -
     check_own(there)
 
 
-def _check_resumed(outputs: Outputs, resume: bool) -> None:
+def _check_resumed(outputs: Outputs, resume: bool, recognizer: Recognizer) -> None:
     """Raise InputError for outputs that cannot be continued."""
     if resume and outputs.csv is None:
         raise InputError("--resume continues a table: give the same --csv as before")
+    if resume and recognizer.identify:
+        raise InputError(
+            "no looks of a stopped run are kept, so --identify cannot --resume it; leave one out"
+        )
 
 
 def _tables(recognizer: Recognizer, source: Source, outputs: Outputs, resume: bool) -> Tables:

@@ -26,6 +26,7 @@ class Origin:
     """The SHA-256 of its weights, or the release of the package that it comes with."""
     align: bool
     every_frame: bool
+    identify: bool
     every: int
     fps: float | None
     start_s: float
@@ -34,6 +35,7 @@ class Origin:
     def differences(self, told: Mapping[str, Any]) -> list[str]:
         """What a table `told` of its origin that is otherwise now, such as `fps 2.0, now none`."""
         now = asdict(self)
+        told = {"identify": False, **told}  # which mien 0.1 did not tell
         return [
             f"{_spelt(name)} {_shown(told.get(name))}, now {_shown(value)}"
             for name, value in now.items()

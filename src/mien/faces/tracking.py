@@ -1,8 +1,11 @@
 """Track faces over the frames of a video, and smooth their scores."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mien.types import DECIMALS, Box, Face, Scores
 
@@ -14,9 +17,14 @@ SMOOTHED = f"smoothed over {MEMORY_S:g} s"
 """What is said wherever the averages are shown."""
 _NEAR = 0.6
 
+Pair = tuple[float, int, int]
+"""How unlike a face is to a track: the distance, the track's id, the face's place in its frame."""
+
 
 @dataclass(slots=True)
-class _Track:
+class Track:
+    """Where and when a face was seen last, and its smoothed probabilities."""
+
     box: Box
     seen_s: float
     average: tuple[float, ...]
@@ -33,16 +41,23 @@ class Tracker:
 
     def __init__(self, film: int | None = None) -> None:
         self.film = film
-        self._tracks: dict[int, _Track] = {}
+        self._tracks: dict[int, Track] = {}
         self._next = 0
-        self._now_s = -math.inf
+        self._before_s = self._now_s = -math.inf
 
     def update(
-        self, time_s: float, faces: Sequence[Face], scores: Sequence[Scores]
+        self,
+        time_s: float,
+        faces: Sequence[Face],
+        scores: Sequence[Scores],
+        portraits: Sequence[NDArray[np.uint8] | None] = (),
     ) -> list[tuple[int, Scores]]:
-        """For each face its id, counted from 0, and its smoothed scores."""
+        """For each face its id, counted from 0, and its smoothed scores.
+
+        `portraits` are those of `mien.faces.people`, for a tracker that knows people by them.
+        """
         self._advance(time_s)
-        ids = self._match([face.box for face in faces])
+        ids = self._match([face.box for face in faces], portraits)
         return [
             (face_id, self._see(face_id, face.box, score))
             for face_id, face, score in zip(ids, faces, scores, strict=True)
@@ -58,7 +73,7 @@ class Tracker:
         """Restore a face of an interrupted run."""
         self._advance(time_s)
         self._next = max(self._next, face_id + 1)
-        self._tracks[face_id] = _Track(face.box, self._now_s, smoothed.values)
+        self._tracks[face_id] = Track(face.box, self._now_s, smoothed.values)
 
     def _advance(self, time_s: float) -> None:
         """Forget faces that were away for longer than `GAP_S`; those of the last frame stay."""
@@ -70,7 +85,11 @@ class Tracker:
             for face_id, track in self._tracks.items()
             if track.seen_s >= self._now_s or round(time_s - track.seen_s, 6) <= GAP_S
         }
-        self._now_s = time_s
+        self._before_s, self._now_s = self._now_s, time_s
+
+    def _was_away(self, face_id: int) -> bool:
+        """Whether the frame before did not show it."""
+        return self._tracks[face_id].seen_s < self._before_s
 
     def _see(self, face_id: int, box: Box, scores: Scores) -> Scores:
         values = scores.values
@@ -80,24 +99,36 @@ class Tracker:
             pairs = zip(track.average, (round(v, DECIMALS) for v in values), strict=True)
             values = tuple(before + weight * (now - before) for before, now in pairs)
         average = tuple(round(float(v), DECIMALS) for v in values)
-        self._tracks[face_id] = _Track(box, self._now_s, average)
+        self._tracks[face_id] = Track(box, self._now_s, average)
         return Scores(scores.labels, average)
 
-    def _match(self, boxes: list[Box]) -> list[int]:
-        pairs = sorted(
+    def _match(
+        self, boxes: Sequence[Box], _portraits: Sequence[NDArray[np.uint8] | None]
+    ) -> list[int]:
+        found = nearest(self._near(boxes), {})
+        return [found[place] if place in found else self._new() for place in range(len(boxes))]
+
+    def _near(self, boxes: Sequence[Box]) -> list[Pair]:
+        """Tracks and boxes that may be the same face; below 1."""
+        pairs = (
             (_distance(track.box, box), face_id, place)
             for face_id, track in self._tracks.items()
             for place, box in enumerate(boxes)
         )
-        found: dict[int, int] = {}
-        for distance, face_id, place in pairs:
-            if distance < 1 and place not in found and face_id not in found.values():
-                found[place] = face_id
-        for place in range(len(boxes)):
-            if place not in found:
-                found[place] = self._next
-                self._next += 1
-        return [found[place] for place in range(len(boxes))]
+        return [pair for pair in pairs if pair[0] < 1]
+
+    def _new(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+
+def nearest(pairs: Iterable[Pair], found: Mapping[int, int]) -> dict[int, int]:
+    """The ids of the places in `found`, and those of the nearest of `pairs`, then of the next."""
+    ids = dict(found)
+    for _, face_id, place in sorted(pairs):
+        if place not in ids and face_id not in ids.values():
+            ids[place] = face_id
+    return ids
 
 
 def _distance(one: Box, other: Box) -> float:

@@ -5,21 +5,20 @@ on three million faces of 7,485 people; https://github.com/davisking/dlib-models
 block, which dlib needs to bring 150 px to one descriptor, is left out.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mien.faces.dlib import COLOURS, LEVELS, read_layers
 from mien.models.catalogue import ENTRIES, Faces
 from mien.models.heads import Classifier, dense
 from mien.models.layers import AdoptedBatchNorm
 from mien.models.spec import Spec
 from mien.models.weights.load import for_pictures, load_faces
-from mien.models.weights.read import read_dlib
 from mien.published import DLIB
-
-_COLOURS = (122.782, 117.001, 104.298)  # dlib subtracts these from (R, G, B), then / 256
-_LEVELS = ((32, 3), (64, 4), (128, 3), (256, 3))  # width and blocks
 
 
 def build(spec: Spec, options: Faces) -> nn.Module:
@@ -63,7 +62,7 @@ class FaceResNet(nn.Module):
         self.stem = nn.Conv2d(channels, 32, 7, 2)
         self.norm = AdoptedBatchNorm(32)
         blocks, inside = [], 32
-        for level, (width, number) in enumerate(_LEVELS):
+        for level, (width, number) in enumerate(LEVELS[:-1]):
             for i in range(number):
                 blocks.append(Block(inside, width, shrink=level > 0 and i == 0))
                 inside = width
@@ -78,7 +77,7 @@ class FaceResNet(nn.Module):
     def take(self, path: Path) -> None:
         """Load dlib's file."""
         content = path.read_bytes()
-        found = read_dlib(content, b"con_4")
+        found = _tensors(content, b"con_4")
         for conv in (m for m in self.modules() if isinstance(m, nn.Conv2d)):
             values = next(found)
             size = len(values) - conv.out_channels
@@ -87,10 +86,14 @@ class FaceResNet(nn.Module):
             if conv is self.stem:
                 (mean,) = ENTRIES["face-resnet"].mean
                 weight, bias = for_pictures(
-                    weight, bias, conv.in_channels, mean=mean, colours=_COLOURS, scale=256
+                    weight, bias, conv.in_channels, mean=mean, colours=COLOURS, scale=256
                 )
             conv.load_state_dict({"weight": weight, "bias": bias})
-        found = read_dlib(content, b"affine_")
+        found = _tensors(content, b"affine_")
         for norm in (m for m in self.modules() if isinstance(m, AdoptedBatchNorm)):
             weight, bias = next(found).chunk(2)
             norm.adopt(weight, bias)
+
+
+def _tensors(content: bytes, layer: bytes) -> Iterator[Tensor]:
+    return (torch.from_numpy(values.copy()) for values in read_layers(content, layer))

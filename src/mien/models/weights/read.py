@@ -1,4 +1,4 @@
-"""Readers: a file of torch, TensorFlow, dlib or TensorFlow.js → its tensors."""
+"""Readers: a file of torch, TensorFlow or TensorFlow.js → its tensors."""
 
 import json
 import pickle
@@ -57,25 +57,6 @@ def read_tensorflow(content: bytes) -> dict[str, Tensor]:
             sizes = [dim.size for dim in node.attr["value"].tensor.tensor_shape.dim]
             found[node.name] = torch.from_numpy(np.frombuffer(values, "<f4").reshape(sizes).copy())
     return found
-
-
-def read_dlib(content: bytes, layer: bytes) -> Iterator[Tensor]:
-    """The flat parameters of each `layer` of dlib's serialisation, in order.
-
-    After a layer's name come the tensor's version (2), its four sizes, and float32 values.
-    """
-    name = bytes([1, len(layer)]) + layer
-    place = content.find(name)
-    while place >= 0:
-        place += len(name) + 2
-        sizes = []
-        for _ in range(4):
-            length = content[place]
-            sizes.append(int.from_bytes(content[place + 1 : place + 1 + length], "little"))
-            place += 1 + length
-        values = np.frombuffer(content, "<f4", int(np.prod(sizes)), place)
-        yield torch.from_numpy(values.copy())
-        place = content.find(name, place + values.nbytes)
 
 
 def read_tensorflow_js(archive: Path, model: str) -> dict[str, Tensor]:
