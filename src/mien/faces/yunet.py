@@ -42,6 +42,7 @@ _FOLLOWED_UPRIGHT, _FOLLOWED_GAIN = 0.87, 0.04  # small looks are less sure than
 _WHEEL_PX, _TURNED_PX = 640, 448  # canvases of a turned photo, of a face in all directions
 _SAME = 0.3
 _STRIDES = (8, 16, 32)
+_OUTPUTS = [f"told_{stride}" for stride in _STRIDES]  # scripts/yunet.py
 _LANDMARKS = 5
 
 Pixels = NDArray[np.uint8]
@@ -72,8 +73,6 @@ class YuNet:
             options,
             providers=["CPUExecutionProvider"],
         )
-        kinds = ("cls", "obj", "bbox", "kps")
-        self._outputs = [f"{kind}_{stride}" for stride in _STRIDES for kind in kinds]
 
     @property
     def version(self) -> str:
@@ -193,16 +192,10 @@ class YuNet:
 
     def _answers(self, canvases: list[Pixels], least: float) -> list[Rows]:
         """The faces of each (H, W, 3) RGB canvas, in its pixels, with a score of `least`."""
-        inputs = _planes(canvases)
-        width = inputs.shape[3]
-        answers = self._session.run(self._outputs, {"input": inputs})
+        grids = self._session.run(_OUTPUTS, {"input": _planes(canvases)})
         told = []
-        for number in range(len(canvases)):
-            grids = [answer[number] for answer in answers]
-            rows = [
-                _decoded(stride, width // stride, least, *grids[4 * i : 4 * i + 4])
-                for i, stride in enumerate(_STRIDES)
-            ]
+        for each in zip(*grids, strict=True):
+            rows = [_decoded(s, least, grid) for s, grid in zip(_STRIDES, each, strict=True)]
             told.append(_distinct(np.concatenate(rows), least))
         return told
 
@@ -279,28 +272,24 @@ def _surest(face: Face, *turned: Face | None) -> Face:
     return best if _score(best) > _score(face) + _FOLLOWED_GAIN else face
 
 
-def _decoded(
-    stride: int,
-    columns: int,
-    least: float,
-    cls: Rows,
-    obj: Rows,
-    bbox: Rows,
-    kps: Rows,
-) -> Rows:
-    """The faces of a grid of so many columns, of cells with a score of `least`.
+def _decoded(stride: int, least: float, grid: Rows) -> Rows:
+    """The faces of a (16, H, W) grid, of its cells with a score of `least`.
 
-    Each cell tells the place of a face from its own, in strides, and the logarithm of its size; the
-    score is the geometric mean of the two (as OpenCV's face_detect.cpp has it).
+    Each cell tells how sure it is in two ways, as logits; the place of a face from its own and the
+    logarithm of its size; and the landmarks. Places are in strides. The score is the geometric mean
+    of the two (as OpenCV's face_detect.cpp has it).
     """
-    scores = np.sqrt(cls[:, 0].clip(0, 1) * obj[:, 0].clip(0, 1))
+    columns = grid.shape[2]
+    grid = grid.reshape(len(grid), -1)
+    scores = 1 / np.sqrt(np.prod(1 + np.exp(-grid[:2].clip(-40)), axis=0))
     sure = np.flatnonzero(scores >= least)
     if sure.size == 0:
         return np.empty((0, 5 + 2 * _LANDMARKS), np.float32)
+    told = grid[2:, sure].T
     cells = np.stack([sure % columns, sure // columns], 1)
-    centres = (cells + bbox[sure, :2]) * stride
-    sizes = np.exp(bbox[sure, 2:]) * stride
-    places = (np.tile(cells, _LANDMARKS) + kps[sure]) * stride
+    centres = (cells + told[:, :2]) * stride
+    sizes = np.exp(told[:, 2:4]) * stride
+    places = (np.tile(cells, _LANDMARKS) + told[:, 4:]) * stride
     return np.concatenate(
         [centres - sizes / 2, sizes, places, scores[sure, None]], 1, dtype=np.float32
     )
