@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import mien
 from mien.data import Split, open_dataset
 from mien.faces import Detector
-from mien.faces.yunet import YuNet
+from mien.faces.yunet import YuNet, _without_repeats
 from mien.sources import Frame, read_picture
 from mien.types import Face, Reading
 
@@ -34,7 +34,7 @@ class Once(YuNet):
 
     def detect(self, picture: Pixels) -> list[Face]:
         """What a first look finds."""
-        return self._search(picture)
+        return _without_repeats(self._search(picture, ()))
 
 
 def main() -> None:

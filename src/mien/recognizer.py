@@ -22,7 +22,7 @@ from mien.faces.shots import Shots
 from mien.faces.tracking import Tracker
 from mien.origin import Origin
 from mien.preprocess import grey, scale
-from mien.quality import SIDE_PX, look_at, status_of
+from mien.quality import SIDE_PX, Look, look_at, status_of
 from mien.sources import Cut, Frame, Item, Source, open_source, primed
 from mien.sources.pictures import Color
 from mien.stream import BATCH, BATCH_WITH_PIXELS, Detections, Result, ahead, batches, in_order
@@ -261,17 +261,16 @@ class Recognizer:
         faces, crops = self._faces(frame, frame.pixels, follower)
         if frame.done:
             return found
-        seen = self.card.preprocess
-        if seen.source_px == SIDE_PX and not seen.color:  # what both begin with is made once
-            crops = [scale(grey(crop), SIDE_PX) for crop in crops]
-        inputs, looks = [*seen.resize(crops)], look_at(crops)
+        small, seen = [scale(grey(crop), SIDE_PX) for crop in crops], self.card.preprocess
+        same = seen.source_px == SIDE_PX and not seen.color  # what both begin with is made once
+        inputs = [*seen.resize(small if same else crops)]
         found = dataclasses.replace(
-            found, faces=faces, inputs=inputs, looks=looks, pixels=frame.pixels
+            found, faces=faces, inputs=inputs, small=small, pixels=frame.pixels
         )
         if self.identify and frame.time_s is not None:
             found.portraits = [
                 portrait(frame.pixels, face) if look.clear else None
-                for face, look in zip(faces, looks, strict=True)
+                for face, look in zip(faces, look_at(small), strict=True)
             ]
         return found
 
@@ -287,18 +286,20 @@ class Recognizer:
     def answer(self, batch: list[Detections]) -> list[Result]:
         """The readings of a batch of pictures, whose faces share one run of the network."""
         inputs = [face for found in batch for face in found.inputs]
-        scores = iter(self._scores(np.stack(inputs)) if inputs else ())
-        return [self._result(found, scores) for found in batch]
+        looks = look_at([face for found in batch for face in found.small])
+        scores = self._scores(np.stack(inputs)) if inputs else []
+        told = zip(scores, looks, strict=True)
+        return [self._result(found, told) for found in batch]
 
-    def _result(self, found: Detections, scores: Iterator[Scores]) -> Result:
+    def _result(self, found: Detections, told: Iterator[tuple[Scores, Look]]) -> Result:
         place = (found.path, found.frame, found.time_s)
         if found.done:
             return Result(*place, Readings(), None, found.index, found.new_shot)
         where: dict[str, Any] = {"path": found.path, "index": found.index}
         where |= {"time_s": found.time_s, "frame": found.frame}
         readings = Readings(labels=self.labels)
-        for face, look in zip(found.faces, found.looks, strict=True):
-            score = next(scores)
+        for face in found.faces:
+            score, look = next(told)
             status = status_of(face, look, score, self.card.unsure_below, aligned=self.align)
             readings.append(Reading(face, score, status, **where))
         if not readings:

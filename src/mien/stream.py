@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.quality import Look
 from mien.types import Face, Readings
 
 T = TypeVar("T")
@@ -30,7 +29,7 @@ _END = object()
 
 @dataclass(slots=True)
 class Detections:
-    """A picture after the detector: its faces, and their crops as the network and as
+    """A picture after the detector: its faces, and their crops, grey, as the network and as
     `mien.quality` want them. `pixels` are kept on request alone: they are what takes memory."""
 
     path: str | None
@@ -40,9 +39,10 @@ class Detections:
     faces: Sequence[Face] = ()
     inputs: Sequence[NDArray[np.uint8]] = ()
     """An (S, S) crop for each face."""
+    small: Sequence[NDArray[np.uint8]] = ()
+    """The same in `mien.quality.SIDE_PX`."""
     portraits: Sequence[NDArray[np.uint8] | None] = ()
     """Those of `mien.faces.people`, where people are told by their looks."""
-    looks: Sequence[Look] = ()
     pixels: NDArray[np.uint8] | None = None
     index: int | None = None
     """The place of the photo or film among several, from 0."""

@@ -1,14 +1,14 @@
 """YuNet (Wu et al. 2023, doi 10.1007/s11633-023-1423-y), the face detector of OpenCV Zoo.
 
 A picture is searched coarsely, at a scale at which the smallest face that is wanted still shows.
-Each place where a face may be is then looked at closely: both decide, and the look measures. Run by
+Each place where a face may be is then looked at closely, and where that is not sure, once more with
+its wide surroundings: both looks decide, and the close one measures. Run by
 ONNX Runtime: OpenCV's own `FaceDetectorYN` gives the same answers at half the speed, and is not
 safe to share between threads.
 """
 
 import itertools
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib.resources import files
 
 import cv2
@@ -21,22 +21,29 @@ from mien.types import Box, Face
 
 MIN_FACE_PX = 30
 """A smaller face has less to show than FER-2013's 48 px frame: `mien.quality` calls it small."""
-_COARSE_FACE_PX = 24  # of the smallest face, in the coarse search
+_COARSE_FACE_PX = 18  # of the smallest face, in the coarse search
+_LEAST_SHARE = 0.6  # what is smaller by more than the smallest face shows too little in it
 _LARGE_FACE_PX = 15  # the same in a large picture, which would take too long
-_SEARCHED_PX = (384, 800)  # a picture is large if it is searched at more; small ones at no less
-_CLOSE_SIDES = 1.6  # of the face, which a look takes in
-_CLOSE_LEAST_PX, _CLOSE_MOST_PX = 128, 320  # fewer are quicker, more are surer
+_SEARCHED_PX = (320, 640)  # a picture is large if it is searched at more; small ones at no less
+_CLOSE_SIDES, _WIDE_SIDES, _FOLLOW_SIDES = 1.25, 3.0, 1.6  # of the face, which a look takes in
+_CLOSE_PX, _CLOSE_SMALL_PX = (128, 192), 60
+"""Canvases of a close look, of smaller and of larger faces. YuNet draws the landmarks of a face of
+less than about 150 px as if it were upright: 192 px for 1.25 sides tell a roll as well as 320 px
+for 1.6 (docs/faces.md#turned-faces)."""
 _FOLLOW_PX = 128  # the same where a face was in the frame before
 _BATCH = 16
-_MAYBE, _LIKELY, _SURE = 0.2, 0.5, 0.65
-"""Scores of what is looked at, of a look that a search bears out, and of a look alone."""
-_SURE_OF_BOTH = 0.6
-"""The mean of the scores of search and look. As many faces are found as by one search at
-640 px from 0.65 on, and as few where there are none (research/log.md)."""
+_MAYBE, _LIKELY, _SURE, _CERTAIN = 0.1, 0.5, 0.65, 0.86
+"""Scores of what is looked at, of a look that something bears out, of a look of a film's face, and
+of one that nothing needs to bear out."""
+_SURE_OF_LARGE, _SURE_OF_SMALL, _SMALL_PX = 0.65, 0.8, 100
+"""A large face is borne out by the mean of search and look; a small one by that of the surer of
+them and of a look with wide surroundings, which a face without a head lacks. Chosen on one half of
+655 pictures without a face and on faces; of the other half 0.9 % have one (docs/faces.md)."""
 _UPRIGHT = 0.89  # 84 % of upright faces of FER-2013 have more, 6 % of those on their head
-_TURNED = 0.85  # in a turned photo; 96 % of upright faces have more, a cat's on its head has 0.83
+_LYING, _TURNED = 0.85, 0.87  # of one that lies, of one in a turned photo (a cat's there: 0.86)
 _TURNED_LEAST_PX = 30  # a smaller face is not looked at again
 _LIES_DEG, _STEP_DEG = 45, 30  # a face rolled by more is followed turned upright, in such steps
+_TILTED_DEG = 8  # a face rolled by more is measured closely in every frame, others at times
 _STEPS = (-_STEP_DEG, 0, _STEP_DEG)
 _FOLLOWED_UPRIGHT, _FOLLOWED_GAIN = 0.87, 0.04  # small looks are less sure than `detect`'s
 _WHEEL_PX, _TURNED_PX = 640, 448  # canvases of a turned photo, of a face in all directions
@@ -90,9 +97,11 @@ class YuNet:
         return self.search(picture, ())
 
     def search(self, picture: Pixels, known: Sequence[Face]) -> list[Face]:
-        """The `known` faces of a picture, as they are, and the others, as `detect` tells them."""
-        others = [self._again(picture, face) for face in self._search(picture, known)]
-        return _without_repeats(others, known)
+        """The `known` faces of a picture, measured anew, and the others, as `detect` tells them."""
+        known = self._measured(picture, known)
+        found = self._search(picture, known)
+        told = [self._settled(picture, face, found[face]) for face in _without_repeats(found)]
+        return _without_repeats(filter(None, told), known)
 
     def detect_in_photo(self, picture: Pixels) -> list[Face]:
         """The same; a picture without a face, or with one that lies, is searched turned, too.
@@ -109,20 +118,36 @@ class YuNet:
         back = [turned_back(face, quarters, width, height) for face in sure]
         return _without_repeats(back + faces)
 
-    def _search(self, picture: Pixels, known: Sequence[Face] = ()) -> list[Face]:
+    def _search(self, picture: Pixels, known: Sequence[Face]) -> dict[Face, float]:
+        """What a close look takes for a face, and the score of the search for its place."""
         scale = self._scale(max(picture.shape[:2]))
         height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
         canvas = np.zeros((-(-height // 32) * 32, -(-width // 32) * 32, 3), np.uint8)
         canvas[:height, :width] = _scaled(picture, width, height)
         (rows,) = self._answers([canvas], _MAYBE)
-        places = _elsewhere((_face(row, scale) for row in rows), known)
-        looks = self._looks(picture, [place.box for place in places])
-        return _without_repeats(
-            face
-            for place, faces in zip(places, looks, strict=True)
-            for face in faces
-            if _score(face) >= _LIKELY and (_score(place) + _score(face)) / 2 >= _SURE_OF_BOTH
-        )
+        wanted = (_face(row, scale) for row in rows)
+        wanted = (face for face in wanted if _longer(face) >= _LEAST_SHARE * self.min_face)
+        places = _elsewhere(wanted, known)
+        looks = self._looks(picture, [place.box for place in places], _CLOSE_SIDES)
+        pairs = ((f, _score(p)) for p, faces in zip(places, looks, strict=True) for f in faces)
+        return {face: score for face, score in pairs if _score(face) >= _LIKELY}
+
+    def _settled(self, picture: Pixels, face: Face, searched: float) -> Face | None:
+        """A face as it lies; None where a look is unsure, and nothing bears it out."""
+        if _score(face) >= _UPRIGHT:
+            return face
+        turned = self._again(picture, face)
+        if turned != face:
+            return turned if _score(turned) >= _LYING else None
+        certain = _score(face) >= _CERTAIN or self._is_borne_out(picture, face, searched)
+        return face if certain else None
+
+    def _is_borne_out(self, picture: Pixels, face: Face, searched: float) -> bool:
+        if _longer(face) >= _SMALL_PX:
+            return (searched + _score(face)) / 2 >= _SURE_OF_LARGE
+        (looks,) = self._looks(picture, [face.box], _WIDE_SIDES)
+        wide = max(map(_score, looks), default=0.0)
+        return (max(searched, _score(face)) + wide) / 2 >= _SURE_OF_SMALL
 
     def _scale(self, longest: int) -> float:
         """That of the coarse search of a picture whose longer side has so many pixels."""
@@ -147,7 +172,7 @@ class YuNet:
         return int(2 * (y >= _WHEEL_PX / 2) + (x >= _WHEEL_PX / 2))
 
     def _again(self, picture: Pixels, face: Face) -> Face:
-        if _is_small(face) or _score(face) >= _UPRIGHT:
+        if _is_small(face):
             return face
         return look_again(picture, face, self._sure, _TURNED_PX)
 
@@ -167,7 +192,18 @@ class YuNet:
         kept = [face for face, was in pairs if (face, was) not in unsure]
         turned = [self._near(picture, [_way(was, step) for _, was in unsure]) for step in _STEPS]
         kept += [_surest(face, *told) for (face, _), *told in zip(unsure, *turned, strict=True)]
-        return _without_repeats(kept)
+        tilted = {face for face, was in pairs if abs(was.roll_deg) > _TILTED_DEG}
+        level = [face for face in kept if face not in tilted]
+        return _without_repeats(level + self._measured(picture, tilted.intersection(kept)))
+
+    def _measured(self, picture: Pixels, faces: Collection[Face]) -> list[Face]:
+        """The faces as a close look has them, which tells how they are tilted; but for those that
+        lie."""
+        upright = [face for face in faces if abs(face.roll_deg) <= _LIES_DEG]
+        looks = self._looks(picture, [face.box for face in upright], _CLOSE_SIDES)
+        pairs = zip(upright, looks, strict=True)
+        told = {face: max(seen, key=_score, default=face) for face, seen in pairs}
+        return [told.get(face, face) for face in faces]
 
     def _near(self, picture: Pixels, ways: Sequence["_Way"]) -> list[Face | None]:
         """The surest face at each place, looked at in a direction; None if there is none."""
@@ -179,12 +215,12 @@ class YuNet:
             told += [max(look.faces(rows), key=_score, default=None) for look, rows in pairs]
         return told
 
-    def _looks(self, picture: Pixels, places: Sequence[Box]) -> list[list[Face]]:
-        """What may be a face at each place."""
+    def _looks(self, picture: Pixels, places: Sequence[Box], sides: float) -> list[list[Face]]:
+        """What may be a face at each place, seen with surroundings of so many of its sides."""
         told: dict[Box, list[Face]] = {}
-        for _, alike in itertools.groupby(sorted(dict.fromkeys(places), key=_look_px), _look_px):
+        for px, alike in itertools.groupby(sorted(dict.fromkeys(places), key=_close_px), _close_px):
             while some := list(itertools.islice(alike, _BATCH)):
-                looks = [_Look(picture, place, _look_px(place)) for place in some]
+                looks = [_Look(picture, place, px, sides) for place in some]
                 answers = self._answers([look.canvas for look in looks], _MAYBE)
                 for place, look, rows in zip(some, looks, answers, strict=True):
                     told[place] = look.faces(rows)
@@ -200,18 +236,17 @@ class YuNet:
         return told
 
 
-def _look_px(place: Box) -> int:
-    """The side of a look: that of the surroundings, between limits."""
-    side = _CLOSE_SIDES * max(place.width, place.height)
-    return min(_CLOSE_MOST_PX, max(_CLOSE_LEAST_PX, 64 * math.ceil(side / 64)))
+def _close_px(place: Box) -> int:
+    """The side of a look's canvas."""
+    return _CLOSE_PX[max(place.width, place.height) > _CLOSE_SMALL_PX]
 
 
 class _Look:
     """The surroundings of a place in a picture, and what they are when the network is asked."""
 
-    def __init__(self, picture: Pixels, place: Box, side: int) -> None:
+    def __init__(self, picture: Pixels, place: Box, side: int, sides: float) -> None:
         self._place = place
-        around = place.square(_CLOSE_SIDES)
+        around = place.square(sides)
         self._scale = side / around.width
         height, width = picture.shape[:2]
         self._size = width, height
@@ -263,7 +298,7 @@ def _way(was: Face, step_deg: int | None = None) -> _Way:
 def _look(picture: Pixels, place: Box, turn_deg: int) -> _Look | _TurnedLook:
     if turn_deg % 360:
         return _TurnedLook(picture, place, _FOLLOW_PX, turn_deg)
-    return _Look(picture, place, _FOLLOW_PX)
+    return _Look(picture, place, _FOLLOW_PX, _FOLLOW_SIDES)
 
 
 def _surest(face: Face, *turned: Face | None) -> Face:
@@ -333,8 +368,12 @@ def _face(row: Rows, scale: float, left: int = 0, top: int = 0) -> Face:
     return Face(box, round(float(row[14]), 4), tuple(zip(xs, ys, strict=True)))
 
 
+def _longer(face: Face) -> int:
+    return max(face.box.width, face.box.height)
+
+
 def _is_small(face: Face) -> bool:
-    return max(face.box.width, face.box.height) < _TURNED_LEAST_PX
+    return _longer(face) < _TURNED_LEAST_PX
 
 
 def _score(face: Face) -> float:

@@ -110,7 +110,7 @@ class Engine:
             found,
             faces=found.faces[:most],
             inputs=found.inputs[:most],
-            looks=found.looks[:most],
+            small=found.small[:most],
             pixels=None,
         )
 
