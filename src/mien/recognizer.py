@@ -22,10 +22,20 @@ from mien.faces.shots import Shots
 from mien.faces.tracking import Tracker
 from mien.origin import Origin
 from mien.preprocess import grey, scale
-from mien.quality import SIDE_PX, Look, look_at, status_of
+from mien.quality import SIDE_PX, look_at, status_of
 from mien.sources import Cut, Frame, Item, Source, open_source, primed
 from mien.sources.pictures import Color
-from mien.stream import BATCH, BATCH_WITH_PIXELS, Detections, Result, ahead, batches, in_order
+from mien.stream import (
+    BATCH,
+    BATCH_WITH_PIXELS,
+    Crops,
+    Detections,
+    Result,
+    ahead,
+    batches,
+    in_order,
+    repeated,
+)
 from mien.types import Face, Reading, Readings, Scores
 
 
@@ -216,10 +226,10 @@ class Recognizer:
         frames = Shots().mark(items)
         follower = self.follower()
         if live:
-            return (find(frame, follower) for frame in frames)
+            return repeated(find(frame, follower) for frame in frames)
         if follower is None:
-            return in_order(frames, find, self.threads)
-        return ahead(find(frame, follower) for frame in ahead(frames))
+            return repeated(in_order(frames, find, self.threads))
+        return ahead(repeated(find(frame, follower) for frame in ahead(frames)))
 
     def _find_alone(self, item: Item, follower: Follower | None = None) -> Detections:
         """Without the pixels: they are what takes memory."""
@@ -254,19 +264,23 @@ class Recognizer:
             frame = Frame(item.name, None, error=str(error), index=item.index)
         where = (frame.path, frame.frame, frame.time_s)
         found = Detections(
-            *where, frame.error, index=frame.index, new_shot=frame.new_shot, done=frame.done
+            *where,
+            frame.error,
+            pixels=frame.pixels,
+            index=frame.index,
+            new_shot=frame.new_shot,
+            done=frame.done,
         )
-        if frame.pixels is None or (frame.done and follower is None):
+        if frame.pixels is None:
             return found
-        faces, crops = self._faces(frame, frame.pixels, follower)
-        if frame.done:
-            return found
-        small, seen = [scale(grey(crop), SIDE_PX) for crop in crops], self.card.preprocess
-        same = seen.source_px == SIDE_PX and not seen.color  # what both begin with is made once
-        inputs = [*seen.resize(small if same else crops)]
-        found = dataclasses.replace(
-            found, faces=faces, inputs=inputs, small=small, pixels=frame.pixels
-        )
+        seen = self._faces(frame, frame.pixels, follower)
+        if seen is None:
+            return dataclasses.replace(found, repeats=True)
+        faces, crops = seen
+        small, asked = [scale(grey(crop), SIDE_PX) for crop in crops], self.card.preprocess
+        same = asked.source_px == SIDE_PX and not asked.color  # what both begin with is made once
+        inputs = [*asked.resize(small if same else crops)]
+        found = dataclasses.replace(found, faces=faces, crops=Crops(inputs, small))
         if self.identify and frame.time_s is not None:
             found.portraits = [
                 portrait(frame.pixels, face) if look.clear else None
@@ -276,30 +290,38 @@ class Recognizer:
 
     def _faces(
         self, frame: Frame, pixels: NDArray[np.uint8], follower: Follower | None
-    ) -> tuple[list[Face], list[NDArray[np.uint8]]]:
+    ) -> tuple[list[Face], list[NDArray[np.uint8]]] | None:
+        """Faces and crops; None where they are those of the frame before."""
         if follower is None or frame.time_s is None:
             photo = frame.time_s is None
+            if frame.repeats:
+                return None
             return find_faces(pixels, self.detector, align=self.align, photo=photo)
-        faces = follower.find(pixels, frame.time_s, changed=frame.changed)
+        before = follower.faces
+        faces = follower.find(pixels, frame.time_s, changed=frame.changed, repeats=frame.repeats)
+        if frame.repeats and faces is before:
+            return None
         return framed(pixels, faces, self.detector, align=self.align)
 
     def answer(self, batch: list[Detections]) -> list[Result]:
         """The readings of a batch of pictures, whose faces share one run of the network."""
-        inputs = [face for found in batch for face in found.inputs]
-        looks = look_at([face for found in batch for face in found.small])
-        scores = self._scores(np.stack(inputs)) if inputs else []
-        told = zip(scores, looks, strict=True)
-        return [self._result(found, told) for found in batch]
+        asked = {id(found.crops): found.crops for found in batch if not found.done}
+        fresh = [crops for crops in asked.values() if crops.told is None]
+        inputs = [face for crops in fresh for face in crops.inputs]
+        looks = look_at([face for crops in fresh for face in crops.small])
+        told = zip(self._scores(np.stack(inputs)) if inputs else (), looks, strict=True)
+        for crops in fresh:
+            crops.told = [*itertools.islice(told, len(crops.inputs))]
+        return [self._result(found) for found in batch]
 
-    def _result(self, found: Detections, told: Iterator[tuple[Scores, Look]]) -> Result:
+    def _result(self, found: Detections) -> Result:
         place = (found.path, found.frame, found.time_s)
         if found.done:
             return Result(*place, Readings(), None, found.index, found.new_shot)
         where: dict[str, Any] = {"path": found.path, "index": found.index}
         where |= {"time_s": found.time_s, "frame": found.frame}
         readings = Readings(labels=self.labels)
-        for face in found.faces:
-            score, look = next(told)
+        for face, (score, look) in zip(found.faces, found.crops.told or (), strict=True):
             status = status_of(face, look, score, self.card.unsure_below, aligned=self.align)
             readings.append(Reading(face, score, status, **where))
         if not readings:

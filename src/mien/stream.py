@@ -6,14 +6,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.types import Face, Readings
+from mien.quality import Look
+from mien.types import Face, Readings, Scores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -27,20 +28,29 @@ _AHEAD = 4
 _END = object()
 
 
+@dataclass(slots=True, eq=False)
+class Crops:
+    """The faces of a picture, grey, as the network and `mien.quality` want them."""
+
+    inputs: Sequence[NDArray[np.uint8]] = ()
+    """An (S, S) crop for each face."""
+    small: Sequence[NDArray[np.uint8]] = ()
+    """The same in `mien.quality.SIDE_PX`."""
+    told: Sequence[tuple[Scores, Look]] | None = None
+    """What the two say of each, once they are asked."""
+
+
 @dataclass(slots=True)
 class Detections:
-    """A picture after the detector: its faces, and their crops, grey, as the network and as
-    `mien.quality` want them. `pixels` are kept on request alone: they are what takes memory."""
+    """A picture after the detector: its faces and their crops. `pixels` are kept on request alone:
+    they are what takes memory."""
 
     path: str | None
     frame: int | None
     time_s: float | None
     error: str | None
     faces: Sequence[Face] = ()
-    inputs: Sequence[NDArray[np.uint8]] = ()
-    """An (S, S) crop for each face."""
-    small: Sequence[NDArray[np.uint8]] = ()
-    """The same in `mien.quality.SIDE_PX`."""
+    crops: Crops = field(default_factory=Crops)
     portraits: Sequence[NDArray[np.uint8] | None] = ()
     """Those of `mien.faces.people`, where people are told by their looks."""
     pixels: NDArray[np.uint8] | None = None
@@ -49,6 +59,8 @@ class Detections:
     new_shot: bool = False
     done: bool = False
     """Whether an interrupted run has read it, so that it has no readings."""
+    repeats: bool = False
+    """Whether faces and crops are those of the frame before: `repeated` fills them in."""
 
 
 @dataclass(slots=True)
@@ -110,6 +122,19 @@ def in_order(items: Iterable[T], find: Callable[[T], R], workers: int | None = N
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def repeated(found: Iterable[Detections]) -> Iterator[Detections]:
+    """The same frames; one that repeats the frame before has its faces, its crops and all that is
+    told of them."""
+    before: Detections | None = None
+    for one in found:
+        if one.repeats and before is not None:
+            one = replace(
+                one, faces=before.faces, crops=before.crops, portraits=before.portraits
+            )
+        before = replace(one, pixels=None)
+        yield one
 
 
 def ahead(items: Iterable[T]) -> Iterator[T]:

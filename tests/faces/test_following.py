@@ -1,17 +1,20 @@
 """Faces are followed, and searched for when it is time, when one is lost, and after a change."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 
 import mien
 from mien.analyse import Outputs, analyse
+from mien.demo import PORTRAIT
 from mien.errors import InputError
 from mien.faces.following import Follower
 from mien.faces.yunet import YuNet
-from mien.sources import open_source
+from mien.sources import open_source, read_picture
 from mien.types import Box, Face
 from tests.clips import film
 
@@ -87,6 +90,52 @@ def test_where_a_face_is_lost_the_frame_is_searched():
     assert follower.find(PICTURE, 0.08) == [FACE]
     assert follower.find(PICTURE, 0.12) == [FACE]
     assert detector.asked == ["look", "search besides 1", "look"]
+
+
+def test_a_frame_that_repeats_the_one_before_is_searched_once():
+    detector = Told()
+    follower = Follower(detector)
+    for number in range(100):
+        follower.find(PICTURE, number * 0.04, repeats=number > 1)
+    assert detector.asked == ["detect", "look", "detect"]
+
+
+def still_film(place: Path) -> Path:
+    """Four seconds, without loss, of a screen that shows a portrait, then its mirror image."""
+    portrait = np.ascontiguousarray(read_picture(PORTRAIT)[::2, ::2])
+    path = place / "still.mkv"
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("ffv1", rate=10)
+        video.width, video.height, video.pix_fmt = 256, 256, "bgr0"
+        for number in range(40):
+            shown = portrait if number < 20 else np.ascontiguousarray(portrait[:, ::-1])
+            out.mux(video.encode(av.VideoFrame.from_ndarray(shown, format="rgb24")))
+        out.mux(video.encode())
+    return path
+
+
+class Counting(YuNet):
+    """YuNet that counts how often it is asked."""
+
+    runs = 0
+
+    def _answers(self, canvases, least):
+        self.runs += 1
+        return super()._answers(canvases, least)
+
+
+@pytest.mark.parametrize("every_frame", [True, False])
+def test_still_pictures_are_read_once(tmp_path: Path, every_frame: bool):
+    detector = Counting()
+    reader = mien.Recognizer("mien-s", detector=detector, threads=1, every_frame=every_frame)
+    path = still_film(tmp_path)
+    readings = reader.recognize(path)
+    assert len(readings) == 40
+    for part in (readings[:20], readings[20:]):
+        assert len({(r.face.box, r.scores, r.status) for r in part}) == 1
+    assert detector.runs <= 8
+    (alone,) = reader.recognize(path, cut=mien.Cut(start_s=3.85))
+    assert (alone.face, alone.scores) == (readings[-1].face, readings[-1].scores)
 
 
 @pytest.fixture(scope="module")

@@ -42,23 +42,31 @@ class Follower:
 
     def __init__(self, detector: FollowingDetector) -> None:
         self._detector = detector
-        self._faces: list[Face] = []
+        self.faces: list[Face] = []
+        """Of the frame before."""
         self._last_s = -math.inf
+        self._is_searched = False
 
-    def find(self, picture: Pixels, time_s: float, *, changed: bool = False) -> list[Face]:
+    def find(
+        self, picture: Pixels, time_s: float, *, changed: bool = False, repeats: bool = False
+    ) -> list[Face]:
         """The faces of a (H, W, 3) uint8 RGB picture, the largest first.
 
-        One that has `changed` is searched, as there may be others: after a cut, for example.
+        One that has `changed` is searched, as there may be others: after a cut, for example. One
+        that `repeats` the one before is searched once, when it is time; else the list is the same.
         """
         last_s, self._last_s = self._last_s, time_s
+        if repeats and (self._is_searched or not _is_due(SEARCH_S, last_s, time_s)):
+            return self.faces
         far = not 0 <= time_s - last_s <= NEAR_S
-        if far or changed or _is_due(_ANEW * SEARCH_S, last_s, time_s):
-            self._faces = self._detector.detect(picture)
-            return self._faces
-        found = self._detector.look(picture, self._faces)
-        if len(found) < len(self._faces) or _is_due(SEARCH_S, last_s, time_s):
+        self._is_searched = far or changed or repeats or _is_due(_ANEW * SEARCH_S, last_s, time_s)
+        if self._is_searched:
+            self.faces = self._detector.detect(picture)
+            return self.faces
+        found = self._detector.look(picture, self.faces)
+        if len(found) < len(self.faces) or _is_due(SEARCH_S, last_s, time_s):
             found = self._detector.search(picture, found)
-        self._faces = found
+        self.faces = found
         return found
 
 

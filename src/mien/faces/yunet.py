@@ -42,8 +42,11 @@ them and of a look with wide surroundings, which a face without a head lacks. Ch
 _UPRIGHT = 0.89  # 84 % of upright faces of FER-2013 have more, 6 % of those on their head
 _LYING, _TURNED = 0.85, 0.87  # of one that lies, of one in a turned photo (a cat's there: 0.86)
 _TURNED_LEAST_PX = 30  # a smaller face is not looked at again
-_LIES_DEG, _STEP_DEG = 45, 30  # a face rolled by more is followed turned upright, in such steps
-_TILTED_DEG = 8  # a face rolled by more is measured closely in every frame, others at times
+_TILTED_DEG, _LIES_DEG = (
+    8,
+    45,
+)  # a face rolled by more is followed turned upright; cannot be measured
+_STEP_DEG = 30
 _STEPS = (-_STEP_DEG, 0, _STEP_DEG)
 _FOLLOWED_UPRIGHT, _FOLLOWED_GAIN = 0.87, 0.04  # small looks are less sure than `detect`'s
 _WHEEL_PX, _TURNED_PX = 640, 448  # canvases of a turned photo, of a face in all directions
@@ -192,9 +195,7 @@ class YuNet:
         kept = [face for face, was in pairs if (face, was) not in unsure]
         turned = [self._near(picture, [_way(was, step) for _, was in unsure]) for step in _STEPS]
         kept += [_surest(face, *told) for (face, _), *told in zip(unsure, *turned, strict=True)]
-        tilted = {face for face, was in pairs if abs(was.roll_deg) > _TILTED_DEG}
-        level = [face for face in kept if face not in tilted]
-        return _without_repeats(level + self._measured(picture, tilted.intersection(kept)))
+        return _without_repeats(kept)
 
     def _measured(self, picture: Pixels, faces: Collection[Face]) -> list[Face]:
         """The faces as a close look has them, which tells how they are tilted; but for those that
@@ -287,12 +288,10 @@ _Way = tuple[Box, int]
 """A place, and by how many degrees a face there is expected to be rolled."""
 
 
-def _way(was: Face, step_deg: int | None = None) -> _Way:
-    """Where a face of the frame before is looked for: upright, unless it lies; or, with `step_deg`,
-    rolled by so much more than it was."""
-    lies = step_deg is not None or abs(was.roll_deg) > _LIES_DEG
-    turn_deg = _STEP_DEG * round(was.roll_deg / _STEP_DEG) if lies else 0
-    return was.box, turn_deg + (step_deg or 0)
+def _way(was: Face, step_deg: int = 0) -> _Way:
+    """Where a face of the frame before is looked for: rolled by so much more than it was."""
+    tilted = step_deg or abs(was.roll_deg) > _TILTED_DEG
+    return was.box, round(was.roll_deg) + step_deg if tilted else 0
 
 
 def _look(picture: Pixels, place: Box, turn_deg: int) -> _Look | _TurnedLook:

@@ -14,7 +14,7 @@ from mien.faces.shots import Shots
 from mien.recognizer import Recognizer
 from mien.serve.settings import Settings
 from mien.sources import Item
-from mien.stream import Detections, Result, batches, cores
+from mien.stream import Crops, Detections, Result, batches, cores
 
 
 @dataclass(slots=True)
@@ -101,7 +101,8 @@ class Engine:
             (frame,) = camera.shots.mark([item.load()])
         except MienError:
             return self.recognizer.find(item)  # which tells of it
-        return self.recognizer.find(frame, camera.follower)
+        alone = replace(frame, repeats=False)  # what was found before is not kept
+        return self.recognizer.find(alone, camera.follower)
 
     def _few(self, found: Detections) -> Detections:
         """The largest faces, without the pixels, which would take memory while waiting."""
@@ -109,8 +110,7 @@ class Engine:
         return replace(
             found,
             faces=found.faces[:most],
-            inputs=found.inputs[:most],
-            small=found.small[:most],
+            crops=Crops(found.crops.inputs[:most], found.crops.small[:most]),
             pixels=None,
         )
 

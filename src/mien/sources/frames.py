@@ -47,6 +47,8 @@ class Frame:
     """Whether there was a cut before it; known once `mien.faces.shots` has compared them."""
     changed: bool = False
     """Whether it differs much from the one before; known likewise."""
+    repeats: bool = False
+    """Whether it is pixel for pixel the one before; known likewise."""
     done: bool = False
     """Whether an interrupted run has read it: it is there for the sake of the next ones."""
 
