@@ -47,10 +47,13 @@ def with_one_head(model: onnx.ModelProto) -> onnx.ModelProto:
         inputs = [seen, f"ones_{stride}_weights", f"ones_{stride}_bias"]
         graph.node.append(make_node("Conv", inputs, [f"ones_{stride}"], kernel_shape=[1, 1]))
         inputs = [f"ones_{stride}", f"wide_{stride}_weights", f"wide_{stride}_bias"]
-        how = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "group": 16}
-        graph.node.append(make_node("Conv", inputs, [out], **how))
+        wide_conv = make_node(
+            "Conv", inputs, [out], kernel_shape=[3, 3], pads=[1, 1, 1, 1], group=16
+        )
+        graph.node.append(wide_conv)
     del graph.output[:]
     for stride in STRIDES:
+        shape: list[str | int | None]
         shape = ["pictures", 16, f"rows_{stride}", f"columns_{stride}"]
         graph.output.append(make_tensor_value_info(f"told_{stride}", TensorProto.FLOAT, shape))
     return _without_unused(model)

@@ -148,10 +148,10 @@ class Classifier:
         # Threads that wait by spinning would take the cores from those that decode and detect.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.card = bundle.card
-        providers = _providers(device)
+        wanted = providers(device)
         try:
             self._session = onnxruntime.InferenceSession(
-                str(bundle.model_file), options, providers=providers
+                str(bundle.model_file), options, providers=wanted
             )
         except Exception as error:
             raise BundleError(f"{bundle.model_file} cannot be run: {error}") from error
@@ -177,7 +177,7 @@ class Classifier:
         return temper(mean, self.card.temperature)
 
 
-def _providers(device: str) -> list[str]:
+def providers(device: str) -> list[str]:
     """ONNX Runtime's names; `auto` is a graphics card where this onnxruntime drives one."""
     import onnxruntime
 

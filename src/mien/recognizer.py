@@ -45,11 +45,12 @@ class Recognizer:
     `model` is the folder of a bundle or the name of one in the package, `detector` one of
     `mien.faces.DETECTORS`, an object that follows `mien.faces.Detector`, such as
     `mien.faces.yunet.YuNet(min_face=20)`, or a function from a picture to boxes; `device` is auto,
-    cpu or cuda; `threads` bounds the threads of the network and of the reading of many pictures;
-    `align` turns tilted faces upright; `views` (plain, flip or ten-crop) are averaged in place of
-    those that the bundle's card names. In films and cameras faces are followed from frame to frame
-    (`mien.faces.following`) unless `every_frame` is to be searched. With `identify`, people of a
-    film who come back have the same id, by their looks (`mien.faces.people`; mien[identify]).
+    cpu or cuda, which a detector by name uses, too; `threads` bounds the threads of the network and
+    of the reading of many pictures; `align` turns tilted faces upright; `views` (plain, flip or
+    ten-crop) are averaged in place of those that the bundle's card names. In films and cameras
+    faces are followed from frame to frame (`mien.faces.following`) unless `every_frame` is to be
+    searched. With `identify`, people of a film who come back have the same id, by their looks
+    (`mien.faces.people`; mien[identify]).
     Raises BundleError or InputError if one of them cannot be had.
 
     Pickled, it is these arguments: another process opens the networks again. So does the first use
@@ -86,7 +87,8 @@ class Recognizer:
                 bundle, given = open_bundle(self._model), self._given
                 classifier = Classifier(bundle, self.threads, given["device"], given["views"])
                 looks = Looks() if self.identify else None
-                self._opened = (classifier, as_detector(given["detector"]), looks)
+                finder = as_detector(given["detector"], given["device"])
+                self._opened = (classifier, finder, looks)
             return self._opened
 
     @property

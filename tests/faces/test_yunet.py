@@ -4,11 +4,13 @@ import pickle
 
 import cv2
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
 from mien.demo import PORTRAIT
 from mien.errors import InputError
+from mien.faces import open_detector
 from mien.faces.yunet import YuNet, _distinct, _face, _Look, _without_repeats
 from mien.sources import read_picture
 from mien.types import Box, Face
@@ -241,6 +243,35 @@ def test_a_face_found_twice_is_told_once_the_surest(apart: int, told: int):
 def test_a_smallest_face_without_a_pixel_is_refused(wrong: int):
     with pytest.raises(InputError, match="at least 1 px"):
         YuNet(wrong)
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        ("auto", ["CPUExecutionProvider"]),  # its runs are short, and of many sizes
+        ("cpu", ["CPUExecutionProvider"]),
+        ("cuda", ["CUDAExecutionProvider", "CPUExecutionProvider"]),
+    ],
+)
+def test_a_graphics_card_searches_where_it_is_asked_for(monkeypatch, device: str, expected):
+    """What onnxruntime is asked for: no test machine has the card."""
+    asked = []
+
+    class Session(onnxruntime.InferenceSession):
+        def __init__(self, data, options, providers):
+            asked.extend(one if isinstance(one, str) else one[0] for one in providers)
+            super().__init__(data, options, providers=["CPUExecutionProvider"])
+
+    there = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    open_detector("yunet", device=device)
+    assert asked == expected
+
+
+def test_a_graphics_card_that_is_not_there_is_refused():
+    with pytest.raises(InputError, match="drives no graphics card"):
+        YuNet(device="cuda")
 
 
 def test_it_goes_into_another_process_and_is_the_same(portrait):

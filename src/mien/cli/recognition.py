@@ -149,7 +149,7 @@ def recognize(
         raise InputError(f"{source.name} is no video: --identify tells the people of one apart")
     options: Any = {"device": device, "threads": threads, "align": align, "views": views}
     options["identify"] = identify
-    faces = open_detector(detector, min_face)
+    faces = open_detector(detector, min_face, device)
     recognizer = Recognizer(model, detector=faces, every_frame=every_frame, **options)
     if source.kind == "picture" and outputs == Outputs(pictures=out, bom=bom) and not resume:
         _recognize_one(recognizer, source, json, out, strict)
@@ -276,7 +276,7 @@ def watch(
     number = camera.isdecimal() and not Path(camera).exists()
     source = Live(int(camera) if number else camera)
     check_outputs([("--csv", csv)], source.files)  # before the weights are read
-    faces = open_detector(detector, min_face)
+    faces = open_detector(detector, min_face, device)
     recognizer = Recognizer(
         model, detector=faces, device=device, threads=threads, every_frame=every_frame
     )

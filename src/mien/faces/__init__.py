@@ -48,13 +48,13 @@ Finder = Callable[[NDArray[np.uint8]], Iterable[Face | Sequence[float]]]
 """A function from a (H, W, 3) uint8 RGB picture to faces, or to boxes (x, y, width, height)."""
 
 
-def as_detector(chosen: "str | Detector | Finder") -> Detector:
-    """A detector from a name, a detector or a function.
+def as_detector(chosen: "str | Detector | Finder", device: str = "cpu") -> Detector:
+    """A detector from a name, a detector or a function; `device` is for one by name.
 
     Raises InputError for an unknown name or an object that is none of these.
     """
     if isinstance(chosen, str):
-        return open_detector(chosen)
+        return open_detector(chosen, device=device)
     if isinstance(chosen, Detector):
         return chosen
     if callable(chosen):
@@ -62,8 +62,10 @@ def as_detector(chosen: "str | Detector | Finder") -> Detector:
     raise InputError(f"expected a detector's name, a detector or a function, got {chosen!r}")
 
 
-def open_detector(name: str = "yunet", min_face: int | None = None) -> Detector:
-    """A detector by name; InputError for an unknown one.
+def open_detector(
+    name: str = "yunet", min_face: int | None = None, device: str = "cpu"
+) -> Detector:
+    """A detector by name; InputError for an unknown one, and as `mien.faces.yunet.YuNet`.
 
     `yunet` is in the package and finds faces from about `min_face` px on, by default
     `mien.faces.yunet.MIN_FACE_PX`; `none` takes the whole picture for the face.
@@ -74,7 +76,7 @@ def open_detector(name: str = "yunet", min_face: int | None = None) -> Detector:
         return WholePicture()
     from mien.faces.yunet import MIN_FACE_PX, YuNet
 
-    return YuNet(MIN_FACE_PX if min_face is None else min_face)
+    return YuNet(MIN_FACE_PX if min_face is None else min_face, device)
 
 
 class WholePicture:

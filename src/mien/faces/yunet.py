@@ -10,11 +10,13 @@ safe to share between threads.
 import itertools
 from collections.abc import Collection, Iterable, Sequence
 from importlib.resources import files
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.bundle import providers
 from mien.errors import InputError
 from mien.faces.poses import from_cell, look_again, quarter, same_place, to_cell, turned_back
 from mien.types import Box, Face
@@ -42,11 +44,8 @@ them and of a look with wide surroundings, which a face without a head lacks. Ch
 _UPRIGHT = 0.89  # 84 % of upright faces of FER-2013 have more, 6 % of those on their head
 _LYING, _TURNED = 0.85, 0.87  # of one that lies, of one in a turned photo (a cat's there: 0.86)
 _TURNED_LEAST_PX = 30  # a smaller face is not looked at again
-_TILTED_DEG, _LIES_DEG = (
-    8,
-    45,
-)  # a face rolled by more is followed turned upright; cannot be measured
-_STEP_DEG = 30
+_LIES_DEG, _STEP_DEG = 45, 30  # a face rolled by more is followed turned upright, in such steps
+_HOLD = 0.8  # share of what a followed face was in how large it is
 _STEPS = (-_STEP_DEG, 0, _STEP_DEG)
 _FOLLOWED_UPRIGHT, _FOLLOWED_GAIN = 0.87, 0.04  # small looks are less sure than `detect`'s
 _WHEEL_PX, _TURNED_PX = 640, 448  # canvases of a turned photo, of a face in all directions
@@ -64,24 +63,26 @@ class YuNet:
     """Faces from about `min_face` px (of the box's longer side) up; safe to share between threads.
 
     The time of a search is that of its pixels: half the `min_face` takes four times as long.
+    `device` is cpu or cuda; auto is cpu, as runs are short and of many sizes. InputError for
+    another, and where there is no card.
     """
 
     name = "yunet"
     margin = 1.0  # scripts/framing.py: median over training faces
 
-    def __init__(self, min_face: int = MIN_FACE_PX) -> None:
+    def __init__(self, min_face: int = MIN_FACE_PX, device: str = "cpu") -> None:
         import onnxruntime
 
         if min_face < 1:
             raise InputError(f"expected a smallest face of at least 1 px, got {min_face}")
-        self.min_face = min_face
+        self.min_face, self.device = min_face, device
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # several pictures at once are worth more
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
             (files("mien.faces") / "yunet.onnx").read_bytes(),
             options,
-            providers=["CPUExecutionProvider"],
+            providers=_providers(device),
         )
 
     @property
@@ -89,8 +90,8 @@ class YuNet:
         """What of it decides which faces are found."""
         return f"2023mar, from {self.min_face} px"
 
-    def __reduce__(self) -> tuple[type["YuNet"], tuple[int]]:
-        return type(self), (self.min_face,)  # another process opens the network again
+    def __reduce__(self) -> tuple[type["YuNet"], tuple[int, str]]:
+        return type(self), (self.min_face, self.device)  # another process opens the network again
 
     def detect(self, picture: Pixels) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB picture, the largest first.
@@ -192,7 +193,7 @@ class YuNet:
         found = self._near(picture, [_way(face) for face in faces])
         pairs = [(face, was) for face, was in zip(found, faces, strict=True) if face is not None]
         unsure = [p for p in pairs if _score(p[0]) < _FOLLOWED_UPRIGHT and not _is_small(p[0])]
-        kept = [face for face, was in pairs if (face, was) not in unsure]
+        kept = [_held(face, was) for face, was in pairs if (face, was) not in unsure]
         turned = [self._near(picture, [_way(was, step) for _, was in unsure]) for step in _STEPS]
         kept += [_surest(face, *told) for (face, _), *told in zip(unsure, *turned, strict=True)]
         return _without_repeats(kept)
@@ -235,6 +236,14 @@ class YuNet:
             rows = [_decoded(s, least, grid) for s, grid in zip(_STRIDES, each, strict=True)]
             told.append(_distinct(np.concatenate(rows), least))
         return told
+
+
+def _providers(device: str) -> list[Any]:
+    names: list[Any] = providers(device)
+    if device != "cuda":
+        return names[-1:]
+    # The card's best algorithm is not sought by trial for each new size of a picture.
+    return [(names[0], {"cudnn_conv_algo_search": "HEURISTIC"}), *names[1:]]
 
 
 def _close_px(place: Box) -> int:
@@ -288,10 +297,26 @@ _Way = tuple[Box, int]
 """A place, and by how many degrees a face there is expected to be rolled."""
 
 
-def _way(was: Face, step_deg: int = 0) -> _Way:
-    """Where a face of the frame before is looked for: rolled by so much more than it was."""
-    tilted = step_deg or abs(was.roll_deg) > _TILTED_DEG
-    return was.box, round(was.roll_deg) + step_deg if tilted else 0
+def _way(was: Face, step_deg: int | None = None) -> _Way:
+    """Where a face of the frame before is looked for: upright, unless it lies; or, with `step_deg`,
+    rolled by so much more than it was."""
+    lies = step_deg is not None or abs(was.roll_deg) > _LIES_DEG
+    turn_deg = _STEP_DEG * round(was.roll_deg / _STEP_DEG) if lies else 0
+    return was.box, turn_deg + (step_deg or 0)
+
+
+def _held(face: Face, was: Face) -> Face:
+    """A face where a small look finds it, about as large and as tilted as it was: that is measured
+    by close looks, of which small ones differ by some per cent."""
+    if abs(was.roll_deg) > _LIES_DEG or face.landmarks is None:
+        return face
+    (x, y), sides = face.box.centre, (face.box.width, face.box.height)
+    before = was.box.width, was.box.height
+    width, height = (b**_HOLD * s ** (1 - _HOLD) for b, s in zip(before, sides, strict=True))
+    box = Box(round(x - width / 2), round(y - height / 2), round(width), round(height))
+    turn = cv2.getRotationMatrix2D((x, y), face.roll_deg - was.roll_deg, 1)
+    points = np.asarray(face.landmarks) @ turn[:, :2].T + turn[:, 2]
+    return Face(box, face.score, tuple((round(a, 2), round(b, 2)) for a, b in points.tolist()))
 
 
 def _look(picture: Pixels, place: Box, turn_deg: int) -> _Look | _TurnedLook:

@@ -13,7 +13,7 @@ from mien.errors import MienError, Overloaded
 from mien.faces.shots import Shots
 from mien.recognizer import Recognizer
 from mien.serve.settings import Settings
-from mien.sources import Item
+from mien.sources import Frame, Item
 from mien.stream import Crops, Detections, Result, batches, cores
 
 
@@ -101,8 +101,9 @@ class Engine:
             (frame,) = camera.shots.mark([item.load()])
         except MienError:
             return self.recognizer.find(item)  # which tells of it
-        alone = replace(frame, repeats=False)  # what was found before is not kept
-        return self.recognizer.find(alone, camera.follower)
+        if isinstance(frame, Frame):  # what was found in the one before is not kept
+            frame = replace(frame, repeats=False)
+        return self.recognizer.find(frame, camera.follower)
 
     def _few(self, found: Detections) -> Detections:
         """The largest faces, without the pixels, which would take memory while waiting."""
