@@ -281,6 +281,7 @@ class RunFolder:
             chosen.name,
             classes=len(self.data.labels),
             channels=self.preprocess.channels,
+            size_px=self.preprocess.size_px,
             **chosen.options,
         )
         own = {k.removeprefix("model."): v for k, v in weights.items() if k.startswith("model.")}

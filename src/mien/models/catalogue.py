@@ -1,11 +1,15 @@
 """The models in the package, and the options of each family. Nothing here needs torch."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from mien.models.spec import Entry
+from mien.models.spec import Entry, Spec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -28,6 +32,18 @@ class Pretrained:
 
 
 @dataclass(frozen=True)
+class Timm(Pretrained):
+    """Options of any network of timm, `timm/NAME`."""
+
+    drop_path: Fraction = 0
+    """Probability by which a residual branch is left out of a step, the deeper the likelier."""
+    self_attention: Units = 0
+    """Heads of self-attention over the places of the last feature map; 0: none."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """Others of timm's, such as `output_stride: 16` or `depths: [2, 2, 4, 2]`."""
+
+
+@dataclass(frozen=True)
 class Faces:
     """Options of a network that starts from weights of face recognition."""
 
@@ -47,6 +63,8 @@ class Attention:
     """Add a shortcut to each block."""
     hidden: Units = 128
     """Units of a dense layer with ReLU before the logits; 0: none."""
+    self_attention: Units = 0
+    """Heads of self-attention over places after the last stage; 0: none."""
     dropout: Fraction = 0.3
     """Probability of dropout before the logits."""
 
@@ -69,6 +87,24 @@ class Mien:
             )
 
 
+@dataclass(frozen=True)
+class Vit:
+    """Options of the vision transformer."""
+
+    stem: Widths = (32, 64, 128)
+    """Channels of the convolutions before it, each of which halves the picture."""
+    width: Count = 192
+    """Size of a token; a multiple of `heads`."""
+    depth: Count = 6
+    """Blocks."""
+    heads: Count = 3
+    """Of each block's attention."""
+    dropout: Fraction = 0
+    """Probability of dropout before the logits."""
+    drop_path: Fraction = 0.1
+    """Probability by which a branch of the last block is left out of a step; less before it."""
+
+
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _FER2013 = ((0.508,), (0.255,))
 Values = tuple[float, ...]
@@ -84,6 +120,7 @@ _ROWS: tuple[tuple[str, str, object, str, int, Values, Values], ...] = (
     ("efficientnet-lite0", "imagenet:lite0", Pretrained(), "1905.11946", 64, (0.5,), (0.5,)),
     ("face-mobilenet", "face_mobilenet:build", Faces(), "1704.04861", 96, (0.458,), (1.0,)),
     ("face-resnet", "face_resnet:build", Faces(), "1512.03385", 100, (0.45,), (1.0,)),
+    ("vit", "vit:vit", Vit(), "2010.11929", 48, *_FER2013),
     ("facenet", "facenet:build", Faces(), "1602.07261", 107, (0.5,), (0.502,)),
 )
 ENTRIES = {
@@ -91,3 +128,17 @@ ENTRIES = {
     for name, builder, options, paper, size_px, mean, std in _ROWS
 }
 """The models in the package by name."""
+TIMM = "timm/"
+"""What the name of any network of timm begins with."""
+
+
+def any_of_timm(name: str) -> Entry:
+    """The entry of `timm/NAME`."""
+    builder = partial(_from_timm, name.removeprefix(TIMM))
+    return Entry(name, builder, Timm(), "", 48, *_IMAGENET)
+
+
+def _from_timm(name: str, spec: Spec, options: Timm) -> "nn.Module":
+    from mien.models.imagenet import from_timm
+
+    return from_timm(name, spec, options)

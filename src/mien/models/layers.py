@@ -47,6 +47,57 @@ class CBAM(nn.Sequential):
         super().__init__(ChannelAttention(channels), SpatialAttention())
 
 
+class SelfAttention(nn.Module):
+    """(N, C, H, W) → the same, plus what each place gathers from all (Vaswani et al. 2017,
+    arXiv:1706.03762): a head is a weighted mean of 32 values of every place.
+
+    The weights come from what two places show and from how they lie to each other, by rows and by
+    columns (Srinivas et al. 2021, arXiv:2101.11605, section 3). Places further apart than `reach`
+    count as that far, so that maps of any size will do. At first it adds nothing.
+    """
+
+    def __init__(self, channels: int, heads: int, *, reach: int = 12, each: int = 32) -> None:
+        super().__init__()
+        self.heads, self.reach = heads, reach
+        self.norm = nn.BatchNorm2d(channels)
+        self.inward = nn.Conv2d(channels, 3 * heads * each, 1, bias=False)
+        self.rows = nn.Parameter(0.02 * torch.randn(2 * reach + 1, each))
+        self.columns = nn.Parameter(0.02 * torch.randn(2 * reach + 1, each))
+        self.outward = nn.Conv2d(heads * each, channels, 1)
+        nn.init.zeros_(self.outward.weight)
+
+    def weights(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, heads, HW, HW), where each place looks; and the (N, heads, HW, 32) values there."""
+        each = self.rows.shape[1]
+        parts = self.inward(self.norm(x)).flatten(2).unflatten(1, (3, self.heads, each))
+        query, key, value = parts.transpose(-1, -2).unbind(1)
+        apart = self._apart(x.shape[2], x.shape[3]).to(query.dtype)
+        query = query * each**-0.5
+        logits = query @ key.transpose(-1, -2) + torch.einsum("nhid,ijd->nhij", query, apart)
+        return logits.softmax(-1), value
+
+    def map(self, x: Tensor) -> Tensor:
+        """(N, 1, H, W) in 0-1: how much all places together look at each, as shares of the most."""
+        seen = self.weights(x)[0].mean((1, 2)).unflatten(1, (1, *x.shape[2:]))
+        return seen / seen.amax((2, 3), keepdim=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights, value = self.weights(x)
+        gathered = (weights @ value).transpose(-1, -2).flatten(1, 2).unflatten(2, x.shape[2:])
+        added: Tensor = self.outward(gathered)
+        return x + added
+
+    def _apart(self, height: int, width: int) -> Tensor:
+        """(HW, HW, 32): of each place, how every other lies to it."""
+        rows = self.rows[self._steps(height)][:, None, :, None]
+        columns = self.columns[self._steps(width)][None, :, None, :]
+        return (rows + columns).flatten(0, 1).flatten(1, 2)
+
+    def _steps(self, side: int) -> Tensor:
+        places = torch.arange(side, device=self.rows.device)
+        return (places - places[:, None]).clamp(-self.reach, self.reach) + self.reach
+
+
 class Block(nn.Module):
     """Two 3x3 convolutions, with a shortcut around them where `residual` (He et al. 2016).
 

@@ -5,7 +5,7 @@ from torch import nn
 
 from mien.models.catalogue import Attention, Mien
 from mien.models.heads import Classifier, dense
-from mien.models.layers import CBAM, stages
+from mien.models.layers import CBAM, SelfAttention, stages
 from mien.models.spec import Spec
 from mien.models.weights.load import fill
 
@@ -25,7 +25,8 @@ def mien(spec: Spec, options: Mien) -> nn.Module:
 
 
 def attention(spec: Spec, options: Attention) -> nn.Module:
-    """Convolutional stages with CBAM after each; pooling, dense `hidden` + ReLU, dropout."""
+    """Convolutional stages with CBAM after each, and self-attention after the last if asked for;
+    pooling, dense `hidden` + ReLU, dropout."""
     features = stages(
         spec.channels,
         options.widths,
@@ -33,5 +34,7 @@ def attention(spec: Spec, options: Attention) -> nn.Module:
         residual=options.residual,
         end=CBAM,
     )
+    if options.self_attention:
+        features.append(SelfAttention(options.widths[-1], options.self_attention))
     head = dense(options.widths[-1], spec.classes, options.dropout, hidden=options.hidden)
     return fill(Classifier(features, head), spec.weights)

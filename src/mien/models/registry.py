@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import RecipeError
-from mien.models.catalogue import ENTRIES
+from mien.models.catalogue import ENTRIES, TIMM, any_of_timm
 from mien.models.spec import Builder, Entry, Spec, hint
 
 if TYPE_CHECKING:
@@ -43,7 +43,12 @@ def names() -> tuple[str, ...]:
 
 
 def entry(name: str) -> Entry:
-    """The entry of `name`; RecipeError with the nearest name if there is none."""
+    """The entry of `name`; RecipeError with the nearest name if there is none.
+
+    `timm/NAME` is any network of timm; whether there is one of that name is seen when it is built.
+    """
+    if name.startswith(TIMM):
+        return any_of_timm(name)
     if name not in ENTRIES and name not in _added:
         _load_plugins()
     found = ENTRIES.get(name) or _added.get(name)
@@ -53,14 +58,22 @@ def entry(name: str) -> Entry:
 
 
 def build(
-    name: str, *, classes: int, channels: int, weights: str = "none", **options: Any
+    name: str,
+    *,
+    classes: int,
+    channels: int,
+    weights: str = "none",
+    size_px: int | None = None,
+    **options: Any,
 ) -> "nn.Module":
     """A network (N, channels, S, S) float32 → (N, classes) logits.
 
-    `weights` is `none`, `imagenet`, `faces` or the path of a file; `options` are the model's own.
-    Raises RecipeError for an unknown name or option, WeightsError for weights that cannot be read.
+    `weights` is `none`, `imagenet`, `faces` or the path of a file; `size_px` is S (default: the
+    model's own), which transformers alone hold to; `options` are the model's own. Raises
+    RecipeError for an unknown name or option, WeightsError for weights that cannot be read.
     """
-    return entry(name).build(Spec(classes, channels, weights), options)
+    found = entry(name)
+    return found.build(Spec(classes, channels, weights, size_px or found.size_px), options)
 
 
 @cache

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 Builder = Callable[..., "nn.Module"]
+_GIVEN = ("classes", "channels", "weights")
+"""What a builder without typed options is called with, beside these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Spec:
     channels: int
     weights: str
     """`none`, `imagenet`, `faces`, or the path of a file."""
+    size_px: int
+    """Side of the pictures, of which a transformer knows its positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,7 @@ class Entry:
         """Names that a recipe may set under `model.options`."""
         if is_dataclass(self.defaults):
             return tuple(field.name for field in fields(self.defaults))
-        given = {"classes", "channels", "weights"}
-        return tuple(p for p in inspect.signature(self._function()).parameters if p not in given)
+        return tuple(p for p in inspect.signature(self._function()).parameters if p not in _GIVEN)
 
     def check(self, options: Mapping[str, object]) -> Any:
         """All options, with the defaults of those that `options` lacks.
@@ -88,7 +91,7 @@ class Entry:
         builder = self._function()
         try:
             if self.defaults is None:
-                return builder(**asdict(spec), **checked)
+                return builder(**{name: getattr(spec, name) for name in _GIVEN}, **checked)
             return builder(spec, checked)
         except (TypeError, ValueError, IndexError, RuntimeError) as error:
             if not options:

@@ -315,6 +315,8 @@ class Training(Part):
     checkpoint_activations: bool = False
     """Memory before speed: activations are computed again in the backward pass, freed memory is
     given back. The result is the same."""
+    clip: float | None = Field(None, gt=0)
+    """Largest norm of all gradients together, to which a larger one is scaled; null: any."""
     accumulate: int = Field(1, ge=1)
     """Batches whose gradients make one step."""
     finish: Finish | None = None

@@ -65,6 +65,7 @@ def _network(recipe: Recipe, inputs: Inputs) -> nn.Module:
         classes=len(inputs.labels),
         channels=inputs.preprocess(recipe).channels,
         weights=recipe.model.weights,
+        size_px=recipe.input.size_px,
         **recipe.model.options,
     )
     return _ready(model, recipe)
@@ -134,6 +135,7 @@ def _trainer(
         devices=1,
         precision="bf16-mixed" if in_bf16(recipe.training.precision) else "32-true",
         accumulate_grad_batches=recipe.training.accumulate,
+        gradient_clip_val=recipe.training.clip,
         callbacks=_callbacks(recipe, folder, history, shown or Bar(Console(stderr=True))),
         logger=TensorBoardLogger(folder.path, name="", version="tensorboard"),
         plugins=[WholeCheckpoints()],

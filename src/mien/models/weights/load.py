@@ -47,9 +47,10 @@ def load_faces(published: Published, weights: str, take: Callable[[Path], None])
             take(path)
 
 
-def load_timm(name: str, channels: int, weights: str) -> Any:
-    """timm's network without its pooling and classifier; `weights` as in `mien.models.build`."""
-    shape: dict[str, Any] = {"in_chans": channels, "num_classes": 0, "global_pool": ""}
+def load_timm(name: str, channels: int, weights: str, **arguments: Any) -> Any:
+    """timm's network without its classifier; `weights` as in `mien.models.build`, other `arguments`
+    as in `timm.create_model`."""
+    shape: dict[str, Any] = {"in_chans": channels, "num_classes": 0, **arguments}
     if weights == "none":
         return timm.create_model(name, pretrained=False, **shape)
     if weights == "imagenet":
