@@ -19,6 +19,9 @@ TINY = {
     "attention": {"widths": [8, 16, 16, 16], "blocks": 1, "hidden": 0},
     "mien-s": {"widths": [8, 16], "blocks": [1, 1]},
     "mobilenetv2": {"hidden": 8, "cbam": True, "frozen": True},
+    "timm/test_vit": {"arguments": {"patch_size": 8}},
+    "timm/swin_tiny_patch4_window7_224": {"arguments": {"embed_dim": 24, "depths": [1, 1]}},
+    "vit": {"stem": [8, 8, 8], "width": 24, "depth": 2},
 }
 
 
@@ -29,7 +32,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def make(name: str) -> Path:
         if name not in made:
-            made[name] = _untrained(name, tmp_path_factory.mktemp("untrained") / name)
+            made[name] = _untrained(name, tmp_path_factory.mktemp("untrained") / "run")
         return made[name]
 
     return make

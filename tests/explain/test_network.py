@@ -9,7 +9,7 @@ pytest.importorskip("captum")
 import torch
 
 from mien.errors import InputError
-from mien.explain.network import COARSEST_PX, GradCAM, SpatialAttention, _last_fine
+from mien.explain.network import COARSEST_PX, Attention, GradCAM, _last_fine
 from mien.preprocess import Preprocess
 from mien.runs import RunFolder
 from tests.explain.conftest import TINY
@@ -66,7 +66,7 @@ def test_a_tiny_picture_has_its_finest_map():
 
 def test_attention_is_the_mean_of_what_the_blocks_multiply_by(make_run: Make, face: np.ndarray):
     run = make_run("attention")
-    found = SpatialAttention(RunFolder(run))(face, 0)
+    found = Attention(RunFolder(run))(face, 0)
     assert found.dtype == np.float32
     assert 0 < found.min() < found.max() < 1
     folder = RunFolder(run)
@@ -86,13 +86,40 @@ def test_attention_is_the_mean_of_what_the_blocks_multiply_by(make_run: Make, fa
     assert np.allclose(found, torch.stack(maps).mean(0)[0, 0].numpy(), atol=1e-4)
 
 
+def test_a_transformer_shows_how_much_of_each_place_comes_through(make_run: Make, face: np.ndarray):
+    """Rollout by the paper: half of a block's answer is its own token's, by the shortcut."""
+    folder = RunFolder(make_run("vit"))
+    body = folder.network().features.body
+    with torch.no_grad():
+        tokens = body.patch_embed(torch.from_numpy(folder.preprocess(face[None]))).flatten(1, 2)
+        tokens, rolled = tokens + body.pos_embed, torch.eye(36)
+        for block in body.blocks:
+            heads = block.attn.qkv(block.norm1(tokens))[0].unflatten(1, (3, 3, 8))
+            query, key, _ = heads.permute(1, 2, 0, 3)
+            weights = (query @ key.mT / 8**0.5).softmax(-1).mean(0)
+            rolled, tokens = (weights / 2 + torch.eye(36) / 2) @ rolled, block(tokens)
+    coarse = rolled.mean(0).view(6, 6)
+    found = Attention(folder)(face, 0)
+    assert (found.shape, found.dtype) == ((48, 48), np.float32)
+    expected = torch.nn.functional.interpolate(
+        (coarse / coarse.max())[None, None], (48, 48), mode="bilinear"
+    )[0, 0]
+    assert np.allclose(found, expected.numpy(), atol=1e-5)
+
+
+def test_the_first_tokens_of_a_transformer_are_no_places(make_run: Make, face: np.ndarray):
+    found = Attention(RunFolder(make_run("timm/test_vit")))(face, 0)
+    assert 0 < found.min() < found.max() == pytest.approx(1, abs=0.01)
+
+
 def test_nothing_listens_to_the_network_afterwards(make_run: Make, face: np.ndarray):
-    attention = SpatialAttention(RunFolder(make_run("attention")))
+    attention = Attention(RunFolder(make_run("attention")))
     first = attention(face, 0)
     assert (attention(face, 0) == first).all()
     assert not any(part._forward_hooks for part in attention._network.modules())
 
 
-def test_a_network_without_attention_says_so(make_run: Make):
-    with pytest.raises(InputError, match="mien-s has no spatial attention"):
-        SpatialAttention(RunFolder(make_run("mien-s")))
+@pytest.mark.parametrize("name", ["mien-s", "timm/swin_tiny_patch4_window7_224"])
+def test_a_network_without_attention_over_all_places_says_so(make_run: Make, name: str):
+    with pytest.raises(InputError, match=f"{name} has no spatial attention"):
+        Attention(RunFolder(make_run(name)))

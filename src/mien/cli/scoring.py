@@ -193,7 +193,7 @@ def explain(
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(help="occlusion; for a run also gradcam (default) or attention (CBAM)."),
+        typer.Option(help="occlusion; for a run also gradcam (default) or attention."),
     ] = None,
     detector: DetectorName = "yunet",
 ) -> None:

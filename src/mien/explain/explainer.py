@@ -105,6 +105,6 @@ def _method(name: str, run: RunFolder | None, classifier: Classifier) -> _Method
             "or use the method occlusion"
         )
     installed("torch", extra="explain" if name == "gradcam" else "train")
-    from mien.explain.network import GradCAM, SpatialAttention
+    from mien.explain.network import Attention, GradCAM
 
-    return GradCAM(run) if name == "gradcam" else SpatialAttention(run)
+    return GradCAM(run) if name == "gradcam" else Attention(run)

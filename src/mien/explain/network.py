@@ -1,5 +1,7 @@
-"""Maps from inside a run's torch network: Grad-CAM and CBAM's own spatial attention."""
+"""Maps from inside a run's torch network: Grad-CAM and the network's own attention."""
 
+import functools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,31 +37,61 @@ class GradCAM:
         return _enlarged(coarse / max(coarse.max(), 1e-12), len(image))
 
 
-class SpatialAttention:
-    """The maps by which the CBAM blocks of `run` scale each place (arXiv:1807.06521)."""
+class Attention:
+    """Where the network of `run` attends: the mean of the maps of its CBAM (arXiv:1807.06521) and
+    self-attention, or a transformer's rollout (Abnar & Zuidema 2020, arXiv:2005.00928)."""
 
     def __init__(self, run: RunFolder) -> None:
         self._network, self._preprocess = run.network(), run.preprocess
-        parts = self._network.modules()
-        self._gates = [part for part in parts if isinstance(part, layers.SpatialAttention)]
-        if not self._gates:
+        parts = list(self._network.modules())
+        kinds = (layers.SpatialAttention, layers.SelfAttention)
+        self._gates = [part for part in parts if isinstance(part, kinds)]
+        blocks = [p for p in parts if hasattr(p, "fused_attn") and hasattr(p, "attn_drop")]
+        for block in blocks:
+            block.fused_attn = False  # fused, nobody sees the weights
+        self._weights = [block.attn_drop for block in blocks]
+        if not self._gates and not self._rolled(_black(self._preprocess)).size:
             raise InputError(
                 f"{run.recipe.model.name} has no spatial attention to show; "
                 "use the method gradcam or occlusion"
             )
 
     def __call__(self, image: NDArray[np.uint8], _label: int) -> NDArray[np.float32]:
-        """(S, S) float32 in 0-1: the mean of the blocks' maps, the same for every label."""
+        """(S, S) float32 in 0-1, the same for every label."""
+        if not self._gates:
+            return _enlarged(self._rolled(image), len(image))
         passed = _passed(self._network, self._gates, _tensor(image, self._preprocess))
         maps = [gate.map(given)[0, 0].detach().numpy() for gate, given, _ in passed]
         return np.asarray(np.mean([_enlarged(m, len(image)) for m in maps], 0), np.float32)
 
+    def _rolled(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(H, W): how much of each place comes to the mean of all through every block, as shares of
+        the most; empty where blocks do not weigh all places."""
+        parts = [*self._weights, self._network.features]
+        *passed, (_, _, end) = _passed(self._network, parts, _tensor(image, self._preprocess))
+        tokens = end.shape[1] if end.ndim == 3 else end[0, 0].numel()
+        each = [w.mean(1)[0] for _, _, w in passed if (len(w), *w.shape[2:]) == (1, tokens, tokens)]
+        if not each or len(each) < len(passed):
+            return np.zeros((0, 0), np.float32)
+        # Half of what leaves a block is what entered it, by its shortcut.
+        through = [(weights + torch.eye(len(weights))) / 2 for weights in each]
+        rolled = functools.reduce(lambda before, after: after @ before, through).mean(0)
+        side = math.isqrt(len(rolled))
+        places = rolled[len(rolled) - side**2 :].view(side, side)
+        return np.asarray((places / places.max()).numpy(), np.float32)
+
 
 def _last_fine(network: Any, preprocess: Preprocess) -> Any:
-    """The last layer with a map of `COARSEST_PX` or more; the first if all are coarser."""
-    [face] = preprocess.resize(np.zeros((1, 8, 8), np.uint8))
-    parts = [*_trunk(network.features), network.attention]
-    passed = _passed(network, parts, _tensor(face, preprocess))
+    """The last layer with a map of `COARSEST_PX` or more; the first if all are coarser.
+
+    Raises InputError for a network without maps of channels.
+    """
+    face = _tensor(_black(preprocess), preprocess)
+    parts = _passed(network, [*_trunk(network.features), network.attention], face)
+    # A transformer's blocks give tokens, or a map with its channels last.
+    passed = [call for call in parts if call[2].ndim == 4 and call[2].shape[2] == call[2].shape[3]]
+    if not passed:
+        raise InputError("this network has no feature map; use the method occlusion")
     fine = [layer for layer, _, out in passed if min(out.shape[2:]) >= COARSEST_PX]
     return fine[-1] if fine else passed[0][0]
 
@@ -85,6 +117,11 @@ def _passed(network: Any, parts: list[Any], inputs: Any) -> list[tuple[Any, Any,
     for hook in hooks:
         hook.remove()
     return passed
+
+
+def _black(preprocess: Preprocess) -> NDArray[np.uint8]:
+    [face] = preprocess.resize(np.zeros((1, 8, 8), np.uint8))
+    return face
 
 
 def _tensor(image: NDArray[np.uint8], preprocess: Preprocess) -> Any:
