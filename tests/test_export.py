@@ -28,7 +28,10 @@ from mien.labels import FER2013
 from mien.models import build, names
 from mien.recipes import Recipe
 
-OPTIONS = {"attention": {"widths": [8, 16], "blocks": 1, "hidden": 16}}
+OPTIONS = {
+    "attention": {"widths": [8, 16], "blocks": 1, "hidden": 16},
+    "timm/test_vit": {"self_attention": 2, "cbam": True},
+}
 _SPOTS = np.random.default_rng(0).integers(0, 256, (70, 4, 4)) // np.resize([1, 4], (70, 1, 1))
 FACES = np.kron(_SPOTS, np.ones((12, 12), int)).astype(np.uint8)
 """(70, 48, 48): bright and dark spots, which a random network tells apart; noise it does not."""
@@ -66,7 +69,7 @@ def untrained_run(folder: Path, model: str, build: Callable[..., nn.Module] = bu
     channels = 1 if model == "attention" else 3
     recipe = Recipe.model_validate(
         {
-            "name": f"{model}-random",
+            "name": f"{model.replace('/', '-')}-random",
             "model": {"name": model, "options": OPTIONS.get(model, {})},
             "input": {"size_px": 32, "mean": [0.5] * channels, "std": [0.25] * channels},
             "training": {"epochs": 1, "optimizer": {"lr": 0.1}},
@@ -77,7 +80,8 @@ def untrained_run(folder: Path, model: str, build: Callable[..., nn.Module] = bu
     facts = {"name": "none", "labels": FER2013, "side_px": 48, "train": split, "validation": split}
     (folder / "data.json").write_text(json.dumps(facts))
     torch.manual_seed(0)
-    network = build(model, classes=7, channels=channels, **recipe.model.options)
+    options = recipe.model.options
+    network = build(model, classes=7, channels=channels, size_px=32, **options)
     for norm in (layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)):
         norm.momentum = 1.0
     with torch.no_grad():
@@ -168,7 +172,7 @@ def moved_by(more: float) -> Callable[[Logits], None]:
     return change
 
 
-@pytest.mark.parametrize("model", names())
+@pytest.mark.parametrize("model", [*names(), "timm/test_vit"])
 def test_every_model_exports_with_parity_for_any_number_of_faces(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -3,7 +3,15 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d
 
-from mien.models.layers import CBAM, Block, ChannelAttention, SpatialAttention, stages, stem
+from mien.models.layers import (
+    CBAM,
+    Block,
+    ChannelAttention,
+    SelfAttention,
+    SpatialAttention,
+    stages,
+    stem,
+)
 
 
 def by_the_paper(block: CBAM, x: torch.Tensor) -> torch.Tensor:
@@ -47,6 +55,58 @@ def test_the_spatial_map_is_a_picture_of_weights():
     looked = SpatialAttention().eval().map(torch.randn(2, 8, 5, 7)).detach()
     assert looked.shape == (2, 1, 5, 7)
     assert 0 <= float(looked.min()) <= float(looked.max()) <= 1
+
+
+def attending(reach: int = 12) -> SelfAttention:
+    torch.manual_seed(0)
+    layer = SelfAttention(8, 2, reach=reach, each=4).eval()
+    for weight in (layer.rows, layer.columns, layer.outward.weight):
+        weight.data.normal_()
+    return layer
+
+
+def by_places(layer: SelfAttention, x: torch.Tensor) -> torch.Tensor:
+    """Vaswani et al. (2017), equation 1, with q (k + r) for q k (Srinivas et al. 2021)."""
+    out, (height, width) = x.clone(), x.shape[2:]
+    query, key, value = layer.inward(layer.norm(x))[0].unflatten(0, (3, 2, 4))
+    places = [(y, x) for y in range(height) for x in range(width)]
+    for y, x_ in places:
+        heads = []
+        for head in range(2):
+            q = query[head, :, y, x_] / 2  # the root of 4 values
+            steps = [(j - y, i - x_) for j, i in places]
+            apart = [
+                layer.rows[max(-layer.reach, min(layer.reach, down)) + layer.reach]
+                + layer.columns[max(-layer.reach, min(layer.reach, right)) + layer.reach]
+                for down, right in steps
+            ]
+            logits = [q @ (key[head, :, j, i] + r) for (j, i), r in zip(places, apart, strict=True)]
+            shares = torch.stack(logits).softmax(0)
+            there = torch.stack([value[head, :, j, i] for j, i in places])
+            heads.append(shares @ there)
+        out[0, :, y, x_] += layer.outward.weight[:, :, 0, 0] @ torch.cat(heads) + layer.outward.bias
+    return out
+
+
+@pytest.mark.parametrize(("side", "reach"), [((3, 4), 12), ((3, 4), 1)])
+def test_self_attention_computes_the_papers_formulas(side, reach):
+    layer, x = attending(reach), torch.randn(1, 8, *side)
+    with torch.no_grad():
+        assert torch.allclose(layer(x), by_places(layer, x), atol=1e-5)
+
+
+def test_self_attention_adds_nothing_at_first_and_learns_from_there():
+    layer, x = SelfAttention(8, 2), torch.randn(2, 8, 3, 3)
+    assert torch.equal(layer(x), x)
+    layer(x).square().sum().backward()
+    assert layer.outward.weight.grad.any()
+
+
+def test_self_attention_has_a_map_of_what_is_looked_at_most():
+    looked = attending().map(torch.randn(2, 8, 3, 5)).detach()
+    assert looked.shape == (2, 1, 3, 5)
+    assert looked.amax((1, 2, 3)).tolist() == [1, 1]
+    assert looked.min() > 0
 
 
 @pytest.mark.parametrize(("residual", "gated"), [(True, False), (False, False), (True, True)])

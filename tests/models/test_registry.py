@@ -51,6 +51,7 @@ NETWORKS = {  # parameters, multiply-accumulates of 96 px in millions, width and
     "mien-s": (682_983, 196.1, (128, 12)),
     "mien-s-wide": (1_495_511, 376.0, (192, 12)),
     "mobilenetv2": (2_388_167, 53.8, (1280, 3)),
+    "vit": (2_795_495, 455.4, (192, 12)),
     "resnet50": (25_607_111, 738.4, (2048, 3)),
 }
 HEADS = {
@@ -65,6 +66,7 @@ HEADS = {
     "mien-s-wide": [0.3, 7],
     "mobilenetv2": [0.5, 128, 0.5, 7],
     "resnet50": [1024, 0.5, 7],
+    "vit": [7],
 }
 
 
@@ -133,6 +135,13 @@ def test_attention_puts_cbam_after_every_stage(residual):
     model = built("attention", widths=[8, 8, 16], blocks=2, residual=residual)
     kinds = [type(layer).__name__ for layer in model.features][4:]
     assert kinds == ["Block", "Block", "CBAM"] * 3
+
+
+def test_self_attention_comes_after_the_last_stage():
+    plain, model = built("attention"), built("attention", self_attention=4)
+    extra = {n.split(".")[1] for n in {*model.state_dict()} - {*plain.state_dict()}}
+    assert extra == {str(len(plain.features))}
+    assert model(torch.randn(2, 1, 48, 48)).shape == (2, 7)
 
 
 @pytest.mark.parametrize("name", TIMM)
@@ -276,7 +285,7 @@ def test_options_that_do_not_fit_are_told_in_one_line_and_other_faults_are_raise
 WITHOUT_TORCH = """
 import sys
 import mien.models as models
-assert len(models.names()) == 11
+assert len(models.names()) == 12
 for name in models.names():
     models.entry(name).check({"dropout": 0.1})
 for wrong in ({"dropuot": 0.1}, {"dropout": "x"}):
@@ -298,7 +307,7 @@ def test_names_and_options_are_known_without_torch():
 
 def test_names_are_sorted():
     assert list(names()) == sorted(names())
-    assert len(names()) == 11
+    assert len(names()) == 12
 
 
 WRONG = {

@@ -60,6 +60,7 @@ def untrained(recipe: Recipe, folder: Path, labels: tuple[str, ...] = FER2013) -
         recipe.model.name,
         classes=len(labels),
         channels=preprocess.channels,
+        size_px=preprocess.size_px,
         **recipe.model.options,
     ).eval()
     with torch.no_grad():

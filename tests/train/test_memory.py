@@ -21,6 +21,7 @@ BLOCKS = {
     "mien-s-wide": 5,
     "mobilenetv2": 17,
     "resnet50": 16,
+    "vit": 7,
 }
 
 

@@ -104,6 +104,12 @@ class Vit:
     drop_path: Fraction = 0.1
     """Probability by which a branch of the last block is left out of a step; less before it."""
 
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(
+                f"expected a width that is a multiple of heads, got {self.width} and {self.heads}"
+            )
+
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _FER2013 = ((0.508,), (0.255,))

@@ -44,13 +44,8 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.attention(self.features(x))
-        logits: Tensor = self.head(self.pooled(x))
+        logits: Tensor = self.head(self.pool(x))
         return logits
-
-    def pooled(self, x: Tensor) -> Tensor:
-        """(N, width), from what `attention` gives."""
-        mean: Tensor = self.pool(x)
-        return mean
 
 
 def dense(

@@ -1,5 +1,8 @@
 """Networks of timm, which start from ImageNet weights or at random, with a head of their own."""
 
+import math
+from typing import Any
+
 import timm
 import torch
 from torch import Tensor, nn
@@ -53,63 +56,104 @@ def _network(
 
 
 def from_timm(name: str, spec: Spec, options: Timm) -> nn.Module:
-    """Any network of timm with its own pooling; RecipeError if there is none of that name, or if it
-    takes no pictures of this size."""
+    """Any network of timm; RecipeError if there is none of that name, or if it takes no pictures of
+    this size."""
     if not timm.is_model(name):
         raise RecipeError(f"timm has no network {name!r}{hint(name, timm.list_models())}")
     arguments = dict(options.arguments)
     if options.drop_path:
         arguments["drop_path_rate"] = options.drop_path
-    if timm.get_pretrained_cfg(name).fixed_input_size:
+    if (facts := timm.get_pretrained_cfg(name)) and facts.fixed_input_size:
         arguments.setdefault("img_size", spec.size_px)
     try:
-        body = load_timm(name, spec.channels, spec.weights, **arguments)
-        shape, width = _shape(body, spec)
+        body = Body(load_timm(name, spec.channels, spec.weights, **arguments))
+        channels, width = body.sizes(torch.zeros(1, spec.channels, spec.size_px, spec.size_px))
     except (TypeError, ValueError, LookupError, RuntimeError, AssertionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RecipeError(
             f"timm's {name} cannot be built for {spec.size_px} px with {arguments}: {reason}"
         ) from error
+    if channels is None and (options.cbam or options.self_attention):
+        raise RecipeError(f"timm's {name} has no feature map to put attention on")
     head = dense(width, spec.classes, options.dropout, hidden=options.hidden)
-    attention = _attention(name, shape, options)
-    return TimmClassifier(AsItIs(body), head, attention=attention, frozen=options.frozen)
+    attention = _attention(channels or 0, options)
+    return TimmClassifier(body, head, attention=attention, frozen=options.frozen)
 
 
-class AsItIs(nn.Module):
-    """(N, C, S, S) → what timm's `body` gives before its pooling: a map, or tokens."""
+def _attention(channels: int, options: Timm) -> nn.Module | None:
+    """Self-attention and CBAM, as far as they are asked for."""
+    heads = options.self_attention
+    layers: list[nn.Module] = [SelfAttention(channels, heads)] if heads else []
+    layers += [CBAM(channels)] if options.cbam else []
+    return nn.Sequential(*layers) if layers else None
 
-    def __init__(self, body: nn.Module) -> None:
+
+class Body(nn.Module):
+    """(N, C, S, S) → what a network of timm gives before its pooling: a map or tokens."""
+
+    body: Any
+
+    def __init__(self, body: Any) -> None:
         super().__init__()
         self.body = body
+        self.extra = int(getattr(body, "num_prefix_tokens", 0))
+        """Tokens before those of places."""
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.body.forward_features(x)
         return features
 
+    @torch.no_grad()
+    def sizes(self, x: Tensor) -> tuple[int | None, int]:
+        """Channels of the map, None if there is no map; and the width after pooling."""
+        training = self.training
+        found = self.eval()(x)
+        as_map = self.as_map(found)
+        pooled = self.pooled(found, as_map)
+        self.train(training)
+        return None if as_map is None else as_map.shape[1], pooled.shape[1]
 
-class TimmClassifier(Classifier):
-    """One that pools as timm's network does: by a mean and a norm, by its first token, ..."""
+    def as_map(self, found: Tensor) -> Tensor | None:
+        """(N, C, H, W) of what `forward` gives; None if it has no places, or not as many rows as
+        columns."""
+        if not isinstance(found, Tensor) or found.ndim not in (3, 4):
+            return None
+        if found.ndim == 4:
+            return found.permute(0, 3, 1, 2) if self._channels_last(found) else found
+        places = found[:, self.extra :].transpose(1, 2)
+        side = math.isqrt(places.shape[2])
+        if side**2 != places.shape[2]:
+            return None
+        return places.reshape(*places.shape[:2], side, side)
 
-    def pooled(self, x: Tensor) -> Tensor:
-        pooled: Tensor = self.features.body.forward_head(x)
+    def pooled(self, found: Tensor, as_map: Tensor | None) -> Tensor:
+        """(N, width): what timm's network makes of its features, `as_map` in place of them.
+
+        Where it would read a class token, the mean over places: it has a map to show.
+        """
+        if as_map is not None and getattr(self.body, "global_pool", "") == "token":
+            return as_map.mean((2, 3))
+        if as_map is not None and found.ndim == 3:
+            found = torch.cat([found[:, : self.extra], as_map.flatten(2).transpose(1, 2)], 1)
+        elif as_map is not None:
+            found = as_map.permute(0, 2, 3, 1) if self._channels_last(found) else as_map
+        pooled: Tensor = self.body.forward_head(found)
         return pooled
 
-
-@torch.no_grad()
-def _shape(body: nn.Module, spec: Spec) -> tuple[tuple[int, ...], int]:
-    """What `body` gives before its pooling, without the first axis, and the width after it."""
-    body.eval()
-    features = body.forward_features(torch.zeros(1, spec.channels, spec.size_px, spec.size_px))
-    width = body.forward_head(features).shape[1]
-    body.train()
-    return tuple(features.shape[1:]), int(width)
+    def _channels_last(self, found: Tensor) -> bool:
+        width = self.body.num_features
+        return bool(found.shape[3] == width != found.shape[1])
 
 
-def _attention(name: str, shape: tuple[int, ...], options: Timm) -> nn.Module | None:
-    """Self-attention and CBAM, as far as they are asked for."""
-    if not (options.self_attention or options.cbam):
-        return None
-    if len(shape) != 3 or shape[1] != shape[2]:
-        raise RecipeError(f"timm's {name} gives {shape}, no map of channels, to put attention on")
-    own = [SelfAttention(shape[0], options.self_attention)] if options.self_attention else []
-    return nn.Sequential(*own, *([CBAM(shape[0])] if options.cbam else []))
+class TimmClassifier(Classifier):
+    """One that pools as timm's network does, whatever its features look like."""
+
+    features: Body
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = self.features(x)
+        as_map = self.features.as_map(found)
+        if as_map is not None:
+            as_map = self.attention(as_map)
+        logits: Tensor = self.head(self.features.pooled(found, as_map))
+        return logits

@@ -64,12 +64,13 @@ class SelfAttention(nn.Module):
         self.rows = nn.Parameter(0.02 * torch.randn(2 * reach + 1, each))
         self.columns = nn.Parameter(0.02 * torch.randn(2 * reach + 1, each))
         self.outward = nn.Conv2d(heads * each, channels, 1)
-        nn.init.zeros_(self.outward.weight)
+        for weight in self.outward.parameters():
+            nn.init.zeros_(weight)
 
     def weights(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, heads, HW, HW), where each place looks; and the (N, heads, HW, 32) values there."""
         each = self.rows.shape[1]
-        parts = self.inward(self.norm(x)).flatten(2).unflatten(1, (3, self.heads, each))
+        parts = self.inward(self.norm(x)).reshape(x.shape[0], 3, self.heads, each, -1)
         query, key, value = parts.transpose(-1, -2).unbind(1)
         apart = self._apart(x.shape[2], x.shape[3]).to(query.dtype)
         query = query * each**-0.5
@@ -78,12 +79,12 @@ class SelfAttention(nn.Module):
 
     def map(self, x: Tensor) -> Tensor:
         """(N, 1, H, W) in 0-1: how much all places together look at each, as shares of the most."""
-        seen = self.weights(x)[0].mean((1, 2)).unflatten(1, (1, *x.shape[2:]))
+        seen = self.weights(x)[0].mean((1, 2)).reshape(x.shape[0], 1, *x.shape[2:])
         return seen / seen.amax((2, 3), keepdim=True)
 
     def forward(self, x: Tensor) -> Tensor:
         weights, value = self.weights(x)
-        gathered = (weights @ value).transpose(-1, -2).flatten(1, 2).unflatten(2, x.shape[2:])
+        gathered = (weights @ value).transpose(-1, -2).reshape(x.shape[0], -1, *x.shape[2:])
         added: Tensor = self.outward(gathered)
         return x + added
 

@@ -1,6 +1,7 @@
 """A vision transformer for small pictures."""
 
 from functools import partial
+from typing import Any
 
 from timm.layers.hybrid_embed import HybridEmbed
 from timm.models.vision_transformer import VisionTransformer
@@ -41,13 +42,14 @@ class Transformer(nn.Module):
             dynamic_img_size=True,
             embed_layer=partial(HybridEmbed, backbone=_stem(spec.channels, options.stem)),
         )
-        for block in self.body.blocks:
+        blocks: Any = self.body.blocks
+        for block in blocks:
             block.attn.fused_attn = False  # twice as fast on a CPU, where there are few places
 
     def forward(self, x: Tensor) -> Tensor:
         side = x.shape[-1] // int(self.body.patch_embed.feat_ratio())
         tokens: Tensor = self.body.forward_features(x)
-        return tokens.transpose(1, 2).unflatten(2, (side, side))
+        return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, side, side)
 
 
 def _stem(inside: int, widths: tuple[int, ...]) -> nn.Sequential:

@@ -31,7 +31,7 @@ def checkpoint_activations(model: nn.Module) -> int:
     """Keep only what enters each block of `model`, and compute the block again in the backward
     pass (Chen et al. 2016, arXiv:1604.06174): same gradients, less memory, about a third slower.
 
-    A block is a smallest part with two or more BatchNorm layers. Returns how many there are.
+    A block is a smallest part with two or more layers that normalise. Returns how many there are.
     """
     blocks = [m for m in model.modules() if _is_block(m)]
     for block in blocks:
@@ -50,7 +50,7 @@ def _is_block(module: nn.Module) -> bool:
 
 
 def _norms(module: nn.Module) -> int:
-    return sum(isinstance(m, _BatchNorm) for m in module.modules())
+    return sum(isinstance(m, _BatchNorm | nn.LayerNorm | nn.GroupNorm) for m in module.modules())
 
 
 def _contexts(block: nn.Module) -> tuple[Any, Any]:
