@@ -14,7 +14,7 @@ import mien
 from mien.bundle import CARD_FILE, is_shipped
 from mien.card import Card
 from mien.errors import RunError
-from mien.files import read_json, write_json
+from mien.files import read_json, replacing, write_json
 from mien.preprocess import Preprocess
 from mien.provenance import Images, Source, Trained
 from mien.values import from_json
@@ -115,6 +115,11 @@ class RunFolder:
     def last_checkpoint(self) -> Path:
         """Of the last whole epoch: where `--resume` goes on."""
         return self.checkpoints / "last.ckpt"
+
+    @property
+    def weights_file(self) -> Path:
+        """The network of the best epoch alone, for `model.weights` and for other programs."""
+        return self.checkpoints / "best.safetensors"
 
     @property
     def bundle(self) -> Path:
@@ -249,6 +254,34 @@ class RunFolder:
         """Note that it was trained to its end."""
         write_json(self.path / "done.json", {"epochs": epochs})
 
+    def reopen(self) -> None:
+        """Let it be trained further."""
+        (self.path / "done.json").unlink(missing_ok=True)
+
+    @property
+    def logged(self) -> dict[str, str]:
+        """By what name a logger knows this run, by logger."""
+        path = self.path / "loggers.json"
+        return dict(read_json(path)) if path.exists() else {}
+
+    def write_logged(self, names: Mapping[str, str]) -> None:
+        """Note them, if there are any."""
+        if names:
+            write_json(self.path / "loggers.json", dict(names))
+
+    def write_weights(self) -> None:
+        """Write the network of the best epoch as safetensors, its labels in the head."""
+        from safetensors.torch import save
+
+        tensors = {name: t.contiguous() for name, t in _network_of(self.weights()).items()}
+        told = {
+            "format": "pt",
+            "model": self.recipe.model.name,
+            "labels": ",".join(self.data.labels),
+        }
+        with replacing(self.weights_file) as file:
+            file.write(save(tensors, told))
+
     def weights(self) -> dict[str, Any]:
         """Tensors of the best checkpoint by name, as Lightning's module holds them (`model.*`).
 
@@ -284,9 +317,8 @@ class RunFolder:
             size_px=self.preprocess.size_px,
             **chosen.options,
         )
-        own = {k.removeprefix("model."): v for k, v in weights.items() if k.startswith("model.")}
         try:
-            network.load_state_dict(own)
+            network.load_state_dict(_network_of(weights))
         except RuntimeError as error:
             raise RunError(
                 f"{self.best_checkpoint} holds other weights than {chosen.name} has in this "
@@ -357,6 +389,11 @@ def best_epoch(rows: Sequence[Mapping[str, float]]) -> int:
 
     scores = [score(row) for row in rows]
     return scores.index(max(scores))
+
+
+def _network_of(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """The tensors of the network itself, by the names that it has for them."""
+    return {k.removeprefix("model."): v for k, v in weights.items() if k.startswith("model.")}
 
 
 def find_run(model: str | Path) -> RunFolder | None:

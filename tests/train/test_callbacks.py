@@ -151,6 +151,7 @@ def ended(lr: float = 0.1, **metrics: float) -> SimpleNamespace:
         current_epoch=1,
         max_epochs=3,
         num_training_batches=4,
+        loggers=[],
     )
 
 
@@ -207,13 +208,16 @@ def test_the_best_epoch_is_the_most_accurate_in_both_framings_of_equals_that_of_
     assert max(n for n, save in enumerate(saved) if save) == best
 
 
-def test_the_bar_tells_epoch_loss_and_accuracy():
+def test_the_bar_tells_epoch_loss_accuracy_and_speed(monkeypatch):
+    clock = iter([10.0, 14.0, 16.0])
+    monkeypatch.setattr(callbacks, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     said = io.StringIO()
-    bar = Bar(Console(file=said, width=200))
+    bar = Bar(Console(file=said, width=200), batch=16)
     bar.teardown()  # before there is one
     bar.on_train_start(ended())
     [task] = bar._progress.tasks
     assert (task.completed, task.total) == (4, 12)
+    bar.on_train_epoch_start()
     bar.on_train_batch_end(ended(), None, {"loss": torch.tensor(0.51239)}, None, 0)
     assert (task.completed, task.fields["epoch"]) == (5, "2/3")
     assert task.fields["words"] == "loss 0.512"
@@ -224,5 +228,5 @@ def test_the_bar_tells_epoch_loss_and_accuracy():
     assert bar._progress.finished or not bar._progress.live.is_started
     assert (
         "epoch   2/3  train loss 1.5000 accuracy 0.2500  validation loss 1.2500 accuracy 0.6124 "
-        "field 0.4000" in said.getvalue()
+        "field 0.4000  16 images/s" in said.getvalue()
     )

@@ -49,7 +49,11 @@ def test_a_run_folder_holds_what_later_steps_need(finished, drawn, tiny_recipe):
     assert environment["threads"] == torch.get_num_threads()
     assert environment["python"] == ".".join(map(str, sys.version_info[:3]))
     assert json.loads((finished / "done.json").read_text()) == {"epochs": 2}
-    assert {p.name for p in (finished / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert {p.name for p in (finished / "checkpoints").iterdir()} == {
+        "best.ckpt",
+        "best.safetensors",
+        "last.ckpt",
+    }
     assert list((finished / "tensorboard").glob("events*"))
 
 
@@ -223,8 +227,8 @@ def begin(tiny_recipe, ten, tmp_path):
             fitted.recipe = recipe
             return fitted
 
-        def trainer(recipe, out, history):
-            made = make(recipe, out, history)
+        def trainer(recipe, out, history, loggers):
+            made = make(recipe, out, history, loggers)
             vars(found).update(trainer=made, history=history)
             return SimpleNamespace(fit=stop)
 

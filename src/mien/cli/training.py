@@ -33,23 +33,33 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Change the recipe, e.g. training.epochs=5.", metavar="KEY=VAL"),
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Continue an interrupted run.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(help="Continue an interrupted run, or one with a larger training.epochs."),
+    ] = False,
+    logger: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="tensorboard (default), csv, wandb or mlflow; may be repeated.", metavar="NAME"
+        ),
+    ] = None,
 ) -> None:
     """Train a model; export its best epoch to RUN/bundle."""
     need_train()
     from mien.recipes import load_recipe
-    from mien.train.check import check, free_place
+    from mien.train.check import DEFAULT_LOGGERS, check, free_place
 
     first, *others = data
     also = [{"path": str(path)} for path in others] or None
     given = {"votes": votes and str(votes), "format": format_, "labels": labels, "also": also}
     chosen = load_recipe(recipe, [*(set_ or []), *_changes(given)])
     run = out or free_place(chosen.name, resume=resume)
-    check(chosen, first, run, resume=resume)
+    loggers = tuple(dict.fromkeys(logger or DEFAULT_LOGGERS))
+    check(chosen, first, run, resume=resume, loggers=loggers)
     _say_what_is_missing(chosen, first, run)
     _read(chosen, first)
-    bundles = _fit(chosen, first, run, resume)
-    say(f"trained: {run}")
+    bundles = _fit(chosen, first, run, resume, loggers)
+    say(f"trained: {run}\nbest:    {_best(run)}")
     for bundle in bundles:
         say(f"bundle:  {bundle.folder}")
     say(f"next:    mien evaluate {run} --data {first}")
@@ -87,14 +97,29 @@ def _say_what_is_missing(recipe: "Recipe", data: Path, run: Path) -> None:
         )
 
 
-def _fit(recipe: "Recipe", data: Path, run: Path, resume: bool) -> "list[Bundle]":
+def _best(run: Path) -> str:
+    """Which epoch was kept, and where."""
+    from mien.runs import RunFolder
+
+    folder = RunFolder(run)
+    history = folder.history
+    best = history.best
+    return (
+        f"epoch {best + 1} of {len(history.epochs)}, validation accuracy "
+        f"{history['val_accuracy'][best]:.4f}: {folder.best_checkpoint}"
+    )
+
+
+def _fit(
+    recipe: "Recipe", data: Path, run: Path, resume: bool, loggers: tuple[str, ...]
+) -> "list[Bundle]":
     """Train, export and calibrate."""
     with busy("loading torch"):
         from mien.package import package
         from mien.runs import RunFolder, data_of
         from mien.train.run import run as fit
     try:
-        fit(recipe, data, run, resume=resume)
+        fit(recipe, data, run, resume=resume, loggers=loggers)
     except KeyboardInterrupt:
         sys.stderr.write(
             f"mien: stopped; the same command with --resume goes on after the last whole epoch "

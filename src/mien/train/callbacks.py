@@ -136,6 +136,8 @@ class History(L.Callback):
         # As they are written, so that rows which are read back compare with these.
         self.rows.append({name: float(f"{value:.6g}") for name, value in row.items()})
         self._write()
+        for logger in trainer.loggers:  # Lightning logs what Fit does
+            logger.log_metrics({"lr": row["lr"]}, step=trainer.global_step)
 
     def _write(self) -> None:
         text = io.StringIO()
@@ -167,11 +169,13 @@ class Best(Checkpoint):
 
 
 class Bar(L.Callback):
-    """A progress bar over the whole run: epoch, accuracy, loss and time left."""
+    """A progress bar over the whole run: epoch, accuracy, loss and time left; a line per epoch."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, batch: int) -> None:
         self.console = console
+        self.batch = batch
         self._words = ""
+        self._began = self._stepped = 0.0
 
     def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
         """Show the bar, from where the run stands."""
@@ -192,8 +196,13 @@ class Bar(L.Callback):
         )
         self._progress.start()
 
+    def on_train_epoch_start(self, *_: Any) -> None:
+        """Start the clock of the steps."""
+        self._began = time.perf_counter()
+
     def on_train_batch_end(self, trainer: L.Trainer, _m: Any, outputs: Any, *_: Any) -> None:
         """Move the bar on by a step."""
+        self._stepped = time.perf_counter()
         self._progress.update(
             self._task,
             advance=1,
@@ -204,6 +213,8 @@ class Bar(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Print the epoch's line, which stays above the bar."""
         m = trainer.callback_metrics
+        images = int(trainer.num_training_batches) * self.batch
+        rate = images / max(1e-9, self._stepped - self._began)
         self._words = (
             f"validation accuracy {float(m['val_accuracy']):.4f} "
             f"field {float(m['val_field_accuracy']):.4f}"
@@ -212,7 +223,7 @@ class Bar(L.Callback):
             f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}  "
             f"train loss {float(m['train_loss']):.4f} accuracy {float(m['train_accuracy']):.4f}  "
             f"validation loss {float(m['val_loss']):.4f} accuracy {float(m['val_accuracy']):.4f} "
-            f"field {float(m['val_field_accuracy']):.4f}",
+            f"field {float(m['val_field_accuracy']):.4f}  {rate:,.0f} images/s",
             highlight=False,
             soft_wrap=True,
         )

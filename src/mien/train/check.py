@@ -1,12 +1,16 @@
 """What can be wrong with a training, said before torch is imported."""
 
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from mien.bundle import CARD_FILE, is_shipped
 from mien.data import check_outside, check_source
-from mien.errors import RecipeError, RunError
-from mien.files import existing
+from mien.errors import InputError, RecipeError, RunError
+from mien.extras import installed
+from mien.files import existing, offline
+from mien.models.spec import hint
 from mien.recipes import Recipe, load_recipe, recipe_names
 from mien.runs import RunFolder
 
@@ -14,12 +18,26 @@ RUNS = Path("runs")
 """Where runs are kept by default."""
 
 
-def check(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> None:
+LOGGERS = ("tensorboard", "csv", "wandb", "mlflow")
+"""Where the figures of a training can go, besides history.csv."""
+DEFAULT_LOGGERS = ("tensorboard",)
+
+
+def check(
+    recipe: Recipe,
+    source: Path,
+    out: Path,
+    *,
+    resume: bool = False,
+    loggers: Sequence[str] = DEFAULT_LOGGERS,
+) -> None:
     """Raise if the training cannot start or continue.
 
     InputError or DataError for files that are missing or no data set, RecipeError for a teacher
-    that is nothing known, RunError if `out` holds another run.
+    that is nothing known, RunError if `out` holds another run; InputError and MissingExtra for
+    loggers that are not there.
     """
+    _check_loggers(loggers)
     for path in (source, *(Path(other.path) for other in recipe.data.also)):
         check_source(path)
         check_outside(out, path)
@@ -30,6 +48,26 @@ def check(recipe: Recipe, source: Path, out: Path, *, resume: bool = False) -> N
             existing(path, f"{table} table")
     find_teachers(recipe, out)
     _check_folder(recipe, RunFolder(out), resume)
+
+
+def lengthens(recipe: Recipe, begun: Recipe) -> bool:
+    """Whether `recipe` is `begun` with more epochs. Its schedule is that of all of them: the rate
+    rises again from where that of `begun` ended."""
+    if recipe.training.finish or recipe.training.epochs <= begun.training.epochs:
+        return False
+    training = begun.training.model_copy(update={"epochs": recipe.training.epochs})
+    return begun.model_copy(update={"training": training}) == recipe
+
+
+def _check_loggers(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in LOGGERS:
+            raise InputError(f"no logger {name!r}{hint(name, LOGGERS)}")
+        if name in ("wandb", "mlflow"):
+            installed(name, extra=name)
+    place = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if "mlflow" in names and offline() and place.startswith("http"):
+        raise InputError(f"nothing is sent to {place}, as MIEN_OFFLINE is set; unset one of them")
 
 
 def free_place(name: str, *, resume: bool = False) -> Path:
@@ -80,9 +118,11 @@ def _check_folder(recipe: Recipe, run: RunFolder, resume: bool) -> None:
     if resume:
         if not run.is_run:
             raise RunError(f"{out} holds no run to resume; leave --resume out to start one")
-        if load_recipe(run.recipe_file) != recipe:
+        begun = load_recipe(run.recipe_file)
+        if begun != recipe and not lengthens(recipe, begun):
             raise RunError(
-                f"{out} was begun with another recipe or --set; resume with: "
+                f"{out} was begun with another recipe or --set; only a larger training.epochs may "
+                f"differ, in recipes without training.finish; resume with: "
                 f"mien train {run.recipe_file} --data DATA --out {out} --resume"
             )
     elif out.exists() and not out.is_dir():

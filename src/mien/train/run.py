@@ -1,12 +1,13 @@
 """Training as a story: open the data, build the network, fit it, keep the best."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from rich.console import Console
 from torch import nn
 
@@ -16,9 +17,10 @@ from mien.recipes import Recipe
 from mien.runs import RunFolder
 from mien.train.batches import ordered_batches, training_batches
 from mien.train.callbacks import Bar, Best, Checkpoint, History, WholeCheckpoints, averaging
-from mien.train.check import check
+from mien.train.check import DEFAULT_LOGGERS, check, lengthens
 from mien.train.environment import configure_libraries, environment
 from mien.train.inputs import Inputs
+from mien.train.loggers import Logging
 from mien.train.module import Fit
 from mien.train.precision import in_bf16, keep_depthwise_in_fp32
 
@@ -30,32 +32,36 @@ def run(
     *,
     resume: bool = False,
     shown: L.Callback | None = None,
+    loggers: Sequence[str] = DEFAULT_LOGGERS,
 ) -> Path:
     """Train one model on `source` and return its run folder `out`.
 
     What comes before `training.finish` is a run of its own, in `out`/first. With `resume`, continue
-    after the last whole epoch of an interrupted run. `shown` stands in place of the progress bar;
-    what it raises ends the training. Raises the errors of `mien.train.check.check`,
-    of the data, the recipe and the weights.
+    after the last whole epoch of an interrupted run, or of one that shall have more epochs. Figures
+    go to history.csv and to `loggers`. `shown` stands in place of the progress bar; what it raises
+    ends the training. Raises the errors of `mien.train.check.check`, of the data, the recipe and
+    the weights.
     """
-    check(recipe, source, out, resume=resume)
+    check(recipe, source, out, resume=resume, loggers=loggers)
+    log = Logging(loggers, out.parent, shown or Bar(Console(stderr=True), recipe.training.batch))
     folder = RunFolder(out)
     configure_libraries(save_memory=recipe.training.checkpoint_activations)
     L.seed_everything(recipe.seed, verbose=False)
     inputs = Inputs.open(recipe, source, out)
     if resume:
         inputs.check_same(folder)
-        if folder.is_done:
+        if folder.is_done and not lengthens(recipe, folder.recipe):
             return out
+        folder.reopen()
     model = _network(recipe, inputs)
     *before, stage = recipe.stages()
     _describe(folder, recipe, inputs)
     if before:
         _describe(folder.first, before[0], inputs)
         if not folder.first.is_done:
-            _fit(before[0], model, inputs, folder.first, shown)
+            _fit(before[0], model, inputs, folder.first, log)
         model = _ready(folder.first.network(), recipe)
-    _fit(stage, model, inputs, folder, shown)
+    _fit(stage, model, inputs, folder, log)
     return out
 
 
@@ -86,13 +92,7 @@ def _describe(folder: RunFolder, recipe: Recipe, inputs: Inputs) -> None:
     folder.write_environment(environment())
 
 
-def _fit(
-    recipe: Recipe,
-    model: nn.Module,
-    inputs: Inputs,
-    folder: RunFolder,
-    shown: L.Callback | None = None,
-) -> None:
+def _fit(recipe: Recipe, model: nn.Module, inputs: Inputs, folder: RunFolder, log: Logging) -> None:
     """Train one stage, after that in `folder`/first if there is one."""
     first = folder.first if folder.first.is_done else None
     preprocess = inputs.preprocess(recipe)
@@ -112,22 +112,24 @@ def _fit(
     before = len(history.rows)
     last = folder.last_checkpoint
     try:
-        _trainer(recipe, folder, history, shown).fit(
-            fit,
-            batches,
-            [ordered_batches(split, preprocess) for split in (inputs.validation, inputs.framed)],
-            ckpt_path=last if last.exists() else None,
-        )
+        with log.of(recipe, folder) as loggers:
+            _trainer(recipe, folder, history, log, loggers).fit(
+                fit,
+                batches,
+                [ordered_batches(each, preprocess) for each in (inputs.validation, inputs.framed)],
+                ckpt_path=last if last.exists() else None,
+            )
     except SystemExit as stop:  # Lightning's answer to Ctrl-C and to SIGTERM
         raise KeyboardInterrupt from stop
     if first and history.best < before:  # no later epoch was better
         with replacing(folder.best_checkpoint) as file:
             file.write(first.best_checkpoint.read_bytes())
+    folder.write_weights()
     folder.write_done(len(history.rows))
 
 
 def _trainer(
-    recipe: Recipe, folder: RunFolder, history: History, shown: L.Callback | None
+    recipe: Recipe, folder: RunFolder, history: History, log: Logging, loggers: list[Logger]
 ) -> L.Trainer:
     return L.Trainer(
         max_epochs=recipe.training.epochs,
@@ -136,8 +138,8 @@ def _trainer(
         precision="bf16-mixed" if in_bf16(recipe.training.precision) else "32-true",
         accumulate_grad_batches=recipe.training.accumulate,
         gradient_clip_val=recipe.training.clip,
-        callbacks=_callbacks(recipe, folder, history, shown or Bar(Console(stderr=True))),
-        logger=TensorBoardLogger(folder.path, name="", version="tensorboard"),
+        callbacks=_callbacks(recipe, folder, history, log.shown),
+        logger=loggers,
         plugins=[WholeCheckpoints()],
         enable_progress_bar=False,
         enable_model_summary=False,
