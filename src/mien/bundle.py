@@ -1,5 +1,6 @@
 """Bundles: a network as `model.onnx` with its card, run by ONNX Runtime."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from mien.card import Card, load_card
 from mien.errors import BundleError, InputError
 from mien.extras import need
-from mien.files import check_folder, replacing_folder, sha256
+from mien.files import check_folder, home, replacing_folder, sha256
 from mien.views import VIEWS
 
 _FLOOR = 1e-12  # keeps the log of a probability that rounded to 0 finite
@@ -42,7 +43,7 @@ class Bundle:
 
 
 def open_bundle(name: str | Path = DEFAULT) -> Bundle:
-    """The bundle in the folder `name`, or the one of that name in the package.
+    """The bundle in the folder `name`, or the one of that name in the package or pulled from a hub.
 
     Raises BundleError if there is none, its card is not valid, or its digest is wrong.
     """
@@ -114,11 +115,21 @@ def _shipped() -> Path:
     return Path(str(resources.files("mien") / "bundles"))
 
 
+def pulled(repository: str) -> Path:
+    """Folder of the bundle that `mien pull` keeps of USER/NAME or USER/NAME@REVISION."""
+    user, _, name = repository.partition("/")
+    return home() / "bundles" / user / name.replace("/", "-")
+
+
 def _find(name: str | Path) -> Path:
     if is_shipped(name):
         return _shipped() / name  # ./NAME is the folder
     if Path(name).is_dir():
         return Path(name)
+    if isinstance(name, str) and re.fullmatch(r"[^/\\]+/[^/\\]+(@.+)?", name):
+        if (kept := pulled(name)).is_dir():
+            return kept
+        raise BundleError(f"no bundle {name!r}: no such folder; from a hub: mien pull {name}")
     known = ", ".join(bundle_names()) or "none"
     raise BundleError(f"no bundle {str(name)!r}: neither a folder nor a name; shipped: {known}")
 

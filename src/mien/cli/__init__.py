@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import mien
-from mien.cli.bundles import ensemble, export, quantize
+from mien.cli.bundles import ensemble, export, pull, push, quantize
 from mien.cli.data import data_audit, data_crop, data_draw, data_stats, data_votes
 from mien.cli.recognition import demo, recognize, serve, watch
 from mien.cli.scoring import calibrate, compare, evaluate, explain, groups
@@ -35,7 +35,7 @@ app.add_typer(data_app, name="data")
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(recognize, serve, demo, watch),
     *(train, search, recipes, evaluate, calibrate, compare, groups, explain),
-    *(export, ensemble, quantize),
+    *(export, ensemble, quantize, push, pull),
 )
 for _command in COMMANDS:
     app.command()(_command)

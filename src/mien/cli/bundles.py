@@ -103,6 +103,30 @@ def quantize(
     say(f"bundle: {out}\nnext:   mien calibrate {out} --data {data or 'DATA'}")
 
 
+def push(
+    model: Annotated[str, typer.Argument(help="Bundle folder or name.", metavar="BUNDLE")],
+    repository: Annotated[str, typer.Argument(metavar="USER/NAME")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new one private.")] = False,
+) -> None:
+    """Send a bundle to a repository of the Hugging Face Hub."""
+    from mien.hub import push as send
+
+    with busy("sending"):
+        address = send(model, repository, private=private)
+    say(f"pushed: {address}\nnext:   mien pull {repository}")
+
+
+def pull(
+    repository: Annotated[str, typer.Argument(metavar="USER/NAME[@REVISION]")],
+) -> None:
+    """Fetch a bundle from a repository of the Hugging Face Hub, for --model."""
+    from mien.hub import pull as fetch
+
+    with busy("fetching"):
+        bundle = fetch(repository)
+    say(f"bundle: {bundle.folder}\nnext:   mien recognize PHOTO --model {repository}")
+
+
 def export_run(run: Path, data: Path | None, out: Path, *, half: bool = False) -> Path:
     """Export `run`; its parity is proved on images of `data`, or of the data it was trained on."""
     need_train()
