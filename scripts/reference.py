@@ -135,20 +135,21 @@ def data_sets_page() -> str:
 
 def networks_page() -> str:
     """Every network that a recipe may name: its facts and its options."""
-    from mien.models.catalogue import ENTRIES
+    from mien.models.catalogue import ENTRIES, any_of_timm
 
+    entries = (*ENTRIES.values(), any_of_timm("timm/NAME"))
     facts = [
         (f"`{e.name}`", f"{e.size_px}", _numbers(e.mean), _numbers(e.std), e.paper, e.licence)
-        for e in ENTRIES.values()
+        for e in entries
     ]
     heads = ("Network", "Input, px", "Mean", "Standard deviation", "Source")
     parts = ["# Networks", _table(facts, *heads, last="Licence")]
-    for name, entry in ENTRIES.items():
+    for entry in entries:
         options = type(entry.defaults)
         kinds, meaning = typing.get_type_hints(options, include_extras=True), meanings(options)
         values = dataclasses.asdict(entry.defaults)
         rows = [(f"`{o}`", _kind(kinds[o]), _yaml(values[o]), meaning.get(o, "")) for o in values]
-        parts += [f"## {name}", _table(rows, "Option", "Type", "Default")]
+        parts += [f"## {entry.name}", _table(rows, "Option", "Type", "Default")]
     return _joined(parts)
 
 
@@ -271,10 +272,11 @@ def _document(name: str) -> str:
 
 
 def meanings(section: type) -> dict[str, str]:
-    """Name -> the docstring below it, of the attributes of a class."""
+    """Name -> the docstring below it, of the attributes of a class and of those it extends."""
+    above = section.__mro__[1]
+    found = meanings(above) if dataclasses.is_dataclass(above) else {}
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(section))).body
     assert isinstance(body, ast.ClassDef)
-    found = {}
     for field, text in zip(body.body, body.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
             assert isinstance(field.target, ast.Name) and isinstance(text.value, ast.Constant)

@@ -21,6 +21,7 @@ SWITCHES = {
     "mix": ["training.mix.mixup=0.4"],
     "ema": ["training.averaging={name: ema, decay: 0.8}"],
     "progressive": ["training.progressive={from_px: 32}"],
+    "clip": ["training.clip=0.01"],
     "photo": ["augment.photo=0.3", "augment.erase=0.2"],
     "cover": ["augment.cover=0.5"],
     "fgsm": ["training.adversarial.name=fgsm"],
@@ -101,6 +102,24 @@ def test_the_last_epochs_change_pictures_half_as_much(drawn, tiny_recipe, tmp_pa
     factors = [torch.cat(seen[epoch]) for epoch in range(3)]
     for factor, (low, high) in zip(factors, [(0.5, 0.8), (0.5, 0.8), (0.75, 0.9)], strict=True):
         assert low <= factor.min() < low + 0.05 < high - 0.05 < factor.max() <= high
+
+
+def test_no_step_is_longer_than_clipped_gradients_allow(drawn, tiny_recipe, tmp_path):
+    clipped = ["training.clip=0.01", "training.optimizer={name: sgd, lr: 0.1, momentum: 0}"]
+    recipe = small(tiny_recipe, tmp_path, *clipped, "training.epochs=1", "data.limit=64")
+    lengths = []
+    step = Fit.optimizer_step
+
+    def recording(self: Fit, *args: object) -> None:
+        before = torch.cat([p.detach().flatten().clone() for p in self.model.parameters()])
+        step(self, *args)
+        after = torch.cat([p.detach().flatten() for p in self.model.parameters()])
+        lengths.append(float((after - before).norm()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Fit, "optimizer_step", recording)
+        run(recipe, drawn, tmp_path / "run")
+    assert max(lengths) == pytest.approx(0.1 * 0.01, rel=0.02), "the rate times the largest norm"
 
 
 def test_data_json_names_the_teachers_and_others_are_refused(drawn, tiny_recipe, tmp_path):

@@ -134,6 +134,7 @@ ENTRIES = {
     for name, builder, options, paper, size_px, mean, std in _ROWS
 }
 """The models in the package by name."""
+_TIMM_S = "https://github.com/huggingface/pytorch-image-models"
 TIMM = "timm/"
 """What the name of any network of timm begins with."""
 
@@ -141,7 +142,7 @@ TIMM = "timm/"
 def any_of_timm(name: str) -> Entry:
     """The entry of `timm/NAME`."""
     builder = partial(_from_timm, name.removeprefix(TIMM))
-    return Entry(name, builder, Timm(), "", 48, *_IMAGENET)
+    return Entry(name, builder, Timm(), _TIMM_S, 48, *_IMAGENET)
 
 
 def _from_timm(name: str, spec: Spec, options: Timm) -> "nn.Module":
