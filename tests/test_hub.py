@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from mien.bundle import open_bundle
-from mien.errors import BundleError
+from mien.errors import BundleError, InputError
+from mien.hub import pull, push
 from tests.fakes import brightness_bundle
 
 pytest.importorskip("huggingface_hub")
@@ -153,7 +154,7 @@ def test_a_bundle_is_pulled_and_opened_by_its_name(
     found = open_bundle(name)
     assert found.card == open_bundle(pushed).card
     assert {p.name for p in found.folder.iterdir()} == {p.name for p in pushed.iterdir()}
-    assert f"bundle: {found.folder}" in said
+    assert said.splitlines()[0] == f"bundle: {found.folder}", "and no progress of the client's"
 
 
 def test_a_bundle_that_does_not_match_its_card_is_not_kept(hub: Hub, pushed: Path, tmp_path: Path):
@@ -169,26 +170,38 @@ def test_a_bundle_that_does_not_match_its_card_is_not_kept(hub: Hub, pushed: Pat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "variables", "message"),
+    ("name", "variables", "message"),
     [
-        (("pull", REPOSITORY), {"MIEN_OFFLINE": "1"}, "is not asked for, as MIEN_OFFLINE is set"),
-        (("push", "mien-s", REPOSITORY), {"MIEN_OFFLINE": "1"}, "as MIEN_OFFLINE is set"),
-        (("pull", "bright"), {}, "expected USER/NAME or USER/NAME@REVISION, got 'bright'"),
-        (("pull", "a/../b"), {}, "expected USER/NAME"),
-        (("push", "mien-s", "a/b@main"), {}, "without a revision"),
-        (("push", "nothing", "a/b"), {}, "no bundle 'nothing'"),
-        (("pull", "someone/else"), {}, "the hub did not give someone/else (404"),
-        (("pull", f"{REPOSITORY}@old"), {}, "the hub did not give someone/bright@old (404"),
-        (("pull", REPOSITORY), {"HF_ENDPOINT": "http://127.0.0.1:9"}, "check the name and the con"),
+        ("someone/else", {}, "the hub did not give someone/else (404"),
+        (f"{REPOSITORY}@old", {}, "the hub did not give someone/bright@old (404"),
+        (REPOSITORY, {"HF_ENDPOINT": "http://127.0.0.1:9"}, "check the name and the connection"),
+        (REPOSITORY, {"MIEN_OFFLINE": "1"}, f"{REPOSITORY} is not asked for, as MIEN_OFFLINE is"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_one_line(
-    hub: Hub, pushed: Path, tmp_path: Path, arguments, variables, message
+def test_what_the_hub_does_not_give_is_told_in_one_line(
+    hub: Hub, pushed: Path, tmp_path: Path, name, variables, message
 ):
-    code, said = mien(hub, tmp_path, *arguments, **variables)
+    code, said = mien(hub, tmp_path, "pull", name, **variables)
     assert code == 2
     assert message in said
     assert len(said.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: pull("bright"), "expected USER/NAME or USER/NAME@REVISION, got 'bright'"),
+        (lambda: pull("a/../b"), "expected USER/NAME"),
+        (lambda: push("mien-s", "a/b@main"), "without a revision"),
+        (lambda: push("nothing", "a/b"), "no bundle 'nothing'"),
+        (lambda: push("mien-s", "a/b"), "a/b is not asked for, as MIEN_OFFLINE is set"),
+    ],
+)
+def test_nothing_is_asked_for_in_vain(tmp_path: Path, monkeypatch, call, message):
+    monkeypatch.setenv("MIEN_OFFLINE", "1")
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path))
+    with pytest.raises((InputError, BundleError), match=message):
+        call()
 
 
 def test_a_name_that_was_not_pulled_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -75,7 +75,9 @@ def _asking(repository: str) -> Iterator[ModuleType]:
     hub = need("huggingface_hub", extra="hub")
     from httpx import HTTPError
     from huggingface_hub import errors
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    disable_progress_bars()
     refused = (errors.HfHubHTTPError, errors.HFValidationError, errors.LocalEntryNotFoundError)
     try:
         yield hub

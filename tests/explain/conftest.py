@@ -19,6 +19,7 @@ TINY = {
     "attention": {"widths": [8, 16, 16, 16], "blocks": 1, "hidden": 0},
     "mien-s": {"widths": [8, 16], "blocks": [1, 1]},
     "mobilenetv2": {"hidden": 8, "cbam": True, "frozen": True},
+    "timm/test_resnet": {"self_attention": 2},
     "timm/test_vit": {"arguments": {"patch_size": 8}},
     "timm/swin_tiny_patch4_window7_224": {"arguments": {"embed_dim": 24, "depths": [1, 1]}},
     "vit": {"stem": [8, 8, 8], "width": 24, "depth": 2},

@@ -53,7 +53,7 @@ def test_the_layer_is_the_last_that_is_fine_enough(make_run: Make, name: str):
     with torch.no_grad():
         network(torch.zeros(1, folder.preprocess.channels, size, size))
     (side, _), *_ = shapes
-    assert COARSEST_PX <= side < 2 * COARSEST_PX or name == "mien-s"
+    assert COARSEST_PX <= side < 2 * COARSEST_PX or name in ("mien-s", "timm/test_resnet")
 
 
 def test_a_tiny_picture_has_its_finest_map():
@@ -105,6 +105,16 @@ def test_a_transformer_shows_how_much_of_each_place_comes_through(make_run: Make
         (coarse / coarse.max())[None, None], (48, 48), mode="bilinear"
     )[0, 0]
     assert np.allclose(found, expected.numpy(), atol=1e-5)
+
+
+def test_self_attention_shows_what_is_looked_at_most(make_run: Make, face: np.ndarray):
+    folder = RunFolder(make_run("timm/test_resnet"))
+    network = folder.network()
+    with torch.no_grad():
+        features = network.features(torch.from_numpy(folder.preprocess(face[None])))
+        coarse = network.attention[0].map(features)
+    expected = torch.nn.functional.interpolate(coarse, (48, 48), mode="bilinear")[0, 0]
+    assert np.allclose(Attention(folder)(face, 0), expected.numpy(), atol=1e-5)
 
 
 def test_the_first_tokens_of_a_transformer_are_no_places(make_run: Make, face: np.ndarray):

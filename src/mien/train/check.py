@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from mien.bundle import CARD_FILE, is_shipped
+from mien.bundle import CARD_FILE, is_shipped, pulled
 from mien.data import check_outside, check_source
 from mien.errors import InputError, RecipeError, RunError
 from mien.extras import installed
@@ -107,7 +107,7 @@ def find_teachers(recipe: Recipe, out: Path) -> tuple[list[Path | str], list[str
 def _find_teacher(name: str, beside: Path) -> Path | str | None:
     if is_shipped(name):
         return name
-    places = (Path(name), beside / name, RUNS / name)
+    places = (Path(name), beside / name, RUNS / name, pulled(name))
     known = (p for p in places if RunFolder(p).is_run or (p / CARD_FILE).is_file())
     return next(known, None)
 
