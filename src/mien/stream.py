@@ -130,9 +130,7 @@ def repeated(found: Iterable[Detections]) -> Iterator[Detections]:
     before: Detections | None = None
     for one in found:
         if one.repeats and before is not None:
-            one = replace(
-                one, faces=before.faces, crops=before.crops, portraits=before.portraits
-            )
+            one = replace(one, faces=before.faces, crops=before.crops, portraits=before.portraits)
         before = replace(one, pixels=None)
         yield one
 

@@ -111,6 +111,46 @@ class Vit:
             )
 
 
+@dataclass(frozen=True)
+class FrameMean:
+    """Options of a network for clips; the mean over frames has no others."""
+
+    encoder: str = "mien-s"
+    """Network of the frames: a model's name; or a run folder, from whose weights it starts."""
+    encoder_options: dict[str, Any] = field(default_factory=dict)
+    """The encoder's own options; a run brings its own."""
+    frozen: bool = False
+    """Leave the encoder's weights and BatchNorm statistics as they are."""
+    frames: Count = 16
+    """Frames it sees of a clip: one of each of so many equal parts."""
+    dropout: Fraction = 0.3
+    """Probability of dropout before the logits."""
+
+
+@dataclass(frozen=True)
+class LSTM(FrameMean):
+    """Options of the encoder with an LSTM behind it."""
+
+    hidden: Count = 128
+    """Units of the LSTM."""
+
+
+@dataclass(frozen=True)
+class Transformer(FrameMean):
+    """Options of the encoder with a transformer over the last `frames` frames behind it."""
+
+    width: Count = 128
+    """Numbers that describe a frame."""
+    heads: Count = 4
+    """Attention heads, which share the width."""
+    layers: Count = 1
+    """Layers of attention."""
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"expected heads that divide the width {self.width}, got {self.heads}")
+
+
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _FER2013 = ((0.508,), (0.255,))
 Values = tuple[float, ...]
@@ -127,6 +167,9 @@ _ROWS: tuple[tuple[str, str, object, str, int, Values, Values], ...] = (
     ("face-mobilenet", "face_mobilenet:build", Faces(), "1704.04861", 96, (0.458,), (1.0,)),
     ("face-resnet", "face_resnet:build", Faces(), "1512.03385", 100, (0.45,), (1.0,)),
     ("vit", "vit:vit", Vit(), "2010.11929", 48, *_FER2013),
+    ("frame-mean", "clips:frame_mean", FrameMean(), "1608.00859", 48, *_FER2013),
+    ("cnn-lstm", "clips:cnn_lstm", LSTM(), "1411.4389", 48, *_FER2013),
+    ("temporal-transformer", "clips:transformer", Transformer(), "1706.03762", 48, *_FER2013),
     ("facenet", "facenet:build", Faces(), "1602.07261", 107, (0.5,), (0.502,)),
 )
 ENTRIES = {

@@ -57,6 +57,11 @@ class Entry:
             return tuple(field.name for field in fields(self.defaults))
         return tuple(p for p in inspect.signature(self._function()).parameters if p not in _GIVEN)
 
+    @property
+    def reads_clips(self) -> bool:
+        """Whether it is a network for clips: its options say how many `frames` it sees."""
+        return is_dataclass(self.defaults) and "frames" in self.options
+
     def check(self, options: Mapping[str, object]) -> Any:
         """All options, with the defaults of those that `options` lacks.
 
