@@ -15,7 +15,11 @@ from mien.card import Card, load_card
 from mien.errors import BundleError, InputError
 from mien.extras import need
 from mien.files import check_folder, home, replacing_folder, sha256
-from mien.views import VIEWS
+from mien.views import VIEWS, passes
+
+State = list[NDArray[np.float32]]
+"""What a network for clips knows of faces: a tensor for each name of its card, (faces, views,
+*shape)."""
 
 _FLOOR = 1e-12  # keeps the log of a probability that rounded to 0 finite
 DEFAULT = "mien-m-int8"
@@ -166,11 +170,27 @@ class Classifier:
             )
         except Exception as error:
             raise BundleError(f"{bundle.model_file} cannot be run: {error}") from error
-        self._input = self._session.get_inputs()[0].name
+        self._inputs = [one.name for one in self._session.get_inputs()]
+        if len(self._inputs) != 1 + len(self._shapes):
+            raise BundleError(
+                f"{bundle.model_file} takes {', '.join(self._inputs)}; its card tells of a state "
+                f"of {', '.join(self._shapes) or 'nothing'}: export it again"
+            )
+        self._views = passes(self.views)
+
+    @property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return self.card.state.shapes if self.card.state else {}
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, C, S, S) preprocessed float32 → (N, classes) float32."""
-        return np.asarray(self._session.run(None, {self._input: inputs})[0], np.float32)
+        """(N, C, S, S) preprocessed float32 → (N, classes) float32, each face for itself."""
+        start = [np.zeros((len(inputs), *shape), np.float32) for shape in self._shapes.values()]
+        return self._run(inputs, start)[0]
+
+    def _run(self, inputs: NDArray[np.float32], state: State) -> tuple[NDArray[np.float32], State]:
+        given = dict(zip(self._inputs, (inputs, *state), strict=True))
+        logits, *after = self._session.run(None, given)
+        return np.asarray(logits, np.float32), after
 
     def probabilities(
         self, crops: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
@@ -180,12 +200,28 @@ class Classifier:
 
     def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         """The same, from crops that the card's `preprocess.resize` has brought to size."""
+        return self.next_scores(images, self.begin(len(images)))[0]
+
+    def begin(self, faces: int) -> State:
+        """What a network for clips knows of so many faces before their first frame; of a network
+        of images nothing."""
+        shapes = self._shapes.values()
+        return [np.zeros((faces, self._views, *shape), np.float32) for shape in shapes]
+
+    def next_scores(
+        self, images: NDArray[np.uint8], state: State
+    ) -> tuple[NDArray[np.float64], State]:
+        """As `scores`, of one more frame of each face whose clip has led to `state`; and the state
+        after it."""
         if len(images) == 0:
-            return np.empty((0, len(self.card.labels)))
-        seen = VIEWS[self.views](images)
-        rows = softmax(self.logits(self.card.preprocess.standardise(seen)))
-        mean = rows.reshape(-1, len(images), rows.shape[1]).mean(0)
-        return temper(mean, self.card.temperature)
+            return np.empty((0, len(self.card.labels))), state
+        seen = self.card.preprocess.standardise(VIEWS[self.views](images))
+        by_view = [tensor.swapaxes(0, 1).reshape(-1, *tensor.shape[2:]) for tensor in state]
+        logits, after = self._run(seen, by_view)
+        shape = (self._views, len(images))
+        mean = softmax(logits).reshape(*shape, logits.shape[1]).mean(0)
+        kept = [tensor.reshape(*shape, *tensor.shape[1:]).swapaxes(0, 1) for tensor in after]
+        return temper(mean, self.card.temperature), kept
 
 
 def providers(device: str) -> list[str]:

@@ -36,6 +36,39 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class State:
+    """What a network for clips keeps of a face from frame to frame, and how it was trained.
+
+    Its file takes `face` and, for each name, `state_NAME` (faces, *shape) float32, of zeros before
+    the first frame; it gives `logits` and `next_NAME`.
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    """Of one face, by name."""
+    frames: int
+    """Frames that it saw of a clip at the most."""
+    rate: float
+    """How many of them there were in a second, in the median: the state goes on that often."""
+
+    def __post_init__(self) -> None:
+        if not self.shapes or self.frames < 1 or self.rate <= 0:
+            raise BundleError(
+                f"expected state shapes, frames and a rate above 0, got {self.shapes}, "
+                f"{self.frames} and {self.rate}"
+            )
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the file's inputs after `face`."""
+        return tuple(f"state_{name}" for name in self.shapes)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the file's outputs after `logits`."""
+        return tuple(f"next_{name}" for name in self.shapes)
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """What must be known to use a network, and what should be known before trusting it."""
 
@@ -59,6 +92,8 @@ class Card:
     unsure_below: float = 0.0
     """A reading of less confidence is `unsure`: set so that four of five images stay above it."""
     measured: tuple[Measured, ...] = ()
+    state: State | None = None
+    """Of a network for clips; None: each picture is read for itself."""
     created_by: str = ""
     format: int = field(default=FORMAT)
 

@@ -113,6 +113,8 @@ def fit_weights(
 def _check(members: Sequence[Bundle]) -> None:
     if len(members) < 2:
         raise BundleError("an ensemble needs at least two bundles")
+    if of_clips := [member for member in members if member.card.state is not None]:
+        raise BundleError(f"{of_clips[0].folder} reads clips; an ensemble is of bundles for images")
     first = members[0]
     for other in members[1:]:
         if other.card.labels != first.card.labels:

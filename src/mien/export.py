@@ -1,5 +1,6 @@
 """Run folder → bundle: torch to ONNX, with the parity of both proved on real images first."""
 
+import dataclasses
 import logging
 import warnings
 from pathlib import Path
@@ -17,12 +18,12 @@ from mien.bundle import (
     open_bundle,
     softmax,
 )
-from mien.data import Dataset
+from mien.card import Card
+from mien.data import Clips, Dataset
 from mien.data.drawn import draw_face
 from mien.errors import BundleError
 from mien.files import sha256
 from mien.labels import FER2013
-from mien.preprocess import Preprocess
 from mien.runs import RunFolder
 
 TOLERANCE = 1e-4
@@ -38,9 +39,11 @@ def proof_images(data: Dataset | None) -> NDArray[np.uint8]:
     another; without data, drawn ones."""
     if data is not None:
         name = next((s for s in ("public", "val", "test", "private") if s in data.splits), "train")
-        images = data.split(name).images
-        rows = np.linspace(0, len(images) - 1, min(_PROOFS, len(images))).astype(int)
-        return np.asarray(images[rows])
+        split = data.split(name)
+        if isinstance(split, Clips):  # frames in their order
+            return np.asarray(split.images[:_PROOFS])
+        rows = np.linspace(0, len(split) - 1, min(_PROOFS, len(split))).astype(int)
+        return np.asarray(split.images[rows])
     rng = np.random.default_rng(0)
     return np.stack([draw_face(FER2013[i % len(FER2013)], rng) for i in range(_PROOFS)])
 
@@ -58,10 +61,11 @@ def export(
     source = RunFolder(run)
     model = source.network()
     with new_bundle(out, run) as folder:
-        _to_onnx(model, source.preprocess, folder / MODEL_FILE)
+        unsigned = source.card(model, "")
+        _to_onnx(model, unsigned, folder / MODEL_FILE)
         if half:
             _halve(folder / MODEL_FILE)
-        card = source.card(model, sha256(folder / MODEL_FILE))
+        card = dataclasses.replace(unsigned, digest=sha256(folder / MODEL_FILE))
         card.save(folder / CARD_FILE)
         difference = _difference(model, open_bundle(folder), images)
         if not difference <= tolerance:  # NaN, too, is no parity
@@ -72,21 +76,31 @@ def export(
     return open_bundle(out), difference
 
 
-def _to_onnx(model: Any, preprocess: Preprocess, path: Path) -> None:
-    """Weights inside the file, any number of faces at a time."""
+def _to_onnx(model: Any, card: Card, path: Path) -> None:
+    """Weights inside the file, any number of faces at a time; of a network for clips, a frame."""
     import torch
 
-    example = torch.zeros(2, preprocess.channels, preprocess.size_px, preprocess.size_px)
+    crop = card.preprocess
+    examples = [torch.zeros(2, crop.channels, crop.size_px, crop.size_px)]
+    inputs, outputs = ["images"], ["logits"]
+    if card.state is not None:
+        from mien.models.clips import Step
+
+        model = Step(model).eval()
+        examples += [torch.zeros(2, *shape) for shape in card.state.shapes.values()]
+        inputs, outputs = ["face", *card.state.inputs], ["logits", *card.state.outputs]
+    faces: Any = {0: torch.export.Dim("faces")}
+    shapes = (faces,) if len(examples) == 1 else (faces, (faces,) * (len(examples) - 1))
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,
-            (example,),
+            tuple(examples),
             str(path),
-            input_names=["images"],
-            output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim("faces")},),
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=shapes,
             external_data=False,
             verbose=False,
             dynamo=True,
@@ -138,8 +152,24 @@ def _difference(model: Any, bundle: Bundle, images: NDArray[np.uint8]) -> float:
     classifier = Classifier(bundle)
     found = []
     for start in range(0, len(images), _PROOF_BATCH):
-        inputs = bundle.card.preprocess(images[start : start + _PROOF_BATCH])
+        faces = bundle.card.preprocess.resize(images[start : start + _PROOF_BATCH])
+        inputs = bundle.card.preprocess.standardise(faces)
         with torch.inference_mode():
             ours = torch.softmax(model(torch.from_numpy(inputs)), 1).numpy()
         found.append(np.abs(ours - softmax(classifier.logits(inputs))).max())
+        if bundle.card.state is not None:
+            found.append(_difference_of_clip(model, classifier, faces))
     return float(np.max(found))
+
+
+def _difference_of_clip(model: Any, classifier: Classifier, frames: NDArray[np.uint8]) -> float:
+    """The same of a clip of these frames, which the bundle reads one after the other."""
+    import torch
+
+    inputs = torch.from_numpy(classifier.card.preprocess.standardise(frames))
+    with torch.inference_mode():
+        ours = torch.softmax(model(inputs, torch.tensor([len(frames)])), 1).numpy()
+    state = classifier.begin(1)
+    for frame in frames:
+        theirs, state = classifier.next_scores(frame[None], state)
+    return float(np.abs(ours - theirs).max())

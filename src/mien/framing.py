@@ -71,13 +71,18 @@ def reframe(images: Images, framing: Framing) -> Images:
     return np.asarray(np.rint(255 * mixed), np.uint8)
 
 
-def framed_once(images: Images) -> Images:
-    """(N, S, S) or (N, S, S, 3) uint8: each image in one framing, the seeds in turn. One pass over
-    them estimates what `DRAWS` passes do."""
-    framing = np.stack([draw(len(images), seed) for seed in range(DRAWS)])
-    rows = np.arange(len(images))
-    chosen, out = framing[rows % DRAWS, rows], np.empty(images.shape, np.uint8)
+def reframe_all(images: Images, framing: Framing) -> Images:
+    """The same of very many images, which need not be in memory."""
+    out = np.empty(images.shape, np.uint8)
     for start in range(0, len(images), _CHUNK):
         part = slice(start, start + _CHUNK)
-        out[part] = reframe(images[part], chosen[part])
+        out[part] = reframe(images[part], framing[part])
     return out
+
+
+def once(number: int) -> Framing:
+    """(number, 4) float32: one framing of each image, the seeds in turn. One pass over images
+    framed so estimates what `DRAWS` passes do."""
+    framing = np.stack([draw(number, seed) for seed in range(DRAWS)])
+    rows = np.arange(number)
+    return np.asarray(framing[rows % DRAWS, rows])

@@ -39,6 +39,8 @@ def quantize(bundle: Bundle, faces: NDArray[np.uint8], out: Path) -> Bundle:
     """
     if len(faces) == 0:
         raise DataError("there is no face to measure activations on")
+    if bundle.card.state is not None:
+        raise BundleError(f"{bundle.folder} reads clips, whose weights alone can be quantised")
     with new_bundle(out, bundle.folder) as folder:
         with _quiet():
             _write(bundle, faces, folder / MODEL_FILE)

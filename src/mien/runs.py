@@ -12,7 +12,7 @@ import numpy as np
 
 import mien
 from mien.bundle import CARD_FILE, is_shipped
-from mien.card import Card
+from mien.card import Card, State
 from mien.errors import RunError
 from mien.files import read_json, replacing, write_json
 from mien.preprocess import Preprocess
@@ -47,6 +47,8 @@ class RunData:
     teachers: tuple[Source, ...] = ()
     source: str = ""
     """Path of the data set when the run began."""
+    rate: float | None = None
+    """Frames a second that a network for clips sees; None for images."""
 
 
 @dataclass(frozen=True)
@@ -354,8 +356,14 @@ class RunFolder:
                 teachers=data.teachers,
                 distil=recipe.training.distil.weight if data.teachers else 0,
             ),
+            state=self._state(network),
             created_by=f"mien {mien.__version__}",
         )
+
+    def _state(self, network: Any) -> State | None:
+        """What the `network` keeps of a clip."""
+        frames, rate = self.recipe.model.frames, self.data.rate
+        return State(dict(network.memory.shapes), frames, rate) if frames and rate else None
 
 
 def data_of(recipe: "Recipe", source: Path, format: str | None = None) -> "Dataset":

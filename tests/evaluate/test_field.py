@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from mien.bundle import Classifier, open_bundle
+from mien.data import Split
 from mien.evaluate import field
 from mien.evaluate.field import count_right
-from mien.framing import DRAWS, SCALE, SHIFT, TURN_DEG, draw, framed_once, reframe
+from mien.framing import DRAWS, SCALE, SHIFT, TURN_DEG, draw, once, reframe
 from scripts import results
 from tests.fakes import brightness_bundle
 
@@ -57,11 +58,11 @@ def test_a_scale_above_1_enlarges_the_middle():
 
 def test_one_pass_has_each_image_in_one_of_the_framings_in_turn():
     images = np.random.default_rng(0).integers(0, 256, (10, 12, 12), np.uint8)
-    found = framed_once(images)
+    found = reframe(images, once(10))
     assert (found.shape, found.dtype) == ((10, 12, 12), np.uint8)
     for row in range(10):
         assert (found[row] == reframe(images, draw(10, row % DRAWS))[row]).all()
-    assert (framed_once(images) == found).all()
+    assert (once(10) == once(100)[:10]).all()
 
 
 def test_right_answers_are_counted_over_the_draws(tmp_path):
@@ -71,7 +72,8 @@ def test_right_answers_are_counted_over_the_draws(tmp_path):
     images[:, :, :4] = 255
     images[100:] = 255
     done: list[int] = []
-    found = count_right(classifier, images, np.ones(200, np.int64), done.append)
+    split = Split("public", images, np.ones(200, np.int64), np.arange(200).astype(str))
+    found = count_right(classifier, split, split.labels, done.append)
     assert sum(done) == DRAWS * 200
     assert (found[100:] == DRAWS).all()
     assert 0 < found[:100].mean() < DRAWS
@@ -85,5 +87,5 @@ def test_published_figures_repeat(fer2013, monkeypatch, bundle: str, right: floa
     every, rows = len(public.labels), slice(None, None, 9)
     monkeypatch.setattr(field, "draw", lambda number, seed: draw(every, seed)[rows])
     classifier = Classifier(open_bundle(bundle))
-    found = count_right(classifier, public.images[rows], public.labels[rows])
+    found = count_right(classifier, public.take(np.arange(len(public))[rows]), public.labels[rows])
     assert found.tolist() == published[rows].tolist()

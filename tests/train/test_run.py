@@ -38,6 +38,7 @@ def test_a_run_folder_holds_what_later_steps_need(finished, drawn, tiny_recipe):
         "source": str(drawn.resolve()),
         "labels": list(FER2013),
         "side_px": 48,
+        "rate": None,
         "train": {"split": "train", "images": 168, "digest": data.split("train").digest},
         "validation": {"split": "public", "images": 21, "digest": data.split("public").digest},
         "teachers": [],

@@ -92,6 +92,10 @@ def quantize(
     check_place(out, bundle.folder, data)
     if weights_only:
         small = quantize_weights(bundle, out)
+    elif bundle.card.state is not None:
+        raise InputError(
+            f"{model} reads clips: its weights alone can be quantised; add --weights-only"
+        )
     elif data is None:
         raise InputError("activations are measured on faces: add --data DATA, or --weights-only")
     else:
@@ -155,9 +159,10 @@ def open_for(bundle: Any, data: Path, format: str | None = None) -> Any:
     """The data set as `bundle` sees it; says which labels of the two differ."""
     from mien.data import Asked, matched
 
-    seen = bundle.card.preprocess
+    card, seen = bundle.card, bundle.card.preprocess
+    asked = Asked(format, seen.color, seen.source_px, card.state is not None)
     with busy("reading the data"):
-        dataset, told = matched(data, Asked(format, seen.color, seen.source_px), bundle.card.labels)
+        dataset, told = matched(data, asked, card.labels)
     if told:
         warn(told)
     return dataset

@@ -124,12 +124,19 @@ def data_votes(
 
 def data_draw(
     out: Annotated[Path, typer.Argument(help="New folder.", metavar="OUT")],
-    images: Annotated[int, typer.Option(help="Number of images, at least 70.")] = 1400,
+    images: Annotated[
+        int | None, typer.Option(help="Number, at least 70. Default: 1400 images or 420 clips.")
+    ] = None,
+    clips: Annotated[
+        bool, typer.Option("--clips", help="Draw faces that move: a .gif each.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
-    """Draw a small data set of faces for a first try."""
+    """Draw a small data set of faces, or of clips, for a first try."""
     from mien.data.drawn import draw_dataset
 
-    with bar(images, "faces") as advance:
-        draw_dataset(out, images, seed, progress=advance)
-    say(f"drawn: {out}\nnext:  mien train drawn --data {out} --out runs/drawn")
+    number = images if images is not None else 420 if clips else 1400
+    with bar(number, "clips" if clips else "faces") as advance:
+        draw_dataset(out, number, seed, clips=clips, progress=advance)
+    recipe = "drawn-clips" if clips else "drawn"
+    say(f"drawn: {out}\nnext:  mien train {recipe} --data {out} --out runs/{recipe}")

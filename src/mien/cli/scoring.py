@@ -62,7 +62,7 @@ def evaluate(
     network = _network(model, run) if adversarial else None
     dataset = open_for(bundle, data, format_)
     images = dataset.split(split).images
-    with bar(len(images) * (1 + jitter * DRAWS), "images") as advance:
+    with bar(len(dataset.split(split)) * (1 + jitter * DRAWS), "images") as advance:
         evaluation = scoring.evaluate(
             bundle, dataset, split, advance, views=views, votes=votes, jitter=jitter
         )
@@ -122,7 +122,7 @@ def compare(
 ) -> None:
     """Compare evaluated models on one page; runs that differ in their seed are pooled."""
     need_report()
-    from mien.data import check_outside, open_dataset
+    from mien.data import Asked, check_outside, open_dataset
     from mien.files import untouched
     from mien.report.compare import compare as write
     from mien.report.references import read_reference
@@ -131,7 +131,7 @@ def compare(
         check_outside(out, data)
     published = None if reference is None else read_reference(reference)
     with busy("comparing"), untouched(data, reference):
-        images = None if data is None else open_dataset(data)
+        images = None if data is None else open_dataset(data, Asked(clips=None))
         page = write(runs, out, split, images, published)
     say((out / "comparison.md").read_text(encoding="utf-8").split("\n![")[0])
     say(f"page: {page}")
@@ -262,6 +262,11 @@ def _check_options(
 def _check_grey(bundle: Any, attacked: bool) -> None:
     from mien.errors import InputError
 
+    if attacked and bundle.card.state is not None:
+        raise InputError(
+            f"--corruptions and --adversarial are for images, and {bundle.card.name} reads clips; "
+            "leave them out"
+        )
     if attacked and bundle.card.preprocess.color:
         raise InputError(
             f"--corruptions and --adversarial are defined on grey faces, and {bundle.card.name} "

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from mien.data import cache
 from mien.data.cache import PLAIN, Asked
-from mien.data.dataset import Dataset, Split, class_weights
-from mien.data.formats import find
+from mien.data.clips import faces_of
+from mien.data.dataset import Clips, Dataset, Split, class_weights, seen
+from mien.data.formats import find, open_clips
 from mien.data.formats.fer2013 import TABLES
 from mien.data.records import LeftOut, Record
 from mien.data.tree import Tree, wanted
@@ -15,6 +16,7 @@ from mien.files import check_folder, existing
 
 __all__ = [
     "Asked",
+    "Clips",
     "Dataset",
     "Split",
     "attributes",
@@ -23,6 +25,7 @@ __all__ = [
     "class_weights",
     "matched",
     "open_dataset",
+    "seen",
 ]
 
 SUFFIXES = (".zip", ".csv", ".parquet")
@@ -33,12 +36,18 @@ def open_dataset(path: Path | str, asked: Asked = PLAIN) -> Dataset:
 
     The formats are those of `mien.data.formats`, recognised by their layout unless one is `asked`
     for. Raises InputError if nothing is there and DataError for a file that cannot be read, an
-    unknown label, or classes that are no expressions.
+    unknown label, or classes that are no expressions, and where clips are not `asked` for and come,
+    or are and do not.
     """
-    path = check_source(path)
+    path = check_source(path, asked)
     key = cache.key_of(path)
     name = path.name or str(path)
-    return cache.load(key, name, asked) or cache.store(key, name, records(path, asked), asked)
+    if (kept := cache.load(key, name, asked)) is not None:
+        return kept
+    if _is_of_clips(path, asked):
+        clips = open_clips(path, asked.format, asked.fold)
+        return cache.store_clips(key, name, clips, faces_of, asked)
+    return cache.store(key, name, records(path, asked), asked)
 
 
 def records(path: Path, asked: Asked = PLAIN) -> Iterator[Record | LeftOut]:
@@ -79,13 +88,33 @@ def attributes(path: Path, asked: Asked = PLAIN) -> dict[str, Mapping[str, str]]
     return found
 
 
-def check_source(path: Path | str) -> Path:
-    """The path of a data set, unread. InputError if nothing is there, DataError if it is neither a
-    folder nor a .zip, .csv or .parquet file."""
+def check_source(path: Path | str, asked: Asked | None = None) -> Path:
+    """The path of a data set, of which at most lists are read. InputError if nothing is there,
+    DataError if it is neither a folder nor a .zip, .csv or .parquet file, or of clips where images
+    are `asked` for, or the other way round."""
     path = existing(path, "data set")
     if not path.is_dir() and path.suffix.lower() not in SUFFIXES:
         raise DataError(f"{path} is not a data set; expected a folder, a .zip, .csv or .parquet")
+    if asked is not None and asked.clips is not None:
+        _check_kind(path, _is_of_clips(path, asked), asked.clips)
     return path
+
+
+def _is_of_clips(path: Path, asked: Asked) -> bool:
+    return find(Tree.open(path), asked.format).clips is not None
+
+
+def _check_kind(path: Path, found: bool, wanted: bool) -> None:
+    if found and not wanted:
+        raise DataError(
+            f"{path} is a data set of clips, and still images are expected here; train a recipe "
+            "for clips on it, such as cnn-lstm"
+        )
+    if wanted and not found:
+        raise DataError(
+            f"{path} is a data set of still images, and clips are expected here: a folder of films "
+            "or of folders of frames per class; train a recipe for images on it, such as mien-s"
+        )
 
 
 def check_outside(out: Path, source: Path | str, option: str = "--out") -> None:

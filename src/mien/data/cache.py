@@ -4,18 +4,19 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from mien.data.dataset import Dataset, Split
+from mien.data.dataset import Clips, Dataset, Split
 from mien.data.formats import table
 from mien.data.gathered import kept
-from mien.data.records import LeftOut, Record
+from mien.data.records import Clip, LeftOut, Record
 from mien.data.tree import Tree
 from mien.errors import DataError
 from mien.files import home, replacing_folder, sha256, write_json
@@ -27,6 +28,8 @@ MIXED_SIDE_PX = 96
 LARGEST_PX = 224
 """Side that pictures of several sizes get at most, whatever a model asks."""
 _NATIVE_PX = 256
+_FRAMES = "frames.u8"
+"""The frames of all clips, one after the other, without a header."""
 _ORDER = ("train", "val", "public", "private", "test")
 
 
@@ -38,6 +41,10 @@ class Asked:
     format: str | None = None
     color: bool = False
     side_px: int = MIXED_SIDE_PX
+    clips: bool | None = False
+    """Whether clips are expected, or images; None: either."""
+    fold: int = 1
+    """Which of its own folds, of a data set of clips that has several."""
 
     @property
     def mixed_px(self) -> int:
@@ -46,7 +53,8 @@ class Asked:
 
     def place(self, key: str) -> Path:
         """Folder of the cache for it."""
-        how = "".join(f"-{word}" for word in (self.format, self.color and "color") if word)
+        words = (self.format, self.color and "color", self.fold > 1 and f"fold{self.fold}")
+        how = "".join(f"-{word}" for word in words if word)
         size = "" if self.mixed_px == MIXED_SIDE_PX else f"@{self.mixed_px}px"
         return home() / "data" / f"{key}{how}{size}"
 
@@ -91,6 +99,8 @@ def _load(folder: Path, name: str, asked: Asked) -> Dataset | None:
         return None
     try:
         facts = json.loads((folder / "splits.json").read_text())
+        if (shape := facts.get("frames")) is not None:
+            return _clips(folder, name, facts, tuple(shape))
         images = np.load(folder / "images.npy", mmap_mode="r")
         labels, names = np.load(folder / "labels.npy"), np.load(folder / "names.npy")
         persons = np.load(folder / "persons.npy") if facts.get("persons") else None
@@ -111,6 +121,30 @@ def _load(folder: Path, name: str, asked: Asked) -> Dataset | None:
     return Dataset(name, tuple(facts["labels"]), splits, facts.get("left_out", {}))
 
 
+def _clips(
+    folder: Path, name: str, facts: Mapping[str, Any], shape: tuple[int, int, int]
+) -> Dataset:
+    """A data set of clips, whose frames are of that `shape` (F, S, S)."""
+    lengths = np.load(folder / "lengths.npy")
+    whole = Clips(
+        "all",
+        np.memmap(folder / _FRAMES, np.uint8, "r", shape=shape),
+        np.load(folder / "labels.npy"),
+        np.load(folder / "names.npy"),
+        np.load(folder / "persons.npy") if facts["persons"] else None,
+        starts=np.cumsum(lengths) - lengths,
+        lengths=lengths,
+        rates=np.load(folder / "rates.npy"),
+    )
+    splits, start = dict[str, Split](), 0
+    for split, size, digest in facts["splits"]:
+        part = whole.take(np.arange(start, start + size))
+        splits[split] = replace(part, name=split)
+        splits[split].__dict__["digest"] = digest
+        start += size
+    return Dataset(name, tuple(facts["labels"]), splits)
+
+
 def store(
     key: str, name: str, records: Iterable[Record | LeftOut], asked: Asked = PLAIN
 ) -> Dataset:
@@ -124,13 +158,34 @@ def store(
     if not found:
         raise DataError(f"{name} holds no pictures; expected train/<class>/*.png or fer2013.csv")
     found.sort(key=lambda r: _ORDER.index(r.split))
+
+    def write(folder: Path) -> dict[str, object]:
+        return {**_write(folder, found, asked), "left_out": left_out}
+
+    return _keep(key, name, asked, write)
+
+
+def store_clips(
+    key: str,
+    name: str,
+    clips: Iterable[Clip],
+    faces_of: Callable[[Clip], tuple[NDArray[np.uint8], float]],
+    asked: Asked = PLAIN,
+) -> Dataset:
+    """The same for clips, of which `faces_of` gives the (L, S, S) uint8 frames, and how many there
+    are in a second. One clip at a time is in memory."""
+    found = sorted(clips, key=lambda clip: _ORDER.index(clip.split))
+    return _keep(key, name, asked, lambda folder: _write_clips(folder, found, faces_of))
+
+
+def _keep(key: str, name: str, asked: Asked, write: Callable[[Path], dict[str, object]]) -> Dataset:
+    """Open what `write` puts into a new folder of the cache; it returns what splits.json tells."""
     place = asked.place(key)
     if place.exists() and load(key, name, asked) is None:
         shutil.rmtree(place, ignore_errors=True)
     try:
         with replacing_folder(place, keep=True) as folder:
-            facts = _write(folder, found, asked)
-            write_json(folder / "splits.json", {**facts, "left_out": left_out})
+            write_json(folder / "splits.json", write(folder))
     except OSError:
         if load(key, name, asked) is None:  # else another process was faster
             raise
@@ -139,20 +194,53 @@ def store(
     return loaded
 
 
-def _write(folder: Path, records: Sequence[Record], asked: Asked) -> dict[str, object]:
-    """The arrays of the cache; what splits.json says of them."""
+def _write_columns(folder: Path, records: Sequence[Record | Clip]) -> dict[str, Any]:
+    """Labels, names and persons; what splits.json says of them."""
     labels = vocabulary(r.label for r in records)
-    numbers = np.array([labels.index(r.label) for r in records], np.int64)
-    np.save(folder / "labels.npy", numbers)
+    np.save(folder / "labels.npy", np.array([labels.index(r.label) for r in records], np.int64))
     np.save(folder / "names.npy", np.array([r.name for r in records]))
     if told := any(r.person for r in records):
         np.save(folder / "persons.npy", np.array([r.person for r in records]))
+    return {"labels": labels, "persons": told}
+
+
+def _write_clips(
+    folder: Path,
+    clips: Sequence[Clip],
+    faces_of: Callable[[Clip], tuple[NDArray[np.uint8], float]],
+) -> dict[str, object]:
+    """The arrays of clips; what splits.json says of them."""
+    lengths, rates, shape = [], [], (0, 0)
+    with (folder / _FRAMES).open("wb") as file:
+        for clip in clips:
+            frames, rate = faces_of(clip)
+            file.write(frames.tobytes())
+            lengths.append(len(frames))
+            rates.append(rate)
+            shape = frames.shape[1:]
+    np.save(folder / "lengths.npy", np.array(lengths, np.int64))
+    np.save(folder / "rates.npy", np.array(rates, np.float64))
+    facts = _write_columns(folder, clips) | {"frames": (sum(lengths), *shape)}
+    sizes = Counter(clip.split for clip in clips)
+    parts = [(split, size, "") for split, size in sizes.items()]
+    opened = _clips(folder, "", facts | {"splits": parts}, facts["frames"]).splits
+    splits = []
+    for split, size in sizes.items():
+        del opened[split].__dict__["digest"]
+        splits.append((split, size, opened[split].digest))
+    return facts | {"splits": splits}
+
+
+def _write(folder: Path, records: Sequence[Record], asked: Asked) -> dict[str, object]:
+    """The arrays of the cache; what splits.json says of them."""
+    facts = _write_columns(folder, records)
+    numbers = np.load(folder / "labels.npy")
     file = folder / "images.npy"
     native = _write_images(file, records, asked.color, None)
     if not native:
         _write_images(file, records, asked.color, asked.mixed_px)
     splits = list(_digests(np.load(file, mmap_mode="r"), numbers, records))
-    return {"labels": labels, "splits": splits, "native": native, "persons": told}
+    return {**facts, "splits": splits, "native": native}
 
 
 def _write_images(path: Path, records: Sequence[Record], color: bool, side_px: int | None) -> bool:

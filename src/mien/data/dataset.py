@@ -5,12 +5,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.gathered import chunks, gather
 from mien.errors import DataError, ShapeError
+from mien.framing import Framing, reframe, reframe_all
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,106 @@ class Split:
         """The images at `rows`, in that order."""
         return join(self.name, [self], [rows])
 
+    def framed(self, framing: Framing) -> "Split":
+        """The same, framed by an (N, 4) `framing`."""
+        return replace(self, images=reframe_all(self.images, framing))
+
+    def pixels(self, row: int) -> NDArray[np.uint8]:
+        """All pixels of what is at `row`."""
+        return np.asarray(self.images[row])
+
+    @property
+    def shown(self) -> NDArray[np.uint8]:
+        """(N, H, W) or (N, H, W, 3) uint8: what a page shows."""
+        return self.images
+
     def counts(self, classes: int) -> NDArray[np.int64]:
         """(classes,) images of each label."""
         return np.bincount(self.labels, minlength=classes).astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clips(Split):
+    """Clips of one split: N films of a face each.
+
+    `images` (F, H, W) holds the frames of all of them, those of clip i from `starts[i]` on;
+    `starts` and `lengths` are (N,) int64, `rates` (N,) float64 frames a second. A network sees
+    `most` frames of a clip, one of each of so many equal parts of it (temporal segments, Wang et
+    al. 2016, arXiv:1608.00859), and every frame of a shorter one.
+    """
+
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    rates: NDArray[np.float64]
+    most: int = 16
+    framing: Framing | None = None
+    """(N, 4): how each clip is framed; None: as it is."""
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 3 or self.images.dtype != np.uint8:
+            raise ShapeError(f"expected (F, H, W) uint8 frames, got {self.images.shape}")
+        columns = (self.labels, self.names, self.starts, self.lengths, self.rates)
+        if len({len(column) for column in columns}) != 1:
+            raise ShapeError(f"expected columns of one length, got {[len(c) for c in columns]}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over frames, lengths and labels in order."""
+        total = hashlib.sha256(str(self.images.shape[1:]).encode())
+        for row in range(len(self)):
+            total.update(np.ascontiguousarray(self.pixels(row)).data)
+        for column in (self.lengths, self.labels):
+            total.update(np.ascontiguousarray(column, np.int64).data)
+        return total.hexdigest()
+
+    def take(self, rows: NDArray[np.int64]) -> "Clips":
+        """The clips at `rows`, in that order; their frames are not copied."""
+        return _join_clips(self.name, [self], [rows])
+
+    def framed(self, framing: Framing) -> "Clips":
+        """The same, every frame of clip i framed by `framing[i]`, once it is asked for."""
+        return replace(self, framing=framing)
+
+    def pixels(self, row: int) -> NDArray[np.uint8]:
+        """(L, H, W) uint8: every frame of the clip at `row`."""
+        start = self.starts[row]
+        return np.asarray(self.images[start : start + self.lengths[row]])
+
+    @property
+    def shown(self) -> NDArray[np.uint8]:
+        """(N, H, W) uint8: the middle frame of each clip."""
+        return np.asarray(self.images[self.starts + self.lengths // 2])
+
+    def frames(
+        self, rows: NDArray[np.int64], places: NDArray[np.float64] | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """(sum, H, W) uint8 frames that a network sees of the clips at `rows`, one clip after the
+        other, and the (n,) number of each.
+
+        `places` (n, most), from 0 up to 1, say where in each part of a clip its frame is; the
+        middle by default.
+        """
+        seen = np.minimum(self.lengths[rows], self.most)
+        if places is None:
+            places = np.full((len(rows), self.most), 0.5)
+        chosen = [
+            self.starts[row]
+            + ((np.arange(number) + place[:number]) * self.lengths[row] / number).astype(np.int64)
+            for row, number, place in zip(rows, seen, places, strict=True)
+        ]
+        images = np.asarray(self.images[np.concatenate(chosen)])
+        if self.framing is not None:
+            images = reframe(images, np.repeat(self.framing[rows], seen, 0))
+        return images, seen
+
+    @property
+    def rate(self) -> float:
+        """Frames a second that a network sees, in the median."""
+        seen = np.minimum(self.lengths, self.most)
+        return float(np.median(seen * self.rates / self.lengths))
 
 
 def join(
@@ -73,7 +172,18 @@ def join(
 ) -> Split:
     """The images of several splits, one after the other; of each, those at its `rows`."""
     taken = rows or [np.arange(len(part)) for part in parts]
+    clips = [part for part in parts if isinstance(part, Clips)]
+    if len(clips) == len(parts):
+        return _join_clips(name, clips, taken)
+    return Split(
+        name,
+        gather([part.images for part in parts], taken),
+        **_columns(parts, taken),
+    )
 
+
+def _columns(parts: Sequence[Split], taken: Sequence[NDArray[np.int64]]) -> dict[str, Any]:
+    """Labels, names, persons and chances of these rows of each part."""
     pairs = list(zip(parts, taken, strict=True))
     persons = chances = None
     if any(part.persons is not None for part in parts):
@@ -81,14 +191,37 @@ def join(
     drawn = [part.chances[chosen] for part, chosen in pairs if part.chances is not None]
     if len(drawn) == len(parts):
         chances = np.concatenate(drawn) / sum(map(np.sum, drawn))
-    return Split(
+    return {
+        "labels": np.concatenate([part.labels[chosen] for part, chosen in pairs]),
+        "names": np.concatenate([part.names[chosen] for part, chosen in pairs]),
+        "persons": persons,
+        "chances": chances,
+    }
+
+
+def _join_clips(name: str, parts: Sequence[Clips], taken: Sequence[NDArray[np.int64]]) -> Clips:
+    """The clips of several splits; the frames of a single one stay where they are."""
+    pairs = list(zip(parts, taken, strict=True))
+    sizes = [len(part.images) for part in parts]
+    before = np.cumsum([0, *sizes[:-1]])
+    starts = [p.starts[rows] + count for (p, rows), count in zip(pairs, before, strict=True)]
+    framings = [p.framing[rows] for p, rows in pairs if p.framing is not None]
+    images = [part.images for part in parts]
+    return Clips(
         name,
-        gather([part.images for part in parts], taken),
-        np.concatenate([part.labels[chosen] for part, chosen in pairs]),
-        np.concatenate([part.names[chosen] for part, chosen in pairs]),
-        persons,
-        chances,
+        images[0] if len(parts) == 1 else gather(images, [np.arange(size) for size in sizes]),
+        **_columns(parts, taken),
+        starts=np.concatenate(starts),
+        lengths=np.concatenate([part.lengths[rows] for part, rows in pairs]),
+        rates=np.concatenate([part.rates[rows] for part, rows in pairs]),
+        most=parts[0].most,
+        framing=np.concatenate(framings) if framings else None,
     )
+
+
+def seen(split: Split, frames: int | None) -> Split:
+    """The split as a network sees it, which sees so many `frames` of a clip."""
+    return replace(split, most=frames) if isinstance(split, Clips) and frames else split
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from mien.bundle import Bundle, Classifier, temper
 from mien.data import Dataset, Split
 from mien.data.ferplus import join_votes, majority
 from mien.errors import DataError, InputError, NotComparable, RunError
+from mien.evaluate.answers import answers
 from mien.evaluate.calibration import Calibration, calibration, kept_accuracy
 from mien.evaluate.field import count_right
 from mien.evaluate.intervals import Estimate, mean_interval
@@ -30,7 +31,6 @@ METRICS = "metrics.json"
 _WHO = ("name", "model", "data", "split", "digest", "network", "views", "temperature")
 _COSTS = ("parameters", "macs", "size_mb", "latency_ms")
 _COPY, _FERPLUS, _FIELD = "copy_of_training", "ferplus", "right_of_field"
-_BATCH = 128
 
 UNSURE = 0.2
 """Share of the images whose readings are `unsure`: those of least confidence."""
@@ -156,7 +156,7 @@ def evaluate(
     truth = _truth(chosen, data.labels, card.labels)
     ferplus = None if votes is None else majority(join_votes(chosen, votes), card.labels)
     classifier = Classifier(bundle, views=views)
-    probabilities = _probabilities(classifier, chosen.images, progress)
+    probabilities = answers(classifier, chosen, progress)
     return Evaluation(
         name=card.name,
         model=card.model,
@@ -176,20 +176,8 @@ def evaluate(
         latency_ms=_latency_ms(bundle, chosen, classifier.views),
         copies=_copies(chosen, data),
         ferplus=ferplus,
-        field=count_right(classifier, chosen.images, truth, progress) if jitter else None,
+        field=count_right(classifier, chosen, truth, progress) if jitter else None,
     )
-
-
-def _probabilities(
-    classifier: Classifier, images: NDArray[np.uint8], progress: Callable[[int], None] | None
-) -> NDArray[np.float64]:
-    batches = []
-    for start in range(0, len(images), _BATCH):
-        crops = np.asarray(images[start : start + _BATCH])
-        batches.append(classifier.probabilities(crops))
-        if progress:
-            progress(len(crops))
-    return np.concatenate(batches)
 
 
 def place_of(bundle: str) -> Path:
@@ -200,12 +188,14 @@ def place_of(bundle: str) -> Path:
 def _copies(split: Split, data: Dataset) -> NDArray[np.bool_] | None:
     if "train" not in data.splits or split.name == "train":
         return None
-    known = set(map(_digest, data.split("train").images))
-    return np.array([_digest(image) in known for image in split.images])
+    known = set(_digests(data.split("train")))
+    return np.array([digest in known for digest in _digests(split)])
 
 
-def _digest(image: NDArray[np.uint8]) -> bytes:
-    return hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+def _digests(split: Split) -> Iterator[bytes]:
+    """Of the pixels of each image or clip."""
+    pixels = (split.pixels(row) for row in range(len(split)))
+    return (hashlib.blake2b(each.tobytes(), digest_size=16).digest() for each in pixels)
 
 
 def _truth(split: Split, labels: tuple[str, ...], wanted: tuple[str, ...]) -> NDArray[np.int64]:

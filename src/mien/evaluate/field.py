@@ -6,28 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.bundle import Classifier
-from mien.framing import DRAWS, Images, draw, reframe
-
-_BATCH = 128
+from mien.data import Split
+from mien.evaluate.answers import answers
+from mien.framing import DRAWS, draw
 
 
 def count_right(
     classifier: Classifier,
-    images: Images,
+    split: Split,
     truth: NDArray[np.int64],
     progress: Callable[[int], None] | None = None,
 ) -> NDArray[np.int64]:
-    """(N,) in how many of the `DRAWS` framings each of (N, S, S) `images` is answered rightly.
+    """(N,) in how many of the `DRAWS` framings each image or clip of `split` is answered rightly.
 
-    `progress` is told the pictures done.
+    `progress` is told how many are done.
     """
-    right = np.zeros(len(images), np.int64)
+    right = np.zeros(len(split), np.int64)
     for seed in range(DRAWS):
-        framing = draw(len(images), seed)
-        for start in range(0, len(images), _BATCH):
-            part = slice(start, start + _BATCH)
-            faces = reframe(np.asarray(images[part]), framing[part])
-            right[part] += classifier.probabilities(faces).argmax(1) == truth[part]
-            if progress:
-                progress(len(faces))
+        framing = draw(len(split), seed)
+        right += answers(classifier, split, progress, framing).argmax(1) == truth
     return right

@@ -16,6 +16,7 @@ MEMORY_S = 0.4
 SMOOTHED = f"smoothed over {MEMORY_S:g} s"
 """What is said wherever the averages are shown."""
 _NEAR = 0.6
+_NONE = Scores(("face",), (1.0,))
 
 Pair = tuple[float, int, int]
 """How unlike a face is to a track: the distance, the track's id, the face's place in its frame."""
@@ -62,6 +63,15 @@ class Tracker:
             (face_id, self._see(face_id, face.box, score))
             for face_id, face, score in zip(ids, faces, scores, strict=True)
         ]
+
+    def identify(self, time_s: float, faces: Sequence[Face]) -> list[int]:
+        """For each face its id, the same as of `update`: scores have no part in it."""
+        return [face_id for face_id, _ in self.update(time_s, faces, [_NONE] * len(faces))]
+
+    @property
+    def known(self) -> frozenset[int]:
+        """Ids of the faces that are followed still."""
+        return frozenset(self._tracks)
 
     def cut(self, time_s: float) -> None:
         """End the tracks from before the cut at `time_s`: whoever comes then has a new id."""

@@ -16,7 +16,6 @@ Raw = dict[str, Any]
 
 RETIRED = {
     "data.duplicates": "keep",
-    "data.fold": None,
     "training.optimizer.sam": 0,
     "training.mix.cutmix": 0,
     "training.averaging.start": None,

@@ -10,6 +10,7 @@ from mien.data.cache import Asked
 from mien.files import write_text
 from mien.models import entry
 from mien.preprocess import Preprocess
+from mien.recipes.encoder import native, with_encoder
 
 Range = tuple[float, float]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -39,6 +40,8 @@ class Data(Part):
     labels: Literal[7, 8, "common"] | None = None
     """The seven expressions, with contempt (8), or those that all data sets have; by default the
     data's own, without contempt where the others are the seven (`--labels`)."""
+    fold: int | None = Field(None, ge=1)
+    """Of clips: which of the data set's own folds (DFEW, MAFW); by default the first."""
     also: tuple[Also, ...] = ()
     """More data sets to train on; validation images are the first one's, where it has any."""
 
@@ -78,8 +81,19 @@ class Model(Part):
 
     @model_validator(mode="after")
     def _known(self) -> "Model":
-        entry(self.name).check(self.options)
+        checked = entry(self.name).check(self.options)
+        if entry(self.name).reads_clips:
+            encoder = entry(checked.encoder)
+            encoder.check(checked.encoder_options)
+            if encoder.reads_clips:
+                raise ValueError(f"the encoder {encoder.name} reads clips; expected one of images")
         return self
+
+    @property
+    def frames(self) -> int | None:
+        """Frames that the network sees of a clip; None for a network of images."""
+        chosen = entry(self.name)
+        return chosen.check(self.options).frames if chosen.reads_clips else None
 
 
 class Input(Part):
@@ -357,13 +371,32 @@ class Recipe(Part):
     @model_validator(mode="before")
     @classmethod
     def _native_input(cls, raw: Any) -> Any:
-        """Fill `input` from the model's entry in the registry."""
-        match raw:
-            case {"model": {"name": str(name)} | Model(name=name)}:
-                native, given = entry(name), raw.get("input", {})
-                own = {"size_px": native.size_px, "mean": native.mean, "std": native.std}
-                return {**raw, "input": own | given} if isinstance(given, dict) else raw
+        """Fill `input` from the entry of the model, or of its encoder, in the registry."""
+        if not isinstance(raw, dict):
+            return raw
+        if isinstance(raw.get("model"), Model):
+            raw = {**raw, "model": raw["model"].model_dump()}
+        raw = with_encoder(raw)
+        if (own := native(raw)) is not None and isinstance(given := raw.get("input", {}), dict):
+            known = {"size_px": own.size_px, "mean": own.mean, "std": own.std}
+            return {**raw, "input": known | given}
         return raw
+
+    @model_validator(mode="after")
+    def _fits_clips(self) -> "Recipe":
+        training = self.training
+        of_images = {
+            "training.mix.mixup": training.mix.mixup,
+            "training.distil.teachers": training.distil.teachers,
+            "training.loss.votes": training.loss.votes,
+            "export.quantize: int8": self.export.quantize == "int8",
+            "input.color": self.input.color,
+        }
+        if self.model.frames and (key := next((k for k, v in of_images.items() if v), None)):
+            raise ValueError(
+                f"{key} is for images, and {self.model.name} reads clips; leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _grows(self) -> "Recipe":
@@ -378,7 +411,8 @@ class Recipe(Part):
     @property
     def asked(self) -> Asked:
         """How its data are read."""
-        return Asked(self.data.format, self.input.color, self.input.size_px)
+        clips, fold = self.model.frames is not None, self.data.fold or 1
+        return Asked(self.data.format, self.input.color, self.input.size_px, clips, fold)
 
     def stages(self) -> tuple["Recipe", ...]:
         """The trainings it stands for, one after the other: itself, or one without

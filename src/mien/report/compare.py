@@ -321,7 +321,7 @@ def _images(entry: Entry, data: Dataset) -> NDArray[np.uint8]:
         raise NotComparable(
             f"{data.name} does not hold the images of {entry.evaluation.split} scored here"
         )
-    return split.images
+    return split.shown
 
 
 def _markdown(

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from mien.data.dataset import Split
+from mien.data.dataset import Clips, Split
 from mien.data.gathered import IN_MEMORY
 from mien.preprocess import Preprocess
 from mien.train.lessons import Lessons
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Images, the changes drawn of each, what to answer, labels."""
+Batch = tuple[Tensor, ...]
+"""Images, the changes drawn of each, what to answer, labels; of clips the frames of all, one clip
+after the other, and at the end how many each has."""
 
 
 def planes(images: Tensor) -> Tensor:
@@ -27,7 +28,8 @@ class Images(Dataset[Batch]):
     (n, columns) changes of `lessons`, what to answer, and the (n,) int64 labels.
 
     Without `lessons` nothing changes, and the labels are what to answer. On a graphics card, all
-    images lie there, unless they are more than `IN_MEMORY`.
+    images lie there, unless they are more than `IN_MEMORY`. Of clips, the frames of an epoch are
+    drawn anew; without `lessons` they are the middle ones.
     """
 
     def __init__(
@@ -39,8 +41,9 @@ class Images(Dataset[Batch]):
         self.drawn = torch.empty(len(split), 0, device=self.device)
         self.answers = self.labels
         self.images: Tensor | None = None
+        self.places: NDArray[np.float64] | None = None
         few = len(split) * preprocess.size_px**2 * (3 if preprocess.color else 1) <= IN_MEMORY
-        if self.device.type == "cuda" and few:
+        if self.device.type == "cuda" and few and not isinstance(split, Clips):
             self.images = torch.from_numpy(preprocess.resize(split.images)).to(self.device)
 
     def begin(self, epoch: int) -> None:
@@ -49,14 +52,25 @@ class Images(Dataset[Batch]):
             drawn, answers = self.lessons.of(epoch)
             self.drawn = drawn.to(self.device)
             self.answers = self.labels if answers is None else answers.to(self.device)
+            if isinstance(self.split, Clips):
+                rng = np.random.default_rng((self.lessons.recipe.seed, epoch))
+                self.places = rng.random((len(self.split), self.split.most))
 
     def __getitem__(self, rows: Tensor) -> Batch:
+        images, *lengths = self._images(rows)
+        return images, self.drawn[rows], self.answers[rows], self.labels[rows], *lengths
+
+    def _images(self, rows: Tensor) -> tuple[Tensor, ...]:
         if self.images is not None:
-            images = self.images[rows]
+            return (self.images[rows],)
+        numbers, lengths = rows.cpu().numpy(), list[Tensor]()
+        if isinstance(self.split, Clips):
+            places = None if self.places is None else self.places[numbers]
+            chosen, seen = self.split.frames(numbers, places)
+            lengths.append(torch.from_numpy(seen).to(self.device))
         else:
-            chosen = self.split.images[rows.cpu().numpy()]
-            images = torch.from_numpy(self.preprocess.resize(chosen)).to(self.device)
-        return images, self.drawn[rows], self.answers[rows], self.labels[rows]
+            chosen = self.split.images[numbers]
+        return torch.from_numpy(self.preprocess.resize(chosen)).to(self.device), *lengths
 
 
 class Shuffled(Sampler[Tensor]):

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mien.bundle import CARD_FILE, is_shipped, pulled
@@ -38,9 +39,11 @@ def check(
     loggers that are not there.
     """
     _check_loggers(loggers)
+    asked = recipe.asked
     for path in (source, *(Path(other.path) for other in recipe.data.also)):
-        check_source(path)
+        check_source(path, asked)
         check_outside(out, path)
+        asked = replace(asked, format=None)
     if recipe.data.votes is not None and recipe.training.loss.votes:
         existing(recipe.data.votes, "FER+ table")
     for table in ("exclude", "relabel"):

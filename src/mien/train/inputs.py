@@ -1,17 +1,16 @@
 """What a training learns from: images, targets, teachers."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from mien.data import Dataset, Split, class_weights
+from mien.data import Clips, Dataset, Split, class_weights, seen
 from mien.data.gathered import IN_MEMORY
 from mien.errors import DataError, RunError
 from mien.files import home
-from mien.framing import framed_once
+from mien.framing import once
 from mien.preprocess import Preprocess
 from mien.provenance import Images, Source
 from mien.recipes import Recipe
@@ -72,9 +71,9 @@ class Inputs:
         evenly spread."""
         split = self.validation
         most = max(1, IN_MEMORY // split.images[0].size)
-        if len(split) > most:
+        if len(split) > most and not isinstance(split, Clips):
             split = split.take(np.linspace(0, len(split) - 1, most).astype(np.int64))
-        return dataclasses.replace(split, images=framed_once(split.images))
+        return split.framed(once(len(split)))
 
     def class_weights(self, recipe: Recipe) -> torch.Tensor | None:
         """(classes,) float32 weights of the loss; None without."""
@@ -93,6 +92,7 @@ class Inputs:
             validation=_images(self.validation),
             teachers=tuple(Source(t.card.name, t.card.digest) for t in self.teachers),
             source=str(self.source.resolve()),
+            rate=self.training.rate if isinstance(self.training, Clips) else None,
         )
 
     def check_same(self, run: RunFolder) -> None:
@@ -112,7 +112,10 @@ def _images(split: Split) -> Images:
 
 
 def _splits(data: Dataset, recipe: Recipe) -> tuple[Split, Split]:
-    training, validation = data.for_training(recipe.data.train, recipe.data.validation, recipe.seed)
+    training, validation = (
+        seen(split, recipe.model.frames)
+        for split in data.for_training(recipe.data.train, recipe.data.validation, recipe.seed)
+    )
     if (limit := recipe.data.limit) is not None:
         generator = torch.Generator().manual_seed(recipe.seed)
         training, validation = (

@@ -55,14 +55,17 @@ class Fit(L.LightningModule):
         torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002
-        """uint8 (N, S, S) or (N, S, S, 3) → normalised (N, C, S, S) float32, augmented in training.
+        """uint8 (N, S, S) or (N, S, S, 3) → normalised (N, C, S, S) float32, augmented in training;
+        of clips all frames.
 
         Here and not in `training_step`, which runs under autocast: bf16 coordinates would shake
         the image by whole pixels.
         """
-        images, drawn, targets, labels = batch
+        images, drawn, targets, labels, *lengths = batch
         values = planes(images).float() / 255
         if self.training:
+            for each in lengths:  # the frames of a clip are changed alike
+                drawn = drawn.repeat_interleave(each, 0)
             lasts = self.recipe.augment.lasts(self.current_epoch, self.recipe.training.epochs)
             values = (self.augment if lasts else self.gentle)(values, drawn)
             if self.mix:
@@ -70,7 +73,8 @@ class Fit(L.LightningModule):
                 labels = targets.argmax(1)  # of two pictures in one, that of the larger share
             values = self._small(values)
         values = self.preprocess.normalise(values)
-        return values.contiguous(memory_format=torch.channels_last), drawn, targets, labels
+        values = values.contiguous(memory_format=torch.channels_last)
+        return values, drawn, targets, labels, *lengths
 
     def _small(self, images: Tensor) -> Tensor:
         """Images as small as this epoch has them."""
@@ -81,11 +85,11 @@ class Fit(L.LightningModule):
         return interpolate(images, size=size_px, mode="bilinear", antialias=True)
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
-        images, _, targets, labels = batch
+        images, _, targets, labels, *lengths = batch
         adversarial = self.recipe.training.adversarial
         if adversarial.name != "none":
             images = self._attacked(images, targets)
-        logits = self.model(images)
+        logits = self.model(images, *lengths)
         logits, others = logits[: len(labels)], logits[len(labels) :]
         loss = self._loss(logits, targets)
         if len(others):  # those of TRADES
@@ -101,8 +105,13 @@ class Fit(L.LightningModule):
         """Images with the first of them attacked; for TRADES, all images and these after them."""
         wanted, preprocess = self.recipe.training.adversarial, self.preprocess
         first = images[: max(1, round(wanted.share * len(images)))]
-        # Of colour channels, each is the same grey picture.
-        pixels = first[:, :1] * preprocess.std[0] + preprocess.mean[0]
+        # What is no colour is the same grey picture in every channel.
+        planes = slice(None) if preprocess.color else slice(1)
+        mean, std = (
+            first.new_tensor(values)[planes, None, None]
+            for values in (preprocess.mean, preprocess.std)
+        )
+        pixels = first[:, planes] * std + mean
         with as_recognising(self.model):
             meant = self.model(first).detach() if wanted.name == "trades" else None
 
@@ -117,8 +126,8 @@ class Fit(L.LightningModule):
 
     def validation_step(self, batch: Batch, _index: int, dataloader_idx: int = 0) -> None:
         """Of the images (0), and of the same images framed as a detector frames them (1)."""
-        images, _, _, labels = batch
-        logits = self.model(images).float()
+        images, _, _, labels, *lengths = batch
+        logits = self.model(images, *lengths).float()
         if dataloader_idx:
             self._log("val_field_accuracy", _accuracy(logits, labels), len(labels))
         else:

@@ -8,6 +8,7 @@ from mien.data.formats import (
     afew,
     affectnet,
     ck_plus,
+    clips,
     dfew,
     expw,
     fer2013,
@@ -27,7 +28,7 @@ from mien.errors import DataError, InputError
 
 _MODULES = (
     *(table, fer2013, raf_db, affectnet, expw, kdef, jaffe, ck_plus),
-    *(dfew, ferv39k, mafw, afew, parquet, folder),
+    *(dfew, ferv39k, mafw, afew, clips, parquet, folder),
 )
 FORMATS: tuple[Format, ...] = tuple(f for module in _MODULES for f in module.FORMATS)
 """In the order in which they are tried; any folder is a folder per class."""

@@ -39,7 +39,7 @@ def record(name: str, tree: Tree) -> Record:
     path = PurePosixPath(name)
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise DataError(f"{tree.path}: {name} is not a picture; move it out of the data set")
-    split, inside = _split_of(path)
+    split, inside = place_of(path)
     if len(inside) != 1:
         raise DataError(
             f"{tree.path}: {name} has no class folder; expected train/<class>/picture.png "
@@ -68,8 +68,8 @@ def check_classes(classes: Iterable[str], where: str) -> None:
     )
 
 
-def _split_of(path: PurePosixPath) -> tuple[str, tuple[str, ...]]:
-    """The split a path belongs to, and the folders between the split's and the file."""
+def place_of(path: PurePosixPath) -> tuple[str, tuple[str, ...]]:
+    """The split a path belongs to, and the folders between the split's and the file, or clip."""
     folders = path.parts[:-1]
     for place, folder in enumerate(folders):
         if (split := SPLITS.get(folder.lower())) is not None:
