@@ -1,14 +1,14 @@
 """A network small enough to reason about, so that tests of recognition need no training; answers
 that no network gave, so that tests of figures need none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mien.bundle import CARD_FILE, MODEL_FILE, Bundle, open_bundle
-from mien.card import Card
+from mien.card import Card, State
 from mien.evaluate import Evaluation
 from mien.files import sha256
 from mien.labels import FER2013
@@ -64,6 +64,42 @@ def brightness_bundle(folder: Path, labels: tuple[str, ...] = FER2013, size_px: 
         parameters=2 * len(labels),
         macs=64 + len(labels),
     ).save(folder / CARD_FILE)
+    return open_bundle(folder)
+
+
+def brightness_over_frames(
+    folder: Path, labels: tuple[str, ...] = FER2013, rate: float = 25.0, views: str = "plain"
+) -> Bundle:
+    """The same for clips: it reads the mean brightness of all frames of a face."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    centres = np.linspace(0, 1, len(labels), dtype=np.float32)
+    constants = {"w": 20 * centres[None], "b": -10 * centres**2, "one": np.ones(1, np.float32)}
+    nodes = [
+        helper.make_node("ReduceMean", ["face"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("Add", ["state_sum", "mean"], ["next_sum"]),
+        helper.make_node("Add", ["state_count", "one"], ["next_count"]),
+        helper.make_node("Div", ["next_sum", "next_count"], ["brightness"]),
+        helper.make_node("Gemm", ["brightness", "w", "b"], ["logits"]),
+    ]
+
+    def told(name: str, *shape: int) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["faces", *shape])
+
+    graph = helper.make_graph(
+        nodes,
+        "brightness",
+        [told("face", 1, 8, 8), told("state_sum", 1), told("state_count", 1)],
+        [told("logits", len(labels)), told("next_sum", 1), told("next_count", 1)],
+        [numpy_helper.from_array(v, k) for k, v in constants.items()],
+    )
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    card = brightness_bundle(folder, labels).card
+    onnx.save(network, folder / MODEL_FILE)
+    state = State({"sum": (1,), "count": (1,)}, frames=4, rate=rate)
+    digest = sha256(folder / MODEL_FILE)
+    replace(card, digest=digest, state=state, views=views).save(folder / CARD_FILE)
     return open_bundle(folder)
 
 

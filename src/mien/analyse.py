@@ -16,6 +16,7 @@ from mien.extras import installed
 from mien.faces.tracking import Tracker
 from mien.files import check_outputs, csv_text, same_file, write_text
 from mien.marks import check_own
+from mien.memory import ClipReadings
 from mien.output import draw, overlay, save_picture
 from mien.output.tables import Tables, format_of
 from mien.output.timeline import Timeline
@@ -82,6 +83,8 @@ class Summary:
     labels: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     """What the user should know of tables that are continued."""
+    clips: ClipReadings = field(default_factory=ClipReadings)
+    """What a network for clips reads of each face of each film."""
     warnings: list[str] = field(default_factory=list)
     """What the source told once it was read, such as damage that was passed over."""
 
@@ -133,6 +136,7 @@ def analyse(
     film = _Films(outputs, recognizer.labels)
     with contextlib.ExitStack() as stack:
         tables = stack.enter_context(_tables(recognizer, opened, outputs, resume))
+        _check_begun(recognizer, tables.done)
         rest = _rest(opened, outputs, tables.done)
         summary = Summary(skipped=_pictures_in(tables.done), notes=tables.notes)
         summary.unreadable = sum(reading.status == "unreadable" for reading in tables.done)
@@ -153,6 +157,8 @@ def analyse(
             for write in writers:
                 write(result)
             summary.count(result.readings)
+            for reading in result.readings if recognizer.card.state else ():
+                summary.clips.add(reading)
             show(result)
     film.save()
     summary.warnings += [warning for warning in rest.warnings if warning not in told]
@@ -285,6 +291,15 @@ def _check_resumed(outputs: Outputs, resume: bool, recognizer: Recognizer) -> No
     if resume and recognizer.identify:
         raise InputError(
             "no looks of a stopped run are kept, so --identify cannot --resume it; leave one out"
+        )
+
+
+def _check_begun(recognizer: Recognizer, done: Readings) -> None:
+    """Raise InputError for a film that a network for clips would have to go on with."""
+    if recognizer.card.state is not None and done and done[-1].time_s is not None:
+        raise InputError(
+            f"{recognizer.card.name} reads clips from their beginning and cannot go on within "
+            f"{done[-1].path}; leave --resume out, or delete its rows from the table"
         )
 
 

@@ -20,9 +20,10 @@ from mien.faces.following import Follower, FollowingDetector
 from mien.faces.people import Looks, People, portrait
 from mien.faces.shots import Shots
 from mien.faces.tracking import Tracker
+from mien.memory import Memory
 from mien.origin import Origin
 from mien.preprocess import grey, scale
-from mien.quality import SIDE_PX, look_at, status_of
+from mien.quality import SIDE_PX, Look, look_at, status_of
 from mien.sources import Cut, Frame, Item, Source, open_source, primed
 from mien.sources.pictures import Color
 from mien.stream import (
@@ -226,12 +227,16 @@ class Recognizer:
         """Frames are compared as they are decoded; faces are found one frame after the other where
         they are followed, else in several at once."""
         frames = Shots().mark(items)
-        follower = self.follower()
+        follower, memory = self.follower(), self.memory()
+
+        def seen(frame: Item, follower: Follower | None = None) -> Detections:
+            return dataclasses.replace(find(frame, follower), memory=memory)
+
         if live:
-            return repeated(find(frame, follower) for frame in frames)
+            return repeated(seen(frame, follower) for frame in frames)
         if follower is None:
-            return repeated(in_order(frames, find, self.threads))
-        return ahead(repeated(find(frame, follower) for frame in ahead(frames)))
+            return repeated(in_order(frames, seen, self.threads))
+        return ahead(repeated(seen(frame, follower) for frame in ahead(frames)))
 
     def _find_alone(self, item: Item, follower: Follower | None = None) -> Detections:
         """Without the pixels: they are what takes memory."""
@@ -244,6 +249,11 @@ class Recognizer:
         if self.every_frame or not isinstance(detector, FollowingDetector):
             return None
         return Follower(detector)
+
+    def memory(self) -> Memory | None:
+        """What remembers the faces of one film or camera, for `Detections`; None for a network of
+        images."""
+        return Memory(self.card.state.rate) if self.card.state else None
 
     def read(self, frame: Frame) -> Result:
         """The readings of one frame; without a face, one with that status."""
@@ -306,8 +316,13 @@ class Recognizer:
         return framed(pixels, faces, self.detector, align=self.align)
 
     def answer(self, batch: list[Detections]) -> list[Result]:
-        """The readings of a batch of pictures, whose faces share one run of the network."""
-        asked = {id(found.crops): found.crops for found in batch if not found.done}
+        """The readings of a batch of pictures, whose faces share one run of the network; frames of
+        which there is a memory are read one after the other."""
+        asked = {
+            id(found.crops): found.crops
+            for found in batch
+            if not found.done and found.memory is None
+        }
         fresh = [crops for crops in asked.values() if crops.told is None]
         inputs = [face for crops in fresh for face in crops.inputs]
         looks = look_at([face for crops in fresh for face in crops.small])
@@ -316,6 +331,13 @@ class Recognizer:
             crops.told = [*itertools.islice(told, len(crops.inputs))]
         return [self._result(found) for found in batch]
 
+    def _told(self, found: Detections) -> Sequence[tuple[Scores, Look]]:
+        """Scores and look of each face; the scores by what is remembered of it, if anything is."""
+        if found.memory is None:
+            return found.crops.told or ()
+        scores = self._as_scores(found.memory.scores(self._open()[0], found))
+        return [*zip(scores, look_at(found.crops.small), strict=True)]
+
     def _result(self, found: Detections) -> Result:
         place = (found.path, found.frame, found.time_s)
         if found.done:
@@ -323,7 +345,7 @@ class Recognizer:
         where: dict[str, Any] = {"path": found.path, "index": found.index}
         where |= {"time_s": found.time_s, "frame": found.frame}
         readings = Readings(labels=self.labels)
-        for face, (score, look) in zip(found.faces, found.crops.told or (), strict=True):
+        for face, (score, look) in zip(found.faces, self._told(found), strict=True):
             status = status_of(face, look, score, self.card.unsure_below, aligned=self.align)
             readings.append(Reading(face, score, status, **where))
         if not readings:
@@ -332,8 +354,10 @@ class Recognizer:
         return Result(*place, readings, found.pixels, found.index, found.new_shot, found.portraits)
 
     def _scores(self, images: NDArray[np.uint8]) -> list[Scores]:
-        rows = self._open()[0].scores(images)
-        return [Scores(self.labels, tuple(float(v) for v in row)) for row in rows]
+        return [*self._as_scores(self._open()[0].scores(images))]
+
+    def _as_scores(self, rows: NDArray[np.float64]) -> Iterator[Scores]:
+        return (Scores(self.labels, tuple(float(v) for v in row)) for row in rows)
 
 
 def _film_of(item: Item) -> tuple[str | None, int | None] | None:

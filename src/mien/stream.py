@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from mien.quality import Look
 from mien.types import Face, Readings, Scores
+
+if TYPE_CHECKING:
+    from mien.memory import Memory
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -61,6 +64,8 @@ class Detections:
     """Whether an interrupted run has read it, so that it has no readings."""
     repeats: bool = False
     """Whether faces and crops are those of the frame before: `repeated` fills them in."""
+    memory: "Memory | None" = None
+    """What a network for clips remembers of the film; None for photos and other networks."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ _FRACTIONS = ("seconds", "from_s", "to_s", "unsure")
 _OF_EXPRESSIONS = {
     **dict.fromkeys(("share", "mean"), "float64"),
     **dict.fromkeys(("count", "segments"), "Int64"),
-    "segment_s": "float64",
+    **dict.fromkeys(("segment_s", "last"), "float64"),
 }
 """What is told of each expression, and what pandas calls its type."""
 
@@ -29,8 +29,9 @@ class ExpressionSummary:
     """One expression of a row: on top of how many readings, and how probable on average.
 
     Of films the smoothed probabilities say which is on top, and `share` is one of time; of photos
-    it is one of faces. `segments` are those of `mien.segments`, `segment_s` their mean length. None
-    is what nothing was seen of.
+    it is one of faces. `segments` are those of `mien.segments`, `segment_s` their mean length.
+    `last` is the probability in a face's last frame: from a network for clips, that of the whole
+    clip. None is what nothing was seen of.
     """
 
     count: int
@@ -38,6 +39,7 @@ class ExpressionSummary:
     mean: float | None
     segments: int | None
     segment_s: float | None
+    last: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class SummaryRow:
         return asdict(self)
 
     def to_row(self) -> dict[str, Any]:
-        """The columns of a table: those of the row, then five per expression (`share_happy`)."""
+        """The columns of a table: those of the row, then six per expression (`share_happy`)."""
         told = {name: getattr(self, name) for name in (*_TEXTS, *_WHOLES, *_FRACTIONS)}
         for name in _OF_EXPRESSIONS:
             told |= {f"{name}_{label}": getattr(e, name) for label, e in self.expressions.items()}
@@ -219,6 +221,7 @@ class _Sum:
         self.to_s: float | None = None
         self.counts, self.segments = [0] * len(labels), [0] * len(labels)
         self.totals, self.times, self.lengths = ([0.0] * len(labels) for _ in range(3))
+        self.last: tuple[float, ...] = ()
 
     def add_picture(self, readings: Sequence[Reading], time_s: float | None = None) -> None:
         self.pictures += 1
@@ -233,8 +236,9 @@ class _Sum:
             return 0
         self.faces += 1
         self.unsure += reading.status == "unsure"
-        for place, value in enumerate(reading.scores.values):
-            self.totals[place] += round(value, DECIMALS)
+        self.last = tuple(round(value, DECIMALS) for value in reading.scores.values)
+        for place, value in enumerate(self.last):
+            self.totals[place] += value
         values = [round(value, DECIMALS) for value in shown.values]
         top = values.index(max(values))
         self.counts[top] += 1
@@ -260,7 +264,8 @@ class _Sum:
         share = _share(self.times[place], sum(self.times))
         segments = self.segments[place]
         length = _share(self.lengths[place], segments)
-        return ExpressionSummary(count, share, mean, segments, length)
+        last = self.last[place] if kind == "face" and self.last else None
+        return ExpressionSummary(count, share, mean, segments, length, last)
 
 
 def _share(part: float, whole: float) -> float | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.files import check_outputs
+from mien.memory import ClipReadings
 from mien.output import Tables
 from mien.recognizer import Recognizer
 from mien.sources.live import Live
@@ -30,6 +31,8 @@ class Watched:
     """Why frames could not be read."""
     warnings: list[str] = field(default_factory=list)
     """What a film lacks."""
+    clips: ClipReadings = field(default_factory=ClipReadings)
+    """What a network for clips reads of each face."""
 
 
 def watch(
@@ -57,6 +60,8 @@ def watch(
         started = time.monotonic()
         for result in recognizer.stream(source):
             tables.write(result.readings)
+            for reading in result.readings if recognizer.card.state else ():
+                watched.clips.add(reading)
             watched.errors += [r.error for r in result.readings if r.error]
             watched.frames += not watched.errors
             watched.dropped = source.dropped

@@ -283,6 +283,8 @@ def watch(
     watched = look(recognizer, source, csv, seconds, console())
     for message in (*watched.errors, *watched.warnings):
         warn(message)
+    for line in watched.clips.lines():
+        say(line)
     say(f"{watched.frames} frames read, {watched.dropped} dropped, {watched.rate:.1f} a second")
     end(bool(watched.errors))
 
@@ -357,7 +359,8 @@ def _analyse(
     else:
         if not summary.pictures and not summary.skipped:
             warn(f"no frame of {source.name} was read; is one between --start and --end?")
-        tell(summary.describe())
+        for line in (*summary.clips.lines(), summary.describe()):
+            tell(line)
         for path in saved:
             tell(f"saved: {path}")
     end(summary.unreadable > 0)

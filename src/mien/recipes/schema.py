@@ -390,6 +390,7 @@ class Recipe(Part):
             "training.distil.teachers": training.distil.teachers,
             "training.loss.votes": training.loss.votes,
             "export.quantize: int8": self.export.quantize == "int8",
+            "training.adversarial": training.adversarial.name != "none",
             "input.color": self.input.color,
         }
         if self.model.frames and (key := next((k for k, v in of_images.items() if v), None)):

@@ -24,10 +24,11 @@ class _Waiting:
 
 
 class Camera:
-    """What is known of the frames of one camera: its shot and its faces."""
+    """What is known of the frames of one camera: its shot, its faces, and what they showed."""
 
     def __init__(self, recognizer: Recognizer) -> None:
         self.shots, self.follower = Shots(), recognizer.follower()
+        self.memory = recognizer.memory()
 
 
 class Engine:
@@ -103,7 +104,7 @@ class Engine:
             return self.recognizer.find(item)  # which tells of it
         if isinstance(frame, Frame):  # what was found in the one before is not kept
             frame = replace(frame, repeats=False)
-        return self.recognizer.find(frame, camera.follower)
+        return replace(self.recognizer.find(frame, camera.follower), memory=camera.memory)
 
     def _few(self, found: Detections) -> Detections:
         """The largest faces, without the pixels, which would take memory while waiting."""
