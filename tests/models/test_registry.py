@@ -291,7 +291,7 @@ def test_options_that_do_not_fit_are_told_in_one_line_and_other_faults_are_raise
 WITHOUT_TORCH = """
 import sys
 import mien.models as models
-assert len(models.names()) == 12
+assert len(models.names()) == 15
 for name in models.names():
     models.entry(name).check({"dropout": 0.1})
 for wrong in ({"dropuot": 0.1}, {"dropout": "x"}):
@@ -313,7 +313,7 @@ def test_names_and_options_are_known_without_torch():
 
 def test_names_are_sorted():
     assert list(names()) == sorted(names())
-    assert len(names()) == 12
+    assert len(names()) == 15
 
 
 WRONG = {
