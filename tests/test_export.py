@@ -28,9 +28,12 @@ from mien.labels import FER2013
 from mien.models import build, names
 from mien.recipes import Recipe
 
+SMALL = {"widths": [8, 16], "blocks": 1, "hidden": 16}
+OF_CLIPS = ("cnn-lstm", "frame-mean", "temporal-transformer")
 OPTIONS = {
-    "attention": {"widths": [8, 16], "blocks": 1, "hidden": 16},
+    "attention": SMALL,
     "timm/test_vit": {"self_attention": 2, "cbam": True},
+    **{name: {"encoder": "attention", "encoder_options": SMALL} for name in OF_CLIPS},
 }
 _SPOTS = np.random.default_rng(0).integers(0, 256, (70, 4, 4)) // np.resize([1, 4], (70, 1, 1))
 FACES = np.kron(_SPOTS, np.ones((12, 12), int)).astype(np.uint8)
@@ -66,7 +69,7 @@ def shallow(name: str, **more: object) -> nn.Module:
 def untrained_run(folder: Path, model: str, build: Callable[..., nn.Module] = build) -> Path:
     """A run folder as training leaves it, with random weights and the statistics of `FACES`:
     without them most networks answer alike to everything."""
-    channels = 1 if model == "attention" else 3
+    channels = 1 if model in OPTIONS else 3
     recipe = Recipe.model_validate(
         {
             "name": f"{model.replace('/', '-')}-random",
@@ -78,7 +81,8 @@ def untrained_run(folder: Path, model: str, build: Callable[..., nn.Module] = bu
     recipe.save(folder / "recipe.yaml")
     split = {"split": "train", "images": 1, "digest": "0"}
     facts = {"name": "none", "labels": FER2013, "side_px": 48, "train": split, "validation": split}
-    (folder / "data.json").write_text(json.dumps(facts))
+    rate = 25.0 if model in OF_CLIPS else None
+    (folder / "data.json").write_text(json.dumps({**facts, "rate": rate}))
     torch.manual_seed(0)
     options = recipe.model.options
     network = build(model, classes=7, channels=channels, size_px=32, **options)

@@ -64,7 +64,7 @@ def _card(provenance: Ensemble, members: Sequence[Card], name: str, digest: str)
         paper="doi:10.1109/34.58871",
         licence=_licence(members),
         labels=members[0].labels,
-        preprocess=Preprocess(crop.source_px, (0.0,), (1.0,), crop.source_px, crop.denoise),
+        preprocess=Preprocess(crop.source_px, (0.0,), (1.0,), crop.source_px, denoise=crop.denoise),
         digest=digest,
         parameters=sum(member.parameters for member in members),
         macs=sum(member.macs for member in members),

@@ -120,8 +120,7 @@ def _passed(network: Any, parts: list[Any], inputs: Any) -> list[tuple[Any, Any,
 
 
 def _black(preprocess: Preprocess) -> NDArray[np.uint8]:
-    [face] = preprocess.resize(np.zeros((1, 8, 8), np.uint8))
-    return face
+    return np.asarray(preprocess.resize(np.zeros((1, 8, 8), np.uint8))[0])
 
 
 def _tensor(image: NDArray[np.uint8], preprocess: Preprocess) -> Any:

@@ -217,7 +217,8 @@ def _encoder(spec: Spec, options: FrameMean) -> tuple[Classifier, int]:
     """The network of frames, which ends with its features, and how many these are."""
     entry, weights = registry.entry(options.encoder), spec.weights
     from_file = Path(weights).is_file()
-    inner = Spec(spec.classes, spec.channels, "none" if from_file else weights)
+    start = "none" if from_file else weights
+    inner = Spec(spec.classes, spec.channels, start, spec.size_px)
     network = entry.build(inner, options.encoder_options)
     if not isinstance(network, Classifier):
         raise RecipeError(f"{entry.name} has no features to encode frames with; use another")
