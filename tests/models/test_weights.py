@@ -41,7 +41,7 @@ def test_the_hub_is_asked_only_where_it_can_answer(hub, monkeypatch, forbidden, 
     constants, asked = hub
     monkeypatch.setenv("MIEN_OFFLINE", forbidden)
     monkeypatch.setattr(load, "_reachable", lambda _: answers)
-    shape = {"in_chans": 1, "num_classes": 0, "global_pool": ""}
+    shape = {"in_chans": 1, "num_classes": 0}
     if offline:
         with pytest.raises(
             WeightsError, match=r"ImageNet weights of resnet50 \(no route to the hub\)"
