@@ -93,3 +93,12 @@ def test_frames_far_apart_are_not_compared():
 def test_a_frame_without_pixels_stays_as_it_is():
     broken = Frame("f", None, 1, 0.04, "breaks off")
     assert list(Shots().mark([broken])) == [broken]
+
+
+def test_a_frame_that_repeats_the_one_before_is_told():
+    one = seen(texture(0))
+    other = one.copy()
+    other[-1, -1, -1] ^= 1  # a single value
+    shown = [one, one.copy(), other, other.copy(), one]
+    frames = [Frame("film", pixels, i, i / 25) for i, pixels in enumerate(shown)]
+    assert [frame.repeats for frame in Shots().mark(frames)] == [False, True, False, True, False]

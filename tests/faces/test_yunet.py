@@ -122,7 +122,7 @@ def test_a_place_is_looked_at_with_its_surroundings():
     ("search", "close", "found"),
     [
         *((0.1, 0.9, 1), (0.1, 0.86, 1), (0.09, 1, 0)),  # a look may be certain by itself
-        *((0.45, 0.85, 1), (0.44, 0.85, 0), (0.9, 0.5, 1), (0.9, 0.49, 0)),
+        *((0.26, 0.85, 1), (0.24, 0.85, 0), (0.9, 0.5, 1), (0.9, 0.49, 0)),
     ],
 )
 def test_search_and_look_decide_of_a_large_face(search: float, close: float, found: int):

@@ -37,7 +37,7 @@ _BATCH = 16
 _MAYBE, _LIKELY, _SURE, _CERTAIN = 0.1, 0.5, 0.65, 0.86
 """Scores of what is looked at, of a look that something bears out, of a look of a film's face, and
 of one that nothing needs to bear out."""
-_SURE_OF_LARGE, _SURE_OF_SMALL, _SMALL_PX = 0.65, 0.8, 100
+_SURE_OF_LARGE, _SURE_OF_SMALL, _SMALL_PX = 0.55, 0.8, 100
 """A large face is borne out by the mean of search and look; a small one by that of the surer of
 them and of a look with wide surroundings, which a face without a head lacks. Chosen on one half of
 655 pictures without a face and on faces; of the other half 0.9 % have one (docs/faces.md)."""
@@ -141,8 +141,8 @@ class YuNet:
         if _score(face) >= _UPRIGHT:
             return face
         turned = self._again(picture, face)
-        if turned != face:
-            return turned if _score(turned) >= _LYING else None
+        if turned != face and _score(turned) >= _LYING:
+            return turned
         certain = _score(face) >= _CERTAIN or self._is_borne_out(picture, face, searched)
         return face if certain else None
 
