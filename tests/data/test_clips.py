@@ -13,8 +13,11 @@ from mien.data.formats import find, open_clips
 from mien.data.tree import Tree
 from mien.errors import DataError
 from mien.framing import draw, reframe
+from mien.labels import FER2013
+from mien.recipes import load_recipe
 from mien.sources import open_source
 from tests.clips import film
+from tests.data.formats.layouts import LAYOUTS
 
 
 def frames(number: int, seed: int = 0, side: int = 48) -> np.ndarray:
@@ -61,7 +64,7 @@ def test_clips_are_read_with_their_lengths_and_splits(two_kinds):
     assert {**vars(again)}["digest"] == train.take(np.arange(3)).digest, "as it was computed"
 
 
-LAYOUTS = {
+PLACES = {
     "frames per class": (["happy/c1/0.png", "sad/c2/0.png"], True),
     "frames per class and split": (["train/happy/c1/0.png"], True),
     "films": (["happy/x.avi"], True),
@@ -72,7 +75,7 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize(("names", "expected"), LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize(("names", "expected"), PLACES.values(), ids=PLACES)
 def test_clips_are_told_from_images_by_the_names_of_files(tmp_path, names, expected):
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -202,3 +205,21 @@ def test_the_same_face_moves():
 
     assert change(shown) > change(still)
     assert 0 < np.abs(np.diff(shown.astype(float), axis=0)).mean() < 40
+
+
+@pytest.mark.parametrize(
+    ("name", "lengths"), [("dfew", [2, 2]), ("ferv39k", [2, 2]), ("clips", [2, 3])]
+)
+def test_data_sets_of_the_field_are_read_as_clips(tmp_path, name, lengths):
+    data = open_dataset(LAYOUTS[name].write(tmp_path), ASKED)
+    assert data.split("train").lengths.tolist() == lengths
+    assert data.labels == FER2013
+    found = [(s, data.labels[n]) for s, part in data.splits.items() for n in part.labels]
+    assert sorted(found) == sorted(LAYOUTS[name].records)
+
+
+def test_another_fold_is_read_where_it_is_asked_for(tmp_path):
+    path = LAYOUTS["dfew"].write(tmp_path)
+    first, second = (open_dataset(path, Asked(clips=True, fold=fold)) for fold in (1, 2))
+    assert first.split("test").names.tolist() == second.split("train").names.tolist()
+    assert load_recipe("cnn-lstm", ["data.fold=2"]).asked.fold == 2

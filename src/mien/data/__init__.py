@@ -1,6 +1,7 @@
 """Data sets: every format in, one `Dataset` out."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mien.data import cache
@@ -39,12 +40,14 @@ def open_dataset(path: Path | str, asked: Asked = PLAIN) -> Dataset:
     unknown label, or classes that are no expressions, and where clips are not `asked` for and come,
     or are and do not.
     """
-    path = check_source(path, asked)
+    path = check_source(path)
+    of_clips = _is_of_clips(path, asked)
+    asked = replace(asked, clips=of_clips)
     key = cache.key_of(path)
     name = path.name or str(path)
     if (kept := cache.load(key, name, asked)) is not None:
         return kept
-    if _is_of_clips(path, asked):
+    if of_clips:
         clips = open_clips(path, asked.format, asked.fold)
         return cache.store_clips(key, name, clips, faces_of, asked)
     return cache.store(key, name, records(path, asked), asked)
@@ -95,17 +98,15 @@ def check_source(path: Path | str, asked: Asked | None = None) -> Path:
     path = existing(path, "data set")
     if not path.is_dir() and path.suffix.lower() not in SUFFIXES:
         raise DataError(f"{path} is not a data set; expected a folder, a .zip, .csv or .parquet")
-    if asked is not None and asked.clips is not None:
-        _check_kind(path, _is_of_clips(path, asked), asked.clips)
+    if asked is not None:
+        _is_of_clips(path, asked)
     return path
 
 
 def _is_of_clips(path: Path, asked: Asked) -> bool:
-    return find(Tree.open(path), asked.format).clips is not None
-
-
-def _check_kind(path: Path, found: bool, wanted: bool) -> None:
-    if found and not wanted:
+    """Whether it is; DataError if that is not what is `asked` for."""
+    found, wanted = find(Tree.open(path), asked.format).clips is not None, asked.clips
+    if found and wanted is False:
         raise DataError(
             f"{path} is a data set of clips, and still images are expected here; train a recipe "
             "for clips on it, such as cnn-lstm"
@@ -115,6 +116,7 @@ def _check_kind(path: Path, found: bool, wanted: bool) -> None:
             f"{path} is a data set of still images, and clips are expected here: a folder of films "
             "or of folders of frames per class; train a recipe for images on it, such as mien-s"
         )
+    return found
 
 
 def check_outside(out: Path, source: Path | str, option: str = "--out") -> None:

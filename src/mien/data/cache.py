@@ -53,7 +53,12 @@ class Asked:
 
     def place(self, key: str) -> Path:
         """Folder of the cache for it."""
-        words = (self.format, self.color and "color", self.fold > 1 and f"fold{self.fold}")
+        words = (
+            self.format,
+            self.color and "color",
+            self.clips and "clips",
+            self.fold > 1 and f"fold{self.fold}",
+        )
         how = "".join(f"-{word}" for word in words if word)
         size = "" if self.mixed_px == MIXED_SIDE_PX else f"@{self.mixed_px}px"
         return home() / "data" / f"{key}{how}{size}"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mien.data.records import Clip
 from mien.errors import DataError, MienError
-from mien.faces import Detector, framed, open_detector
+from mien.faces import framed
 from mien.faces.following import Follower, FollowingDetector
 from mien.faces.tracking import Tracker
 from mien.preprocess import grey, scale
@@ -60,7 +60,6 @@ class _Search:
 
     def __init__(self) -> None:
         self._detector = _detector()
-        assert isinstance(self._detector, FollowingDetector)
         self._follower = Follower(self._detector)
         self._tracker = Tracker()
         self._faces: dict[int, list[NDArray[np.uint8]]] = {}
@@ -82,5 +81,7 @@ class _Search:
 
 
 @cache
-def _detector() -> Detector:
-    return open_detector()
+def _detector() -> FollowingDetector:
+    from mien.faces.yunet import YuNet
+
+    return YuNet()

@@ -50,6 +50,7 @@ def write_model_card(bundle: Bundle, evaluation: Evaluation) -> Path:
                 "views averaged": card.views,
                 "temperature": f"{card.temperature:g}",
                 "unsure below": f"{card.unsure_below:g}",
+                **_pace(card),
             }
         ),
         "## Training",
@@ -65,6 +66,14 @@ def write_model_card(bundle: Bundle, evaluation: Evaluation) -> Path:
     path = bundle.folder / README_FILE
     write_text(path, "\n\n".join(sections) + "\n")
     return path
+
+
+def _pace(card: Card) -> dict[str, str]:
+    """What a network for clips was trained on; nothing for one of images."""
+    if card.state is None:
+        return {}
+    frames, rate = card.state.frames, card.state.rate
+    return {"reads": f"clips, up to {frames} frames of each, {rate:.3g} a second"}
 
 
 def _list(values: dict[str, str]) -> str:

@@ -355,6 +355,18 @@ AFEW = Layout(
     r"Bored/000149120\.avi: unknown label 'Bored'; expected angry",
     films=True,
 )
+CLIPS = Layout(
+    {
+        **frames("train/Joy/one"),
+        **frames("train/anger/two", 3),
+        **frames("test/sadness/three", 1),
+    },
+    [("train", "happy"), ("train", "angry"), ("test", "sad")],
+    "train/anger/two",
+    renamed("anger", "AF01"),
+    r"its 3 classes \(af01, happy, sad\) are numbered, as people are; expected names",
+    films=True,
+)
 
 LAYOUTS = {
     "fer2013": FER2013,
@@ -372,6 +384,7 @@ LAYOUTS = {
     "ferv39k": FERV39K,
     "mafw": MAFW,
     "afew": AFEW,
+    "clips": CLIPS,
     "table": TABLE,
     "parquet": PARQUET,
     "folder": FOLDER,
