@@ -228,8 +228,8 @@ def begin(tiny_recipe, ten, tmp_path):
             fitted.recipe = recipe
             return fitted
 
-        def trainer(recipe, out, history, loggers):
-            made = make(recipe, out, history, loggers)
+        def trainer(recipe, out, history, log, loggers):
+            made = make(recipe, out, history, log, loggers)
             vars(found).update(trainer=made, history=history)
             return SimpleNamespace(fit=stop)
 
