@@ -44,7 +44,7 @@ def colour_run(tinted, tiny_recipe, tmp_path_factory):
     overrides = [
         *COLOUR,
         "training.epochs=4",
-        "augment={photo: 0.5, rotation_deg: 5, erase: 0.2, flip: true}",
+        "augment={photo: 0.5, rotation_deg: 5, erase: 0.2, flip: true, cover: 0.2}",
         "training.progressive.from_px=24",
         "export.quantize=int8",
     ]
@@ -78,7 +78,19 @@ def test_the_explanation_of_a_network_of_colour_covers_the_face(colour_run):
         assert found.map.shape == (32, 32)
 
 
-def test_corruptions_and_ensembles_refuse_colour(colour_run, tinted, tmp_path):
+@pytest.mark.parametrize("option", ["--corruptions", "--occlusions", "--adversarial"])
+def test_what_is_of_grey_faces_refuses_colour(option, colour_run, tinted):
+    from typer.testing import CliRunner
+
+    from mien.cli import app
+    from mien.errors import InputError
+
+    command = ["evaluate", str(colour_run), "--data", str(tinted), "--split", "val", option]
+    with pytest.raises(InputError, match="are of grey faces, and tiny reads colour; leave them"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+
+
+def test_ensembles_refuse_colour(colour_run, tmp_path):
     from mien.ensemble import combine
     from mien.errors import BundleError
 

@@ -55,7 +55,7 @@ def evaluate(
 
     _check_options(corruptions, baseline, corruptions or occlusions or adversarial, limit)
     run, bundle = _open(model)
-    _check_grey(bundle, corruptions or adversarial)
+    _check_grey(bundle, corruptions or occlusions or adversarial)
     folder = out or (run or RunFolder(scoring.place_of(bundle.card.name))).evaluation(split)
     check_outside(folder, data)
     check_folder("--out", folder, [run.path if run else bundle.folder, baseline])
@@ -269,8 +269,8 @@ def _check_grey(bundle: Any, attacked: bool) -> None:
         )
     if attacked and bundle.card.preprocess.color:
         raise InputError(
-            f"--corruptions and --adversarial are defined on grey faces, and {bundle.card.name} "
-            "reads colour; leave them out"
+            "--corruptions, --occlusions and --adversarial are of grey faces, and "
+            f"{bundle.card.name} reads colour; leave them out"
         )
 
 
