@@ -123,7 +123,7 @@ def test_the_face_is_searched_in_large_frames(tmp_path):
     assert part.images.shape == (4, 48, 48)
     assert part.rates == pytest.approx(10)
     recognizer = mien.Recognizer("mien-s")
-    shown = [recognizer.find(frame).inputs[0] for frame in open_source(scene)]
+    shown = [recognizer.find(frame).crops.inputs[0] for frame in open_source(scene)]
     assert np.abs(part.images[0].astype(int) - shown[0]).max() == 0
 
 
