@@ -40,7 +40,7 @@ from scipy.stats import binomtest
 
 import mien
 from mien.demo import PORTRAIT
-from mien.framing import framed_once
+from mien.framing import once, reframe
 from mien.sources import read_picture
 from mien.sources.video import Video
 
@@ -220,7 +220,7 @@ def speed(peers: Sequence[Peer], folder: Path, path: Path, rounds: int) -> None:
 def accuracy(peers: Sequence[Peer], folder: Path, data: Path, images: int) -> None:
     """A row for each: the same crops as they are, and framed by stored seeds."""
     crops, truth = public_test(data, images)
-    for kind, values in (("plain", crops), ("framed", framed_once(crops))):
+    for kind, values in (("plain", crops), ("framed", reframe(crops, once(len(crops))))):
         np.save(folder / f"{kind}-{images}.npy", values)
         save_raw(folder / f"{kind}-{images}.raw", values)
     print(f"\nPublicTest, n = {len(truth)}\n")
