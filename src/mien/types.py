@@ -61,6 +61,12 @@ class Box:
             return None
         return Box(left, top, right - left, bottom - top)
 
+    def scaled(self, scale: float) -> "Box":
+        """The same in a picture that is `scale` x as large."""
+        left, top = round(self.x * scale), round(self.y * scale)
+        right, bottom = round((self.x + self.width) * scale), round((self.y + self.height) * scale)
+        return Box(left, top, max(1, right - left), max(1, bottom - top))
+
     def square(self, scale: float = 1.0) -> "Box":
         """The square of side `scale` x the longer side around the same centre."""
         side = max(1, round(max(self.width, self.height) * scale))

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.explain.explainer import Explanation
+from mien.output.boxes import paste, plate
 
-_SIDE_PX, _LINE_PX, _GAP_PX = 320, 30, 8
-_INK = (33, 37, 41)
+_SIDE_PX, _LINE_PX, _GAP_PX, _TEXT_PX = 320, 30, 8, 15
 
 
 def draw(explanations: Sequence[Explanation]) -> NDArray[np.uint8]:
@@ -37,8 +37,8 @@ def _row(found: Explanation) -> NDArray[np.uint8]:
         (2 * _GAP_PX + _SIDE_PX, _heated(face, found.map), heat),
     ):
         row[_LINE_PX : _LINE_PX + _SIDE_PX, left : left + _SIDE_PX] = panel
-        place = (left, _LINE_PX - 10)
-        cv2.putText(row, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.55, _INK, 1, cv2.LINE_AA)
+        words = plate(text, _TEXT_PX)
+        paste(row, words, left, (_LINE_PX - words.shape[0]) // 2)
     return row
 
 

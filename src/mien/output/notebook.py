@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mien.errors import InputError, MienError
 from mien.output.drawing import draw, save_picture
 from mien.sources import load, read_picture
+from mien.style import palette
 from mien.types import SHOWN, Box, Reading
 
 Pixels = NDArray[np.uint8]
@@ -108,10 +109,11 @@ def _card(reading: Reading, face: Pixels | None) -> str:
 
 
 def _bars(reading: Reading) -> str:
+    colours = palette(tuple(reading.expressions))
     rows = "".join(
         f"<tr><td>{html.escape(label)}</td><td>"
-        f'<div style="background:#0072b2;height:9px;width:{round(80 * value)}px"></div></td>'
-        f"<td>{value:.0%}</td></tr>"
+        f'<div style="background:{colours[label]};height:9px;width:{round(80 * value)}px"></div>'
+        f"</td><td>{value:.0%}</td></tr>"
         for label, value in reading.expressions.items()
     )
     return f"<table>{rows}</table>" if rows else ""

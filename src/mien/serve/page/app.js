@@ -2,10 +2,10 @@
 
 const $ = (id) => document.getElementById(id);
 const COLOURS = {
-  angry: "#D55E00", disgust: "#009E73", fear: "#CC79A7", happy: "#E69F00",
-  neutral: "#999999", sad: "#0072B2", surprise: "#56B4E9",
-};
-const colour = (label) => COLOURS[label] ?? "#0072B2";
+  angry: "#ec3113", disgust: "#889a6f", fear: "#604589", happy: "#e4bd1e",
+  neutral: "#d6d4d6", sad: "#1861d8", surprise: "#59b7d9", contempt: "#3f270f",
+}; // those of mien/style.py
+const colour = (label) => COLOURS[label] ?? "#a3457c";
 const percent = (value) => `${Math.round(100 * value)} %`;
 const rows = []; // everything that was read: what the table shows and the CSV holds
 const drawings = []; // of the pictures that are shown, to be drawn again
@@ -117,7 +117,7 @@ function mark(pen, readings, image, width) {
     const told = `${reading.face_id == null ? "" : `${reading.face_id}: `}${reading.label} ${percent(reading.confidence)}`;
     const above = y > size * 1.5 ? y - size * 1.4 : y + h;
     pen.fillRect(x - line / 2, above, pen.measureText(told).width + size * 0.6, size * 1.4);
-    pen.fillStyle = reading.label === "sad" ? "#fff" : "#000"; // at least 4.5 : 1 on its colour
+    pen.fillStyle = ["fear", "sad", "contempt"].includes(reading.label) ? "#fff" : "#000"; // at least 4.5 : 1 on its colour
     pen.fillText(told, x + size * 0.25, above + size * 1.02);
   }
 }

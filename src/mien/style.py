@@ -1,0 +1,74 @@
+"""One look for all that mien draws: the colours of expressions, type and proportions."""
+
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
+
+Colour = tuple[int, int, int]
+
+COLOURS = {
+    "angry": "#ec3113",
+    "disgust": "#889a6f",
+    "fear": "#604589",
+    "happy": "#e4bd1e",
+    "neutral": "#d6d4d6",
+    "sad": "#1861d8",
+    "surprise": "#59b7d9",
+    "contempt": "#3f270f",
+}
+"""Found by a search for the largest distances: CIE76 >= 24 for each pair under protanopia,
+deuteranopia and tritanopia (Machado et al. 2009), and L* >= 7 in grey. That is enough to see a
+border in grey, not to name eight greys: so words or the legend's order stand beside each."""
+SPARE = ("#a3457c", "#0f7d70", "#b98a5e", "#7f8fb0")
+"""Of other words, in their order; told apart by the words alone."""
+
+INK, SOFT, RULE, PAPER = "#1d2129", "#59616e", "#dfe2e7", "#ffffff"
+_SIZES = (12, 13, 15, 17, 19, 22, 25, 28, 32, 37, 43, 50, 58, 67, 78, 90, 104, 120, 140, 160)
+_OF_SIDE = 0.027
+_MANY = 6
+
+
+def palette(labels: Sequence[str]) -> dict[str, str]:
+    """The colour of each of `labels`, as #rrggbb."""
+    others = [label for label in labels if label not in COLOURS]
+    spare = {label: SPARE[place % len(SPARE)] for place, label in enumerate(others)}
+    return {label: COLOURS.get(label) or spare[label] for label in labels}
+
+
+@functools.lru_cache
+def rgb(colour: str) -> Colour:
+    """(red, green, blue), 0-255, of #rrggbb."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, 0-1 (WCAG 2.2)."""
+    parts = [v / 255 for v in rgb(colour)]
+    red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@functools.lru_cache
+def ink_on(colour: str) -> str:
+    """Black or white, whichever is read better on `colour`: contrast is 4.5 at least."""
+    return "#000000" if luminance(colour) > 0.179 else "#ffffff"
+
+
+def text_px(width: int, height: int, faces: int = 1) -> int:
+    """The size of words in a picture, in proportion to its shorter side; smaller in a crowd.
+
+    There are twenty sizes, so that words of a film are drawn once and kept.
+    """
+    size = _OF_SIDE * min(width, height) * min(1.0, (_MANY / max(1, faces)) ** 0.5)
+    return max((s for s in _SIZES if s <= size), default=_SIZES[0])
+
+
+@functools.lru_cache(64)
+def font(px: int) -> "FreeTypeFont":
+    """Pillow's own typeface, Aileron, so many pixels high."""
+    from PIL import ImageFont
+
+    return ImageFont.load_default(px)  # type: ignore[return-value]  # FreeType is in its wheels
