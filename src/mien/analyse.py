@@ -19,7 +19,7 @@ from mien.marks import check_own
 from mien.memory import ClipReadings
 from mien.output import draw, overlay, save_picture
 from mien.output.tables import Tables, format_of
-from mien.output.timeline import Timeline
+from mien.output.timeline import SUFFIXES, Timeline
 from mien.recognizer import Recognizer
 from mien.segments import Segment, Segmenter
 from mien.sources import Pending, Source, open_source
@@ -180,6 +180,8 @@ class _Films:
     def add(self, result: Result) -> None:
         if self._summarizer is not None:
             self._summarizer.add(result.readings)
+        if self._timeline is not None and result.new_shot and result.time_s is not None:
+            self._timeline.cut(result.time_s)
         for reading in result.readings:
             self._add(reading)
 
@@ -251,9 +253,10 @@ def check(outputs: Outputs, source: Source) -> None:
     if source.kind != "picture" and _is_file(outputs.pictures):
         raise InputError(f"{outputs.pictures}: expected a folder for drawings of several pictures")
     if outputs.plot is not None:
-        installed("matplotlib", extra="report")
-        if outputs.plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-            raise InputError(f"{outputs.plot}: cannot plot that; use .png, .svg or .pdf")
+        if outputs.plot.suffix.lower() != ".html":
+            installed("matplotlib", extra="report")
+        if outputs.plot.suffix.lower() not in SUFFIXES:
+            raise InputError(f"{outputs.plot}: cannot plot that; use {', '.join(SUFFIXES)}")
     pictures = source.kind in ("picture", "pictures")
     if pictures and (outputs.video or outputs.plot or outputs.segments):
         raise InputError(f"{source.name} is no video: --video, --plot and --segments need one")

@@ -49,7 +49,10 @@ Drawings = Annotated[
     typer.Option(help="Draw boxes and scores: a file for one picture, a folder for several."),
 ]
 Video = Annotated[Path | None, typer.Option(help="Draw the video with its faces marked, .mp4.")]
-Plot = Annotated[Path | None, typer.Option(help="Draw a video's scores over time, .png.")]
+Plot = Annotated[
+    Path | None,
+    typer.Option(help="Draw a video's scores over time, .png; .html answers the pointer."),
+]
 Segments = Annotated[
     Path | None, typer.Option(help="Write when each face of a video shows which expression, .csv.")
 ]

@@ -208,7 +208,18 @@ async function showVideo(file, job) {
   timelines.draw();
 }
 
-// Timelines: for each face, its expressions over time, one line each.
+// Timelines: for each face, its expressions over time, stacked.
+
+function legend(labels) {
+  const key = document.createElement("ul");
+  for (const label of labels) {
+    const [entry, patch] = ["li", "i"].map((tag) => document.createElement(tag));
+    patch.style.background = colour(label);
+    entry.append(patch, label);
+    key.append(entry);
+  }
+  return key;
+}
 
 class Timelines {
   constructor(place, span = null) {
@@ -218,6 +229,7 @@ class Timelines {
   }
 
   add(face, time, expressions) {
+    if (!this.place.firstChild) this.place.append(legend(Object.keys(expressions)));
     if (!this.faces.has(face)) {
       const title = document.createElement("p");
       title.textContent = `Face ${face}`;
@@ -250,15 +262,16 @@ class Timelines {
       const top = labels.reduce((a, b) => (mean(a) > mean(b) ? a : b));
       canvas.setAttribute("aria-label", `Expressions of face ${face}: mostly ${top}`);
       title.textContent = `Face ${face}: mostly ${top}`;
+      const x = ({ time }) => (canvas.width * (time - start)) / Math.max(end - start, 0.1);
+      let lower = points.map(() => 0);
       for (const label of labels) {
-        pen.strokeStyle = colour(label);
-        pen.lineWidth = label === top ? 3 : 1.5;
+        const upper = points.map((point, i) => lower[i] + point.expressions[label]);
+        pen.fillStyle = colour(label);
         pen.beginPath();
-        for (const { time, expressions } of points) {
-          const x = (canvas.width * (time - start)) / Math.max(end - start, 0.1);
-          pen.lineTo(x, 4 + (canvas.height - 8) * (1 - expressions[label]));
-        }
-        pen.stroke();
+        points.forEach((point, i) => pen.lineTo(x(point), canvas.height * (1 - upper[i])));
+        for (let i = points.length; i--;) pen.lineTo(x(points[i]), canvas.height * (1 - lower[i]));
+        pen.fill();
+        lower = upper;
       }
     }
   }
