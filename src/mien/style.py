@@ -25,6 +25,13 @@ border in grey, not to name eight greys: so words or the legend's order stand be
 SPARE = ("#a3457c", "#0f7d70", "#b98a5e", "#7f8fb0")
 """Of other words, in their order; told apart by the words alone."""
 
+SERIES = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
+    *("#333333", "#999999"),
+)
+"""Of models and other series in reports, in their order: told apart with any kind of colour vision,
+without the yellow that fades on white (Okabe & Ito 2008, https://jfly.uni-koeln.de/color/)."""
+
 INK, SOFT, RULE, PAPER = "#1d2129", "#59616e", "#dfe2e7", "#ffffff"
 _SIZES = (12, 13, 15, 17, 19, 22, 25, 28, 32, 37, 43, 50, 58, 67, 78, 90, 104, 120, 140, 160)
 _OF_SIDE = 0.027

@@ -21,8 +21,9 @@ from mien.report.curves import (
     recalls,
     reliability_diagrams,
 )
-from mien.report.figures import COLOURS, colour, look
+from mien.report.figures import colour, look
 from mien.runs import History
+from mien.style import SERIES
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.integers(0, 7, 200)
@@ -55,9 +56,9 @@ def test_names_of_many_models_fit_under_a_figure():
 
 def test_no_two_of_many_lines_look_alike():
     assert len({tuple(look(i).values()) for i in range(24)}) == 24
-    assert look(24) == look(0) == {"color": COLOURS[0], "linestyle": "-"}
+    assert look(24) == look(0) == {"color": SERIES[0], "linestyle": "-"}
     assert look(8)["linestyle"] == "--"
-    assert colour(9) == COLOURS[1]
+    assert colour(9) == SERIES[1]
 
 
 HISTORY = History(

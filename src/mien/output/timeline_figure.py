@@ -48,7 +48,7 @@ def _draw(band: Any, timeline: Timeline, lane: Lane) -> None:
     for run in lane.runs(timeline.step_s):
         times = [moment.time_s for moment in run]
         columns = [*zip(*(moment.values for moment in run), strict=True)]
-        band.stackplot(times, columns, colors=colours, edgecolor=PAPER, linewidth=0.4)
+        band.stackplot(times, columns, colors=colours, edgecolor=PAPER, linewidth=0.2)
         doubtful = [not moment.sure for moment in run]
         band.fill_between(times, -0.09, -0.03, where=doubtful, color=INK, linewidth=0)
         for begin, end, place in stretches(run):
@@ -72,7 +72,7 @@ def _dress(band: Any, timeline: Timeline) -> None:
         band.axvline(time_s, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     band.set_xlim(first, last if last > first else first + 1)
     band.set_ylim(-0.09, 1)
-    band.set_facecolor(_AWAY)
+    band.axhspan(0, 1, color=_AWAY, linewidth=0, zorder=0)
     band.set_xticks(*zip(*timeline.ticks(), strict=True))
     band.set_yticks((0, 0.5, 1), ("0", "", "1"))
     band.tick_params(colors=SOFT)

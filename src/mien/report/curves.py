@@ -10,7 +10,6 @@ from mien.evaluate.calibration import Coverage, Reliability
 from mien.evaluate.intervals import Estimate
 from mien.evaluate.metrics import ClassMetrics
 from mien.report.figures import (
-    COLOURS,
     colour,
     heat,
     in_percent,
@@ -21,6 +20,7 @@ from mien.report.figures import (
     styled,
 )
 from mien.runs import History
+from mien.style import SERIES
 
 
 @styled
@@ -96,7 +96,7 @@ def recalls(by_model: dict[str, Sequence[ClassMetrics]], labels: Sequence[str]) 
             yerr=ends,
             error_kw={"elinewidth": 0.8, "ecolor": "0.35"},
             color=colour(number),
-            hatch=("", "////", "....")[number // len(COLOURS) % 3],
+            hatch=("", "////", "....")[number // len(SERIES) % 3],
             edgecolor="white",
             linewidth=0,
             label=name,
@@ -163,7 +163,7 @@ def accuracy_by_cost(by_model: dict[str, tuple[int, Estimate]]) -> bytes:
             [macs / 1e6],
             value,
             ends,
-            fmt="os^"[number // len(COLOURS) % 3],
+            fmt="os^"[number // len(SERIES) % 3],
             color=colour(number),
             elinewidth=1,
             label=name,

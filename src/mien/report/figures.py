@@ -13,19 +13,7 @@ from numpy.typing import NDArray
 
 from mien.evaluate.intervals import Estimate
 from mien.extras import need
-
-COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#333333",
-    "#999999",
-)
-"""Told apart with any kind of colour vision, without the yellow that fades on white
-(Okabe & Ito 2008, https://jfly.uni-koeln.de/color/)."""
+from mien.style import SERIES
 
 _Arguments = ParamSpec("_Arguments")
 _Drawn = TypeVar("_Drawn")
@@ -54,12 +42,12 @@ _STYLE = {
 
 def colour(number: int) -> str:
     """The colour of the class or series `number`; they come round again after eight."""
-    return COLOURS[number % len(COLOURS)]
+    return SERIES[number % len(SERIES)]
 
 
 def look(number: int) -> dict[str, str]:
     """Colour and dashes of the line `number`: of twenty-four no two are alike."""
-    dashes = ("-", "--", ":")[number // len(COLOURS) % 3]
+    dashes = ("-", "--", ":")[number // len(SERIES) % 3]
     return {"color": colour(number), "linestyle": dashes}
 
 

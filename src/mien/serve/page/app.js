@@ -103,23 +103,49 @@ function hide(pen, { x, y, width, height }, image) {
   pen.drawImage(small, left, top, across, down);
 }
 
-// Boxes, names and, where asked, blur over a picture; `image` is where blurred faces are taken from.
+// Boxes, words and, where asked, blur over a picture; `image` is where blurred faces are taken from.
+// Words cover no face and no other words; where there is no room, the number remains.
 function mark(pen, readings, image, width) {
   const line = Math.max(2, width / 300);
-  const size = Math.max(12, width / 36);
+  const size = Math.max(12, (width / 36) * Math.min(1, Math.sqrt(6 / readings.length)));
   pen.font = `600 ${size}px system-ui, sans-serif`;
-  for (const reading of readings) {
-    const { x, y, width: w, height: h } = reading.box;
-    if ($("blur").checked && image) hide(pen, reading.box, image);
-    pen.strokeStyle = pen.fillStyle = colour(reading.label);
+  const solid = readings.map(({ box }) => [box.x, box.y, box.x + box.width, box.y + box.height]);
+  if ($("blur").checked && image) readings.forEach(({ box }) => hide(pen, box, image));
+  for (const { box, label, status } of readings) {
+    pen.strokeStyle = colour(label);
     pen.lineWidth = line;
-    pen.strokeRect(x, y, w, h);
-    const told = `${reading.face_id == null ? "" : `${reading.face_id}: `}${reading.label} ${percent(reading.confidence)}`;
-    const above = y > size * 1.5 ? y - size * 1.4 : y + h;
-    pen.fillRect(x - line / 2, above, pen.measureText(told).width + size * 0.6, size * 1.4);
-    pen.fillStyle = ["fear", "sad", "contempt"].includes(reading.label) ? "#fff" : "#000"; // at least 4.5 : 1 on its colour
-    pen.fillText(told, x + size * 0.25, above + size * 1.02);
+    pen.setLineDash(status === "ok" ? [] : [4 * line, 3 * line]);
+    pen.strokeRect(box.x, box.y, box.width, box.height);
   }
+  for (const [place, reading] of readings.entries()) {
+    const number = `${reading.face_id ?? place + 1}`;
+    const told = `${number}: ${words(reading)}`;
+    const free = freePlace(solid[place], pen.measureText(told).width + size * 0.6, size * 1.4, solid, pen.canvas);
+    const [x, y] = free ?? solid[place];
+    pen.fillStyle = colour(reading.label);
+    pen.fillRect(x, y, pen.measureText(free ? told : number).width + size * 0.6, size * 1.4);
+    pen.fillStyle = inkOn(colour(reading.label));
+    pen.fillText(free ? told : number, x + size * 0.3, y + size * 1.02);
+    if (free) solid.push(free);
+  }
+}
+
+// Black or white, whichever is read better: at least 4.5 : 1.
+function inkOn(hex) {
+  const [red, green, blue] = [1, 3, 5].map((at) => (parseInt(hex.slice(at, at + 2), 16) / 255) ** 2.2);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000" : "#fff";
+}
+
+// Where a box has words at it that touch nothing solid; undefined if there is no such place.
+function freePlace([left, top, right, bottom], width, height, solid, room) {
+  const corners = [
+    [left, top - height], [right - width, top - height], [left, bottom], [right - width, bottom],
+    [right, top], [right, bottom - height], [left - width, top], [left - width, bottom - height],
+  ];
+  return corners.map(([x, y]) => [
+    Math.min(Math.max(0, x), room.width - width), Math.min(Math.max(0, y), room.height - height),
+  ]).map(([x, y]) => [x, y, x + width, y + height])
+    .find((at) => at[0] >= 0 && !solid.some((s) => at[0] < s[2] && s[0] < at[2] && at[1] < s[3] && s[1] < at[3]));
 }
 
 function cards(readings) {
