@@ -30,6 +30,7 @@ _PROPOSED_FROM = 0.75
 _NEIGHBOURS = 4
 _MOVES = ((0, 0, 0), (0, 2, 2), (0, 2, -2), (1, 0, 0), (1, 2, 2), (1, -2, 2))
 """Mirrored or not, and shift in px (x, y). The opposite shifts are those of the other of a pair."""
+_MOVES_BOTH_WAYS = (*_MOVES, (0, -2, -2), (0, -2, 2), (1, -2, -2), (1, 2, -2))
 _BLOCK = 512
 _TEMPLATE_PX = 36
 _SIDES_PX = (48, 45, 51, 42, 54)
@@ -77,6 +78,48 @@ def find_copies(small: Grey, twins: Rows, skip: NDArray[np.bool_], track: Track 
         np.pad(np.minimum(scores[same], 1), (0, len(equal)), constant_values=1),
         np.pad(pairs[same, 2] == 1, (0, len(equal))),
     )
+
+
+@dataclass(frozen=True)
+class Closest:
+    """Of each of Q pictures the most similar one of a data set."""
+
+    row: Rows
+    score: NDArray[np.float64]
+    """(Q,) correlation of the details: 1 for equal pixels."""
+    mirrored: NDArray[np.bool_]
+    copy_from: float
+    """The score that makes a copy in this data set."""
+
+
+def closest(asked: Grey, known: Grey, track: Track = plain) -> Closest:
+    """The most similar of (N, 48, 48) `known` pictures to each of (Q, 48, 48) `asked`."""
+    values = _frequencies(known)
+    mean, spread = values.mean(0), np.sqrt(values.std(0)) + np.float32(1e-6)
+    there = _unit((values - mean) / spread).T
+    found, rows = [], np.arange(len(asked))[:, None]
+    for mirror, x, y in track(_MOVES_BOTH_WAYS, "moves"):
+        moved = _frequencies(_shifted(asked[:, :, ::-1] if mirror else asked, x, y))
+        near = _best(_unit((moved - mean) / spread), there)
+        found.append(np.stack(np.broadcast_arrays(rows, near + len(asked), mirror), -1))
+    pairs = np.unique(np.concatenate(found).reshape(-1, 3), axis=0).astype(np.int64)
+    details = np.stack([_details(image) for image in (*asked, *known)])
+    scores = confirm(details, pairs, track)
+    order = np.lexsort((scores, pairs[:, 0]))
+    last = order[np.flatnonzero(np.diff(pairs[order, 0], append=len(asked)))]
+    return Closest(
+        pairs[last, 1] - len(asked),
+        np.minimum(scores[last], 1),
+        pairs[last, 2] == 1,
+        threshold(details[len(asked) :]),
+    )
+
+
+def _best(asked: NDArray[np.float32], known: NDArray[np.float32]) -> Rows:
+    """(Q, 2) columns of the largest cosines."""
+    number = min(2, known.shape[1])
+    parts = [asked[start : start + _BLOCK] @ known for start in range(0, len(asked), _BLOCK)]
+    return np.concatenate([np.argpartition(p, -number, axis=1)[:, -number:] for p in parts])
 
 
 def propose(small: Grey, track: Track = plain) -> Pairs:

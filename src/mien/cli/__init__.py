@@ -12,7 +12,7 @@ import typer
 
 import mien
 from mien.cli.bundles import ensemble, export, pull, push, quantize
-from mien.cli.data import data_audit, data_crop, data_draw, data_stats, data_votes
+from mien.cli.data import data_audit, data_crop, data_draw, data_stats, data_synthesize, data_votes
 from mien.cli.recognition import demo, recognize, serve, watch
 from mien.cli.scoring import calibrate, compare, evaluate, explain, groups
 from mien.cli.searching import search
@@ -44,6 +44,7 @@ data_app.command("audit")(data_audit)
 data_app.command("crop")(data_crop)
 data_app.command("draw")(data_draw)
 data_app.command("votes")(data_votes)
+data_app.command("synthesize")(data_synthesize)
 
 
 def _version(asked: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mien.cli.options import DataArgument, DataFormat, PageFolder
-from mien.cli.show import bar, busy, console, need_report, say
+from mien.cli.show import bar, busy, console, need_report, need_train, say
 
 
 def data_stats(
@@ -140,3 +140,51 @@ def data_draw(
         draw_dataset(out, number, seed, clips=clips, progress=advance)
     recipe = "drawn-clips" if clips else "drawn"
     say(f"drawn: {out}\nnext:  mien train {recipe} --data {out} --out runs/{recipe}")
+
+
+def data_synthesize(
+    data: DataArgument,
+    out: Annotated[
+        Path, typer.Argument(help="New folder, or one with a generator.", metavar="OUT")
+    ],
+    images: Annotated[int | None, typer.Option(help="Faces of each class.")] = None,
+    fill: Annotated[
+        float | None,
+        typer.Option(help="Faces of each class, as a multiple of its training images."),
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Classes to draw, such as disgust,fear. Default: all.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Epochs of the generator.")] = 20,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    format_: DataFormat = None,
+) -> None:
+    """Draw new faces for some classes with a small generator, trained on the training images."""
+    need_train()
+    from rich.table import Table
+
+    from mien.synthesis.wanted import Material, Wanted
+
+    asked = tuple(name.strip() for name in (labels or "").split(",") if name.strip())
+    wanted = Wanted(images, fill, asked, epochs, seed)
+    with busy("reading the data"):
+        material = Material.open(data, out, wanted, format_)
+    from mien.synthesis.run import FACES, synthesize
+
+    found = synthesize(material, wanted, out, bar)
+    table = Table(box=None, header_style="bold")
+    headings = ("class", "drawn", "too near", "distance", "of real ones", "recognised", "real ones")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "class" else "right")
+    for name, each in found.classes.items():
+        distances = (each.distance, each.held_out_distance)
+        shares = (each.recognised, each.held_out_recognised)
+        table.add_row(
+            name,
+            f"{each.drawn:,}",
+            f"{each.too_near:,}",
+            *("-" if value is None else f"{value:.1f}" for value in distances),
+            *("-" if value is None else f"{value:.0%}" for value in shares),
+        )
+    console().print(table)
+    say(f"faces: {out / FACES} ({found.written:,})\nsheets: {out / 'contact.png'}, neighbours.png")

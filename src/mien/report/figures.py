@@ -161,6 +161,29 @@ def picture_rows(rows: Mapping[str, NDArray[np.uint8]]) -> Any:
 
 
 @styled
+def picture_sheets(sheets: Mapping[str, NDArray[np.uint8]], columns: int) -> Any:
+    """A figure with a named contact sheet of (N, H, W) uint8 grey pictures per entry."""
+    tiles = {name: _tiled(pictures, columns) for name, pictures in sheets.items()}
+    inches = [0.4 + 6.8 * tile.shape[0] / tile.shape[1] for tile in tiles.values()]
+    figures = need("matplotlib.figure", extra="report")
+    figure = figures.Figure(figsize=(6.8, sum(inches)), layout="constrained")
+    panels = figure.subplots(len(tiles), 1, squeeze=False, height_ratios=inches)
+    for ax, (name, tile) in zip(panels[:, 0], tiles.items(), strict=True):
+        ax.imshow(tile, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        _only_picture(ax)
+        ax.set_title(name)
+    return figure
+
+
+def _tiled(pictures: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
+    """One picture of all, row by row, white between them and where there are none."""
+    spaced = np.pad(pictures, ((0, -len(pictures) % columns), (0, 3), (0, 3)), constant_values=255)
+    spaced[len(pictures) :] = 255
+    rows = [np.hstack(list(row)) for row in spaced.reshape(-1, columns, *spaced.shape[1:])]
+    return np.vstack(rows) if rows else np.full((3, 3 * columns), 255, np.uint8)
+
+
+@styled
 def picture_grid(pictures: Mapping[str, NDArray[Any]], columns: int = 4) -> Any:
     """A figure of named (H, W) grey pictures, all on one scale from their darkest to brightest."""
     columns = min(columns, len(pictures))

@@ -1,0 +1,83 @@
+"""What is asked of a synthesis, and what can be wrong with it; said before torch is imported."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mien.data import Asked, Dataset, Split, check_outside, open_dataset
+from mien.errors import InputError
+from mien.labels import label_index
+from mien.preprocess import scale
+
+SIDE_PX = 48
+GENERATOR = "generator"
+FACTS = "generator.json"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How many faces of which classes, and how the generator is trained."""
+
+    images: int | None = None
+    """Of each class."""
+    fill: float | None = None
+    """As a multiple of the class's training images."""
+    labels: tuple[str, ...] = ()
+    """Empty: all."""
+    epochs: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.images is None) == (self.fill is None):
+            raise InputError("expected either --images or --fill: how many faces of each class")
+        if (self.images or 0) < 0 or not 0 <= (self.fill or 0) < np.inf:
+            raise InputError("expected --images or --fill above 0")
+        if not (self.images or self.fill) or self.epochs < 1 or self.seed < 0:
+            raise InputError("expected --images or --fill and --epochs above 0, --seed from 0 on")
+
+    def number(self, present: int) -> int:
+        """Faces of a class with so many training images."""
+        return self.images if self.images is not None else round((self.fill or 0) * present)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What there is to learn from, at 48 px, and to compare with."""
+
+    data: Dataset
+    training: Split
+    held_out: Split
+    wanted: tuple[int, ...]
+    """Numbers of the labels to draw."""
+
+    @classmethod
+    def open(
+        cls, source: Path, out: Path, wanted: Wanted, format_: str | None = None
+    ) -> "Material":
+        """That of the data set `source`: its training split, and the one that validates.
+
+        InputError for unknown labels, for labels without training images, and where `out` lies
+        among the data or holds something else; the errors of the data set.
+        """
+        check_outside(out, source, option="OUT")
+        if out.exists() and not _is_ours(out):
+            raise InputError(
+                f"{out} is there and was not made by mien data synthesize; choose another OUT"
+            )
+        data = open_dataset(source, Asked(format_))
+        training, held_out = map(_small, data.for_training("train", "auto", wanted.seed))
+        counts = training.counts(len(data.labels))
+        asked = wanted.labels or tuple(np.array(data.labels)[counts > 0].tolist())
+        numbers = tuple(label_index(data.labels, name, where="--labels") for name in asked)
+        if without := [data.labels[n] for n in numbers if counts[n] == 0]:
+            raise InputError(f"{data.name} has no training image of {', '.join(without)}")
+        return cls(data, training, held_out, tuple(dict.fromkeys(numbers)))
+
+
+def _is_ours(out: Path) -> bool:
+    return out.is_dir() and (not any(out.iterdir()) or (out / GENERATOR / FACTS).is_file())
+
+
+def _small(split: Split) -> Split:
+    return replace(split, images=np.stack([scale(image, SIDE_PX) for image in split.images]))
