@@ -109,7 +109,7 @@ class Generator:
         dice = torch.Generator().manual_seed(_seed(self.facts.seed, 0, len(self.losses)))
         drawn = torch.multinomial(chances(labels), len(labels), replacement=True, generator=dice)
         total = 0.0
-        for rows in drawn.split(self.facts.batch):
+        for rows in torch.split(drawn, self.facts.batch):
             mirrored = torch.rand(len(rows), generator=dice) < 0.5
             seen = pictures[rows]
             seen = torch.where(mirrored[:, None, None], seen.flip(2), seen)
@@ -125,9 +125,11 @@ class Generator:
         self.optimizer.step()
         self.steps += 1
         kept = min(_AVERAGED, self.steps / (self.steps + 10))
-        averages, weights = [*self.average.parameters()], [*self.network.parameters()]
         with torch.no_grad():
-            torch._foreach_lerp_(averages, weights, 1 - kept)
+            for mean, weight in zip(
+                self.average.parameters(), self.network.parameters(), strict=True
+            ):
+                mean.lerp_(weight, 1 - kept)
         return float(loss.detach())
 
     def _check(self) -> None:
@@ -139,10 +141,13 @@ class Generator:
                 "trained with, or choose another folder"
             )
 
+    @property
+    def _parts(self) -> tuple[Any, ...]:
+        return self.network, self.average, self.optimizer
+
     def _save(self) -> None:
-        parts = (self.network, self.average, self.optimizer)
         buffer = io.BytesIO()
-        torch.save([*(p.state_dict() for p in parts), self.losses, self.steps], buffer)
+        torch.save([*(p.state_dict() for p in self._parts), self.losses, self.steps], buffer)
         with replacing(self.folder / _WEIGHTS) as file:
             file.write(buffer.getbuffer())
 
@@ -150,7 +155,7 @@ class Generator:
         *states, self.losses, self.steps = torch.load(
             self.folder / _WEIGHTS, map_location=self.device, weights_only=True
         )
-        for part, state in zip((self.network, self.average, self.optimizer), states, strict=True):
+        for part, state in zip(self._parts, states, strict=True):
             part.load_state_dict(state)
 
 

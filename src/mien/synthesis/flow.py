@@ -3,6 +3,7 @@ al. 2023, arXiv:2210.02747)."""
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mien.train.precision import in_bf16
 
@@ -36,7 +37,7 @@ def loss_of(
         velocity = network(
             (1 - along) * noise + along * faces, time, labels.masked_fill(hidden, classes)
         )
-    return (velocity.float() - (faces - noise)).square().mean()
+    return F.mse_loss(velocity.float(), faces - noise)
 
 
 @torch.inference_mode()

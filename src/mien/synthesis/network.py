@@ -69,8 +69,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, known: Tensor) -> Tensor:
         scale, shift = self.known(known)[..., None, None].chunk(2, 1)
         inner = self.norm(self.first(x)) * (1 + scale) + shift
-        added: Tensor = self.second(F.silu(inner))
-        return added + self.shortcut(x)
+        added: Tensor = self.second(F.silu(inner)) + self.shortcut(x)
+        return added
 
 
 class Attention(nn.Module):

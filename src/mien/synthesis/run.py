@@ -150,7 +150,7 @@ def _class(material: Material, label: int, faces: Split, new: Novelty) -> Class:
 
 
 def _of(split: Split, label: int) -> NDArray[np.uint8]:
-    return split.images[split.labels == label]
+    return np.asarray(split.images[split.labels == label])
 
 
 def _write(out: Path, material: Material, faces: Split, new: Novelty) -> None:

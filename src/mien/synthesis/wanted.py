@@ -38,7 +38,7 @@ class Wanted:
 
     def number(self, present: int) -> int:
         """Faces of a class with so many training images."""
-        return self.images if self.images is not None else round((self.fill or 0) * present)
+        return self.images if self.images is not None else max(1, round((self.fill or 0) * present))
 
 
 @dataclass(frozen=True)
