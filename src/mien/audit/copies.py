@@ -118,8 +118,8 @@ def closest(asked: Grey, known: Grey, track: Track = plain) -> Closest:
 def _best(asked: NDArray[np.float32], known: NDArray[np.float32]) -> Rows:
     """(Q, 2) columns of the largest cosines."""
     number = min(2, known.shape[1])
-    parts = [asked[start : start + _BLOCK] @ known for start in range(0, len(asked), _BLOCK)]
-    return np.concatenate([np.argpartition(p, -number, axis=1)[:, -number:] for p in parts])
+    blocks = (asked[start : start + _BLOCK] @ known for start in range(0, len(asked), _BLOCK))
+    return np.concatenate([np.argpartition(b, -number, axis=1)[:, -number:] for b in blocks])
 
 
 def propose(small: Grey, track: Track = plain) -> Pairs:

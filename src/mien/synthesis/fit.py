@@ -68,11 +68,6 @@ class Generator:
         if (folder / _WEIGHTS).is_file():
             self._load()
 
-    @property
-    def parameters(self) -> int:
-        """Number of weights."""
-        return sum(weight.numel() for weight in self.network.parameters())
-
     def fit(self, split: Split, epochs: int, progress: Progress = _unseen) -> None:
         """Train up to so many epochs on (N, S, S) images; `progress` is told the images done.
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data import Split
-from mien.errors import InputError
 from mien.files import replacing, replacing_folder, write_json
 from mien.report.figures import picture_sheets, png
 from mien.synthesis.fit import Generator, facts_of
@@ -50,11 +49,8 @@ class Class:
 class Synthesis:
     """What synthesis.json says."""
 
-    data: str
-    seed: int
     epochs: int
     losses: tuple[float, ...]
-    parameters: int
     guidance: float
     steps: int
     judge: str
@@ -105,11 +101,8 @@ def synthesize(material: Material, wanted: Wanted, out: Path, bar: Bar) -> Synth
 
 def _judged(material: Material, generator: Generator, faces: Split, new: Novelty) -> Synthesis:
     return Synthesis(
-        data=material.data.name,
-        seed=generator.facts.seed,
         epochs=len(generator.losses),
         losses=tuple(generator.losses),
-        parameters=generator.parameters,
         guidance=GUIDANCE,
         steps=STEPS,
         judge=JUDGE,
@@ -128,14 +121,11 @@ def _class(material: Material, label: int, faces: Split, new: Novelty) -> Class:
     own = faces.labels == label
     kept = own & ~new.too_near
     name = material.data.labels[label]
-    training, held_out, drawn = (
-        looks(images)
-        for images in (
-            _of(material.training, label),
-            _of(material.held_out, label),
-            faces.images[kept],
-        )
+    training, held_out = (
+        looks(split.images[split.labels == label])
+        for split in (material.training, material.held_out)
     )
+    drawn = looks(faces.images[kept])
     return Class(
         training=len(training.answers),
         drawn=int(own.sum()),
@@ -149,10 +139,6 @@ def _class(material: Material, label: int, faces: Split, new: Novelty) -> Class:
     )
 
 
-def _of(split: Split, label: int) -> NDArray[np.uint8]:
-    return np.asarray(split.images[split.labels == label])
-
-
 def _write(out: Path, material: Material, faces: Split, new: Novelty) -> None:
     """The faces that are new, and the two sheets."""
     kept = np.flatnonzero(~new.too_near)
@@ -162,8 +148,10 @@ def _write(out: Path, material: Material, faces: Split, new: Novelty) -> None:
         for label in material.wanted:
             name = material.data.labels[label]
             rows = kept[faces.labels[kept] == label]
+            (folder / name).mkdir()
             for number, row in enumerate(rows):
-                _save(folder / name / f"{number:05}.png", faces.images[row])
+                content = cv2.imencode(".png", faces.images[row])[1]
+                (folder / name / f"{number:05}.png").write_bytes(content.tobytes())
             contact[name] = faces.images[rows[:_SHOWN]]
             closest = nearest[faces.labels[nearest] == label][: _SHOWN // 2]
             neighbours[f"{name}: drawn, nearest training image"] = _pairs(
@@ -181,11 +169,3 @@ def _pairs(
     there = material.training.images[new.nearest.row[rows]]
     turned = np.where(new.nearest.mirrored[rows, None, None], there[:, :, ::-1], there)
     return np.concatenate([faces.images[rows], turned], 2)
-
-
-def _save(path: Path, face: NDArray[np.uint8]) -> None:
-    done, data = cv2.imencode(".png", face)
-    if not done:
-        raise InputError(f"{path}: a face of {face.shape} cannot be written as PNG")
-    with replacing(path) as file:
-        file.write(data.tobytes())
