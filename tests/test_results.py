@@ -54,14 +54,6 @@ def test_what_a_run_is_made_of_is_on_record():
     assert {name for names in named for name in names.split()} <= set(results.rows())
 
 
-def test_answers_of_teachers_can_be_learned_from():
-    with np.load(results.RESULTS / "answers.npz") as found:
-        answers = found["answers"]
-    assert (answers.shape, answers.dtype) == ((7, 28709, 9), np.uint8)
-    sums = ((answers.astype(float) / 255) ** 2).sum(0)
-    assert abs(sums - 1).max() < 0.02
-
-
 def test_16_bits_change_no_answer():
     rows = np.random.default_rng(0).dirichlet(np.ones(7), 1000)
     rows[:, 3] = rows.max(1) * (1 + 1e-6)  # next to the largest of the others
