@@ -78,3 +78,10 @@ def test_a_caption_stands_where_no_face_is():
 
 def test_letters_lose_the_accents_that_the_typeface_lacks():
     assert (plate("überrascht", 20) == plate("uberrascht", 20)).all()
+
+
+def test_words_are_smaller_where_the_picture_is_narrow():
+    canvas = np.full((80, 80, 3), 77, np.uint8)
+    mark(canvas, [Mark(Box(20, 30, 30, 30), "12", "disgust 100%", COLOURS["disgust"])])
+    ground = (canvas[:28] == rgb(COLOURS["disgust"])).all(axis=2)
+    assert ground.any(axis=0).sum() > 60

@@ -63,14 +63,14 @@ def mark(canvas: Pixels, marks: Sequence[Mark], caption: str = "") -> None:
     """
     height, width = canvas.shape[:2]
     px = text_px(width, height, len(marks))
-    note = _caption(caption, px, width)
+    notes = [_fitting(caption, px, width)] if caption else []
     inside = [(m, box) for m in marks if (box := m.box.within(width, height)) is not None]
     faces = [(box.x, box.y, box.x + box.width, box.y + box.height) for _, box in inside]
     for (one, _), face in zip(inside, faces, strict=True):
         _frame(canvas, face, one, _thickness(face, width, height))
     chips = [_chip(one, px, face) for (one, _), face in zip(inside, faces, strict=True)]
-    plates = [_words(m, chip, px) for (m, _), chip in zip(inside, chips, strict=True)]
-    taken = [_at_edge(note, faces, (width, height))] if caption else []
+    plates = [_words(m, chip, px, width) for (m, _), chip in zip(inside, chips, strict=True)]
+    taken = [_at_edge(note, faces, (width, height)) for note in notes]
     places = arrange([(p.shape[1], p.shape[0]) for p in plates], faces, (width, height), taken)
     for (one, _), face, place in zip(inside, faces, places, strict=True):
         if place is not None:
@@ -80,7 +80,7 @@ def mark(canvas: Pixels, marks: Sequence[Mark], caption: str = "") -> None:
             paste(canvas, chip, face[0], face[1])
         if place is not None:
             paste(canvas, part, *place[:2])
-    for place in taken:
+    for note, place in zip(notes, taken, strict=True):
         paste(canvas, note, *place[:2])
 
 
@@ -92,11 +92,9 @@ def _at_edge(note: Pixels, faces: Sequence[Place], room: tuple[int, int]) -> Pla
     return next((place for place in places if not _covers(place, faces)), places[0])
 
 
-def _caption(words: str, px: int, width: int) -> Pixels:
-    """The words, smaller where the picture is narrow."""
-    if not words:
-        return np.empty((0, 0, 3), np.uint8)
-    while (part := plate(words, px)).shape[1] > 0.94 * width and px > 4:
+def _fitting(words: str, px: int, width: int, ground: str = PAPER, ink: str = INK) -> Pixels:
+    """A plate of the words, smaller where the picture is narrow."""
+    while (part := plate(words, px, ground, ink)).shape[1] > 0.94 * width and px > 4:
         px -= 1
     return part
 
@@ -145,9 +143,9 @@ def _chip(one: Mark, px: int, face: Place) -> Pixels | None:
     return part if 3 * part.shape[1] <= width and 3 * part.shape[0] <= height else None
 
 
-def _words(one: Mark, chip: Pixels | None, px: int) -> Pixels:
+def _words(one: Mark, chip: Pixels | None, px: int, width: int) -> Pixels:
     words = f"{one.number} {one.words}" if one.number and chip is None else one.words
-    return plate(words, px, one.colour, ink_on(one.colour))
+    return _fitting(words, px, width, one.colour, ink_on(one.colour))
 
 
 def arrange(
