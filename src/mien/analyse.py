@@ -197,7 +197,7 @@ class _Films:
             self._timeline.add(reading)
 
     def recall(self, done: Readings) -> None:
-        """Restore the state of an interrupted run."""
+        """Restore the state of an interrupted run; of its cuts no table tells."""
         if self._summarizer is not None:
             for _, readings in groupby(done, lambda reading: reading.place):
                 self._summarizer.add([*readings])
