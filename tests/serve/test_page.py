@@ -93,6 +93,40 @@ def test_a_photo_shows_a_labelled_face(page):
     assert wide <= 390
 
 
+RECORD = """() => {
+  window.written = [];
+  const pen = CanvasRenderingContext2D.prototype;
+  const [fill, write] = [pen.fillRect, pen.fillText];
+  let plate;
+  pen.fillRect = function (...at) { plate = at; fill.apply(this, at); };
+  pen.fillText = function (text, ...at) {
+    window.written.push([text, plate]);
+    write.call(this, text, ...at);
+  };
+}"""
+
+
+def test_words_on_a_photo_cover_no_face_and_no_other_words(page):
+    """Of nine faces in a square the middle one has no room for words: its number remains."""
+    corners = [(x, y) for y in (75, 225, 375) for x in (75, 225, 375)]
+    told = {"label": "happy", "confidence": 0.5, "expressions": {"happy": 1.0}, "status": "ok"}
+    boxes = [{"box": {"x": x, "y": y, "width": 150, "height": 150}, **told} for x, y in corners]
+    answer = {"model": "m", "pictures": [{"name": "p", "readings": boxes}]}
+    page.route("**/v1/recognize", lambda route: route.fulfill(json=answer))
+    page.evaluate(RECORD)
+    data = cv2.imencode(".png", np.full((600, 600, 3), 90, np.uint8))[1].tobytes()
+    page.set_input_files("#files", {"name": "p.png", "mimeType": "image/png", "buffer": data})
+    said(page, "9 faces")
+    written = page.evaluate("window.written")
+    assert "5" in [text for text, _ in written]
+    assert written[0][0] == "1: happy 50 %"
+    plates = [at for text, at in written if ":" in text]
+    faces = [(x, y, 150, 150) for x, y in corners]
+    for number, (x, y, width, height) in enumerate(plates):
+        for left, top, w, h in (*faces, *plates[:number]):
+            assert x >= left + w or left >= x + width or y >= top + h or top >= y + height
+
+
 def test_a_bad_file_is_told_and_the_others_are_read(page):
     bad = {"name": "bad.png", "mimeType": "image/png", "buffer": b"nonsense"}
     good = {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": PORTRAIT.read_bytes()}
