@@ -42,8 +42,9 @@ def test_the_readme_fits_on_a_page():
 
 
 def test_all_pages_together_are_read_in_an_hour():
-    words = {page: len(re.findall(r"\S*\w\S*", text(page))) for page in PAGES}
-    assert sum(words.values()) <= 11_000, words
+    pages = [page for page in PAGES if page != "docs/decisions.md"]  # for those who change mien
+    words = {page: len(re.findall(r"\S*\w\S*", text(page))) for page in pages}
+    assert sum(words.values()) <= 10_600, words
 
 
 @each_page
