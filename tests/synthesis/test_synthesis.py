@@ -14,10 +14,10 @@ from mien.data import Split, open_dataset
 from mien.errors import InputError, MienError, RunError
 from mien.recipes import Recipe
 from mien.runs import data_of
-from mien.synthesis.fit import Facts, Generator, chances, facts_of
+from mien.synthesis.fit import Generator, chances
 from mien.synthesis.flow import as_pictures, as_values
 from mien.synthesis.judge import distance, looks, novelty
-from mien.synthesis.wanted import Material, Wanted
+from mien.synthesis.wanted import Facts, Material, Wanted
 
 TINY = (8, 16)
 
@@ -29,7 +29,7 @@ def material(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Material:
 
 def facts(split: Split, seed: int = 0) -> Facts:
     """Those of a generator of some thousand weights."""
-    return replace(facts_of(("angry", "happy"), split, seed), widths=TINY, batch=8)
+    return replace(Facts.of(("angry", "happy"), split, seed), widths=TINY, batch=8)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_a_generator_of_something_else_is_refused(
 def test_the_loss_falls(material: Material, tmp_path: Path):
     labels = material.data.labels
     generator = Generator(
-        replace(facts_of(labels, material.training, 0), widths=TINY, batch=8), tmp_path
+        replace(Facts.of(labels, material.training, 0), widths=TINY, batch=8), tmp_path
     )
     generator.fit(material.training, 3)
     assert generator.losses[-1] < 0.8 * generator.losses[0]

@@ -2,8 +2,8 @@
 
 import copy
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from torch import Tensor
 
 from mien.data import Split
 from mien.errors import RunError
-from mien.files import read_json, replacing, write_json
+from mien.files import replacing, write_json
 from mien.recipes.schema import Optimizer
 from mien.synthesis.flow import as_values, loss_of, sample
 from mien.synthesis.network import Velocity
-from mien.synthesis.wanted import FACTS
+from mien.synthesis.wanted import FACTS, Facts
 from mien.train.optimizers import optimizer_of
 
 _OPTIMIZER = Optimizer(name="muon", lr=2e-3, momentum=0.95)
@@ -35,20 +35,6 @@ def _unseen(_done: int) -> None:
     """Progress that is not shown."""
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a generator stands on."""
-
-    labels: tuple[str, ...]
-    images: int
-    digest: str
-    """Of the training images and their labels."""
-    seed: int
-    side_px: int = 48
-    batch: int = 64
-    widths: tuple[int, ...] = (32, 64, 128)
-
-
 class Generator:
     """A network that draws faces, and its average over the steps, which does the drawing."""
 
@@ -63,8 +49,7 @@ class Generator:
         self.losses: list[float] = []
         """Mean of each epoch."""
         self.steps = 0
-        if (folder / FACTS).is_file():
-            self._check()
+        facts.check(folder)
         if (folder / _WEIGHTS).is_file():
             self._load()
 
@@ -127,15 +112,6 @@ class Generator:
                 mean.lerp_(weight, 1 - kept)
         return float(loss.detach())
 
-    def _check(self) -> None:
-        begun: dict[str, Any] = read_json(self.folder / FACTS)
-        now = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.facts).items()}
-        if other := [name for name in now if begun.get(name) != now[name]]:
-            raise RunError(
-                f"{self.folder} was trained with other {', '.join(other)}; give what it was "
-                "trained with, or choose another folder"
-            )
-
     @property
     def _parts(self) -> tuple[Any, ...]:
         return self.network, self.average, self.optimizer
@@ -164,8 +140,3 @@ def chances(labels: Tensor) -> Tensor:
 def _seed(*numbers: int) -> int:
     """One that differs for other numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
-
-
-def facts_of(labels: Sequence[str], split: Split, seed: int) -> Facts:
-    """Those of a generator that learns from `split`."""
-    return Facts(tuple(labels), len(split), split.digest, seed)

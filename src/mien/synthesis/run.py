@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from mien.data import Split
 from mien.files import replacing, replacing_folder, write_json
 from mien.report.figures import picture_sheets, png
-from mien.synthesis.fit import Generator, facts_of
+from mien.synthesis.fit import Generator
 from mien.synthesis.judge import JUDGE, QUANTILE, Novelty, distance, looks, novelty, share
 from mien.synthesis.wanted import GENERATOR, Material, Wanted
 from mien.train.memory import keep_freed
 
-GUIDANCE = 2.0
+GUIDANCE = 5.0
 """How much further than the label says (`mien.synthesis.flow.sample`)."""
 STEPS = 25
 FACES = "faces"
@@ -37,6 +37,7 @@ class Class:
     """Faces that are left out, as they repeat a training image."""
     score: float
     """Median similarity to the nearest training image, 0-1."""
+    largest_score: float
     held_out: int
     distance: float | None
     held_out_distance: float | None
@@ -72,11 +73,11 @@ def synthesize(material: Material, wanted: Wanted, out: Path, bar: Bar) -> Synth
     """Faces in `out`/faces, a folder per class; the generator goes on where it was stopped.
 
     Beside them contact.png, neighbours.png and synthesis.json. RunError if the generator in `out`
-    was trained on something else or for longer.
+    was trained for longer.
     """
     keep_freed()
     split = material.training
-    generator = Generator(facts_of(material.data.labels, split, wanted.seed), out / GENERATOR)
+    generator = Generator(material.facts, out / GENERATOR)
     with bar(wanted.epochs * len(split), "images learned") as advance:
         generator.fit(split, wanted.epochs, advance)
     counts = split.counts(len(material.data.labels))
@@ -131,6 +132,7 @@ def _class(material: Material, label: int, faces: Split, new: Novelty) -> Class:
         drawn=int(own.sum()),
         too_near=int((own & new.too_near).sum()),
         score=float(np.median(new.nearest.score[own])),
+        largest_score=float(new.nearest.score[own].max()),
         held_out=len(held_out.answers),
         distance=distance(drawn.features, training.features),
         held_out_distance=distance(held_out.features, training.features),

@@ -1,12 +1,14 @@
 """What is asked of a synthesis, and what can be wrong with it; said before torch is imported."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from mien.data import Asked, Dataset, Split, check_outside, open_dataset
-from mien.errors import InputError
+from mien.errors import InputError, RunError
+from mien.files import read_json
 from mien.labels import label_index
 from mien.preprocess import scale
 
@@ -42,6 +44,37 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What a generator stands on."""
+
+    labels: tuple[str, ...]
+    images: int
+    digest: str
+    """Of the training images and their labels."""
+    seed: int
+    side_px: int = SIDE_PX
+    batch: int = 64
+    widths: tuple[int, ...] = (32, 64, 128)
+
+    @classmethod
+    def of(cls, labels: Sequence[str], split: Split, seed: int) -> "Facts":
+        """Those of a generator that learns from `split`."""
+        return cls(tuple(labels), len(split), split.digest, seed)
+
+    def check(self, folder: Path) -> None:
+        """RunError if the generator in `folder` stands on something else."""
+        if not (folder / FACTS).is_file():
+            return
+        begun: dict[str, object] = read_json(folder / FACTS)
+        now = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        if other := [name for name in now if begun.get(name) != now[name]]:
+            raise RunError(
+                f"{folder} was trained with other {', '.join(other)}; give what it was trained "
+                "with, or choose another folder"
+            )
+
+
+@dataclass(frozen=True)
 class Material:
     """What there is to learn from, at 48 px, and to compare with."""
 
@@ -50,6 +83,7 @@ class Material:
     held_out: Split
     wanted: tuple[int, ...]
     """Numbers of the labels to draw."""
+    facts: Facts
 
     @classmethod
     def open(
@@ -58,7 +92,8 @@ class Material:
         """That of the data set `source`: its training split, and the one that validates.
 
         InputError for unknown labels, for labels without training images, and where `out` lies
-        among the data or holds something else; the errors of the data set.
+        among the data or holds something else, RunError where its generator was trained on other
+        images or with another seed; the errors of the data set.
         """
         check_outside(out, source, option="OUT")
         if out.exists() and not _is_ours(out):
@@ -72,7 +107,9 @@ class Material:
         numbers = tuple(label_index(data.labels, name, where="--labels") for name in asked)
         if without := [data.labels[n] for n in numbers if counts[n] == 0]:
             raise InputError(f"{data.name} has no training image of {', '.join(without)}")
-        return cls(data, training, held_out, tuple(dict.fromkeys(numbers)))
+        facts = Facts.of(data.labels, training, wanted.seed)
+        facts.check(out / GENERATOR)
+        return cls(data, training, held_out, tuple(dict.fromkeys(numbers)), facts)
 
 
 def _is_ours(out: Path) -> bool:
