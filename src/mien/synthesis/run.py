@@ -17,8 +17,8 @@ from mien.synthesis.judge import JUDGE, QUANTILE, Novelty, distance, looks, nove
 from mien.synthesis.wanted import GENERATOR, Material, Wanted
 from mien.train.memory import keep_freed
 
-GUIDANCE = 5.0
-"""How much further than the label says (`mien.synthesis.flow.sample`)."""
+GUIDANCE = 4.0
+"""How much further than the label says (`mien.synthesis.flow.sample`); docs/decisions.md."""
 STEPS = 25
 FACES = "faces"
 _SHOWN = 64
