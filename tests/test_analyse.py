@@ -115,7 +115,7 @@ def test_a_folder_becomes_a_table_in_order_whatever_its_files(recognizer, album,
     drawings = sorted((tmp_path / "drawn").rglob("*.*"))
     expected = ["deep/0.jpg", "deep/1.jpg", "deep/2.jpg", "wall.png"]
     assert drawings == [album_drawn / name for name in expected]
-    assert [read_picture(p).shape[1] for p in drawings] == [512 + 236, 480 + 236, 480 + 236, 480]
+    assert [read_picture(p).shape[1] for p in drawings] == [512 + 198, 480 + 198, 480 + 198, 480]
 
 
 def test_many_pictures_read_as_one_by_one(recognizer, album):

@@ -159,8 +159,8 @@ def test_teachers_answer_in_the_order_of_the_data_s_labels(tmp_path):
 
 def test_the_answer_is_the_mean_of_teachers_and_mirror_images(tmp_path):
     class LeftHalf(Classifier):
-        def logits(self, inputs):
-            return super().logits(inputs[..., :4].repeat(2, 3))
+        def _run(self, inputs, state):
+            return super()._run(inputs[..., :4].repeat(2, 3), state)
 
     faces = half_dark()
     one = brightness_bundle(tmp_path / "one")
