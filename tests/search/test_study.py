@@ -25,6 +25,7 @@ from mien.search.space import Range, Space
 from mien.search.study import Search, open_study, work
 from mien.search.watch import Watch
 from mien.search.workers import side_by_side
+from mien.train.callbacks import History
 
 SPACE = Space({"training.optimizer.lr": Range(0.001, 0.1, log=True), "training.batch": (16, 32)})
 
@@ -110,6 +111,14 @@ def test_a_training_that_is_hopeless_is_ended_after_its_epoch(search):
     assert not search.folder_of(0).is_done
 
 
+def test_epochs_of_a_second_stage_count_on_from_the_first(search, told):
+    changes = ("training.epochs=1", "training.finish={epochs: 2, lr: 0.01}", "data.limit=60")
+    search = dataclasses.replace(search, changes=changes, trials=1, pruner="none")
+    work(search, told.append)
+    (trial,) = open_study(search).trials
+    assert list(trial.intermediate_values) == [1, 2, 3]
+
+
 def test_epochs_are_compared_with_those_of_other_trials():
     study = optuna.create_study(direction="maximize", pruner=searching._pruner("asha"))
     for accuracy in (0.5, 0.6, 0.7):
@@ -121,8 +130,10 @@ def test_epochs_are_compared_with_those_of_other_trials():
 
 def tell(watch: Watch, accuracy: float) -> None:
     metrics = {"val_accuracy": torch.tensor(accuracy), "val_field_accuracy": torch.tensor(accuracy)}
-    for epoch in range(3):
-        watch.on_train_epoch_end(SimpleNamespace(callback_metrics=metrics, current_epoch=epoch))
+    history = History(Path("history.csv"))
+    for _ in range(3):
+        history.rows.append({})
+        watch.on_train_epoch_end(SimpleNamespace(callback_metrics=metrics, callbacks=[history]))
 
 
 def test_another_search_is_not_continued(search, told, by_formula):
