@@ -1,5 +1,7 @@
 """Training in colour, on several data sets, and on some labels of them."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +10,7 @@ from mien import Recognizer
 from mien.bundle import open_bundle
 from mien.data import Asked, matched, open_dataset
 from mien.data.dataset import Split
+from mien.data.ferplus import join_votes
 from mien.evaluate import evaluate
 from mien.export import export, proof_images
 from mien.labels import EIGHT, FER2013
@@ -139,6 +142,22 @@ def test_two_data_sets_train_one_network_and_the_first_validates(
     data, split = RunFolder(out).with_validation(drawn)
     assert data.split(split).digest == noted.validation.digest
     export(out, proof_images(data), tmp_path / "bundle")
+
+
+def test_votes_are_those_of_the_first_data_set_alone(eight, tiny_recipe, tmp_path):
+    shutil.copytree(eight, tmp_path / "other")  # its pictures have the same names
+    also = f"data.also=[{{path: {tmp_path / 'other'}}}]"
+    data = data_of(changed(tiny_recipe, tmp_path, also, "data.exclude=null"), eight)
+    names = open_dataset(eight).split("train").names
+    lines = ["path,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"]
+    lines += [f"{name},0,10,0,0,0,0,0,0,0,0" for name in names]
+    (tmp_path / "votes.csv").write_text("\n".join(lines))
+    found = join_votes(data.split("train"), tmp_path / "votes.csv")
+    voted = np.repeat([True, False], 7 * 16)
+    assert ((found >= 0).all(1) == voted).all()
+    training, held_out = data.for_training("train", "auto", 0)
+    for split in (training, held_out):
+        assert ((join_votes(split, tmp_path / "votes.csv") >= 0).all(1) == split.own).all()
 
 
 def test_labels_in_common_are_those_that_every_data_set_has(eight, tinted, tiny_recipe, tmp_path):

@@ -31,6 +31,8 @@ class Split:
     """(N,) whose face it is; None where the data do not tell."""
     chances: NDArray[np.float64] | None = None
     """(N,) how likely each image is drawn for training; they sum to 1. None: each comes once."""
+    own: NDArray[np.bool_] | None = None
+    """(N,) whether each image is of the first of several data sets; None: all are."""
 
     def __post_init__(self) -> None:
         if not _is_pictures(self.images.shape) or self.images.dtype != np.uint8:
@@ -183,9 +185,12 @@ def join(
 
 
 def _columns(parts: Sequence[Split], taken: Sequence[NDArray[np.int64]]) -> dict[str, Any]:
-    """Labels, names, persons and chances of these rows of each part."""
+    """Labels, names, persons, chances and whose images they are, of these rows of each part."""
     pairs = list(zip(parts, taken, strict=True))
-    persons = chances = None
+    persons = chances = own = None
+    if any(part.own is not None for part in parts):
+        every = [np.ones(len(part), bool) if part.own is None else part.own for part in parts]
+        own = np.concatenate([part[rows] for part, rows in zip(every, taken, strict=True)])
     if any(part.persons is not None for part in parts):
         persons = np.concatenate([part.whose[chosen] for part, chosen in pairs])
     drawn = [part.chances[chosen] for part, chosen in pairs if part.chances is not None]
@@ -196,6 +201,7 @@ def _columns(parts: Sequence[Split], taken: Sequence[NDArray[np.int64]]) -> dict
         "names": np.concatenate([part.names[chosen] for part, chosen in pairs]),
         "persons": persons,
         "chances": chances,
+        "own": own,
     }
 
 
@@ -301,10 +307,12 @@ def joined(data: Sequence[Dataset], train: str, shares: Sequence[float | None]) 
 
     With `shares` (0-1, of all but the first), that fraction of an epoch is drawn of each.
     """
-    parts = [data[0].split(train), *(other.split("train") for other in data[1:])]
-    others = [share for share in shares if share is not None]
-    if others:
-        of_each = (1 - sum(others), *others)
+    others = [other.split("train") for other in data[1:]]
+    strange = [replace(other, own=np.zeros(len(other), bool)) for other in others]
+    parts = [data[0].split(train), *strange]
+    asked = [share for share in shares if share is not None]
+    if asked:
+        of_each = (1 - sum(asked), *asked)
         parts = [
             replace(part, chances=np.full(len(part), share / len(part)))
             for part, share in zip(parts, of_each, strict=True)

@@ -28,12 +28,18 @@ Row = dict[str, str | None]
 
 
 def join_votes(split: Split, path: Path) -> NDArray[np.int16]:
-    """(N, 10) int16 votes of each picture in the order of FERPLUS; -1 where FER+ dropped it.
+    """(N, 10) int16 votes of each picture in the order of FERPLUS; -1 where FER+ dropped it, and
+    for pictures of another data set than the first of several.
 
     `path` is a table with a `path` column, joined by the last three parts of the path (split,
     class, file), or the official fer2013new.csv, joined by the row of fer2013.csv. Raises
     InputError without the file, DataError if its columns or values do not fit or nothing joins.
     """
+    if split.own is not None and not split.own.all():
+        all_votes = np.full((len(split), len(FERPLUS)), -1, np.int16)
+        own = np.flatnonzero(split.own)
+        all_votes[own] = join_votes(split.take(own), path)
+        return all_votes
     try:
         columns, rows = _read(existing(path, "FER+ table"))
     except (csv.Error, IsADirectoryError) as error:
