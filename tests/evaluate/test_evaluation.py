@@ -156,6 +156,7 @@ def test_saved_predictions_give_the_same_figures_again(evaluation: Evaluation, t
     assert told == {
         "labels": list(FER2013),
         "images": 40,
+        "shape": [8, 8],
         "uncalibrated": as_json(evaluation.uncalibrated()),
         "sure": {
             "from": evaluation.unsure_below,

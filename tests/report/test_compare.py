@@ -265,6 +265,7 @@ def test_views_cost_a_pass_each(tmp_path: Path):
             r"weak and other were scored on different images \(70 of fer2013 public, "
             r"70 of fer2013 private\); evaluate both on one split",
         ),
+        ({"digest": "e" * 64, "shape": (48, 48)}, "were scored on different images"),
         ({"labels": FER2013[::-1]}, "weak and other have different labels"),
     ],
 )
@@ -273,6 +274,18 @@ def test_what_cannot_be_compared_is_refused(runs, tmp_path: Path, changes, messa
     with pytest.raises(NotComparable, match=message):
         compare([*runs, tmp_path / "other"], tmp_path / "out", "public")
     assert not (tmp_path / "out").exists()
+
+
+def test_networks_that_read_the_same_files_in_colour_and_grey_are_compared(tmp_path: Path):
+    grey = dataclasses.replace(evaluation("grey", 0.5), shape=(96, 96))
+    colour = dataclasses.replace(evaluation("colour", 0.8), digest="e" * 64, shape=(224, 224, 3))
+    for one in (grey, colour):
+        save(one, tmp_path / one.name)
+    entries = open_entries([tmp_path / "grey", tmp_path / "colour"], "public")
+    assert [entry.name for entry in entries] == ["colour", "grey"]
+    save(dataclasses.replace(colour, truth=colour.truth[::-1]), tmp_path / "colour")
+    with pytest.raises(NotComparable, match="different images"):
+        open_entries([tmp_path / "grey", tmp_path / "colour"], "public")
 
 
 def test_two_of_one_name_are_refused(runs: list[Path], tmp_path: Path):

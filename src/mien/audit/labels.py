@@ -135,12 +135,14 @@ def evaluated(pool: Pool, folder: Path) -> tuple[NDArray[np.int64], Probabilitie
 
     evaluation = load(folder)
     split = pool.data.split(evaluation.split)
-    if split.digest != evaluation.digest or set(evaluation.labels) != set(pool.data.labels):
+    known, labels = evaluation.labels, pool.data.labels
+    order = [known.index(label) for label in labels] if set(known) == set(labels) else []
+    read = split.digest, split.images.shape[1:], split.names
+    if not order or not evaluation.is_of(*read, np.array(order)[split.labels]):
         raise NotComparable(
             f"{folder} was made of other pictures or labels than {evaluation.split} of "
             f"{pool.data.name}; evaluate again on this data set"
         )
-    order = [evaluation.labels.index(label) for label in pool.data.labels]
     inside = [evaluation.split] if evaluation.split in pool.data.splits else ["public", "private"]
     return np.flatnonzero(np.isin(pool.splits, inside)), evaluation.probabilities[:, order]
 

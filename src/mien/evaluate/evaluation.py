@@ -79,6 +79,24 @@ class Evaluation:
     """(N,) FER+'s majority label, -1 where there is none; None without votes."""
     field: NDArray[np.int64] | None = None
     """(N,) in how many of the `DRAWS` framings it was answered rightly; None if not asked."""
+    shape: tuple[int, ...] = ()
+    """Of each image as it was read: (S, S), or (S, S, 3) in colour. Empty: not noted (mien 0.1)."""
+
+    def is_of(
+        self,
+        digest: str,
+        shape: tuple[int, ...],
+        names: NDArray[np.str_],
+        truth: NDArray[np.int64],
+    ) -> bool:
+        """Whether it was made of the images of that `digest`.
+
+        Networks that want other sizes or colours read the same files to other pixels: then names
+        and labels tell.
+        """
+        if digest == self.digest or not self.shape or not shape or shape == self.shape:
+            return digest == self.digest
+        return np.array_equal(names, self.names) and np.array_equal(truth, self.truth)
 
     def metrics(self) -> Metrics:
         """All figures, computed afresh from the probabilities."""
@@ -177,6 +195,7 @@ def evaluate(
         copies=_copies(chosen, data),
         ferplus=ferplus,
         field=count_right(classifier, chosen, truth, progress) if jitter else None,
+        shape=chosen.images.shape[1:],
     )
 
 
@@ -234,6 +253,7 @@ def save(evaluation: Evaluation, folder: Path) -> Metrics:
             **_noted(evaluation, folder),
             **facts,
             "images": len(evaluation.truth),
+            "shape": list(evaluation.shape),
             "metrics": to_json(metrics, evaluation.labels),
             "uncalibrated": as_json(evaluation.uncalibrated()),
             "sure": {"from": evaluation.unsure_below, **as_json(evaluation.sure())},
@@ -279,6 +299,7 @@ def load(folder: Path) -> Evaluation:
             copies=table[_COPY].to_numpy(bool) if _COPY in table else None,
             ferplus=_numbers(table[_FERPLUS], labels) if _FERPLUS in table else None,
             field=table[_FIELD].to_numpy(np.int64) if _FIELD in table else None,
+            shape=tuple(facts.get("shape", ())),
         )
     except (ValueError, KeyError, OSError) as error:
         raise InputError(f"{folder} is not a whole evaluation ({error}); evaluate again") from error

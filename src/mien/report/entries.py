@@ -155,7 +155,8 @@ def _refuse_unlike(entries: list[Entry]) -> None:
     for other in entries[1:]:
         if other.evaluation.labels != first.labels:
             raise NotComparable(f"{names[0]} and {other.name} have different labels")
-        if other.evaluation.digest != first.digest:
+        one = other.evaluation
+        if not first.is_of(one.digest, one.shape, one.names, one.truth):
             raise NotComparable(
                 f"{names[0]} and {other.name} were scored on different images "
                 f"({len(first.truth)} of {first.data} {first.split}, {len(other.evaluation.truth)} "
