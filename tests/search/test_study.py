@@ -136,9 +136,12 @@ def tell(watch: Watch, accuracy: float) -> None:
         watch.on_train_epoch_end(SimpleNamespace(callback_metrics=metrics, callbacks=[history]))
 
 
-def test_another_search_is_not_continued(search, told, by_formula):
+@pytest.mark.parametrize(
+    "changes", [{"changes": ("training.epochs=4",)}, {"data": Path("other.zip")}]
+)
+def test_another_search_is_not_continued(search, changes, told, by_formula):
     work(search, told.append)
-    other = dataclasses.replace(search, changes=("training.epochs=4",))
+    other = dataclasses.replace(search, **changes)
     with pytest.raises(RunError, match="was begun with another recipe"):
         work(other, told.append)
 
@@ -210,6 +213,23 @@ def test_the_trial_of_a_killed_worker_is_continued_in_its_folder(search, told, m
     assert resumed == [(search.folder_of(0).path, True)]
     states = [trial.state.name for trial in open_study(search).trials]
     assert states == ["FAIL", "COMPLETE"]
+
+
+def test_the_trial_of_a_stopped_search_is_continued_in_its_folder(search, told, monkeypatch):
+    search, begun = dataclasses.replace(search, trials=1), []
+
+    def run(recipe, _data, out: Path, *, resume: bool, shown: object) -> None:
+        begun.append((recipe, out))
+        if len(begun) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("mien.train.run.run", run)
+    monkeypatch.setattr(searching, "score", lambda _folder: 0.5)
+    with pytest.raises(KeyboardInterrupt):
+        work(search, told.append)
+    work(search, told.append)
+    assert begun[0] == begun[1] and len(begun) == 2
+    assert [t.state.name for t in open_study(search).trials] == ["FAIL", "COMPLETE"]
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,8 @@ class Search:
     @property
     def digest(self) -> str:
         """Equal for searches of which one continues the other."""
-        said = (load_recipe(self.recipe, list(self.changes)).to_yaml(), str(self.space.keys))
+        recipe = load_recipe(self.recipe, list(self.changes)).to_yaml()
+        said = (recipe, str(self.space.keys), self.data.resolve().name)  # it may lie elsewhere
         return hashlib.sha256("\0".join(said).encode()).hexdigest()
 
 
@@ -90,7 +91,11 @@ def work(search: Search, tell: Callable[[str], None]) -> None:
     done = (over.COMPLETE, over.PRUNED, over.FAIL)
 
     def objective(trial: "optuna.Trial") -> float:
-        return train(search, trial)
+        try:
+            return train(search, trial)
+        except KeyboardInterrupt:  # as if its worker was killed
+            _retry()(study, trial.storage.get_trial(trial._trial_id))
+            raise
 
     def report(study: "optuna.Study", trial: "optuna.trial.FrozenTrial") -> None:
         tell(line(study, trial, search.trials))
@@ -105,12 +110,11 @@ def open_study(search: Search) -> "optuna.Study":
     engine = _optuna()
     search.out.mkdir(parents=True, exist_ok=True)
     with _database_errors(search.url):
-        retry = engine.storages.RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)
         storage = engine.storages.RDBStorage(
             search.url,
             heartbeat_interval=HEARTBEAT_S,
             grace_period=4 * HEARTBEAT_S,
-            heartbeat_stale_trial_callback=retry,
+            heartbeat_stale_trial_callback=_retry(),
         )
         study: optuna.Study = engine.create_study(
             storage=storage,
@@ -122,8 +126,8 @@ def open_study(search: Search) -> "optuna.Study":
         )
     if study.user_attrs.setdefault("digest", search.digest) != search.digest:
         raise RunError(
-            f"the study {search.name!r} was begun with another recipe, --set or space; "
-            "choose another --study or --out"
+            f"the study {search.name!r} was begun with another recipe, --set, space or data "
+            "set; choose another --study or --out"
         )
     study.set_user_attr("digest", search.digest)
     return study
@@ -131,7 +135,7 @@ def open_study(search: Search) -> "optuna.Study":
 
 def train(search: Search, trial: "optuna.Trial") -> float:
     """Train the recipe with the values of `trial`: the best epoch's mean of accuracy and field
-    accuracy on the validation images, 0-1. A trial of a killed worker goes on where it stood."""
+    accuracy on the validation images, 0-1. A trial that was stopped goes on where it stood."""
     from mien.search.watch import Watch
     from mien.train.run import run
 
@@ -171,6 +175,11 @@ def _optuna() -> Any:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna
+
+
+def _retry() -> Any:
+    """What puts a trial that was stopped, or whose worker was killed, back into the queue."""
+    return _optuna().storages.RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)
 
 
 def _sampler(search: Search) -> Any:
