@@ -33,12 +33,12 @@ _END = object()
 
 @dataclass(slots=True, eq=False)
 class Crops:
-    """The faces of a picture, grey, as the network and `mien.quality` want them."""
+    """The faces of a picture, as the network and `mien.quality` want them."""
 
     inputs: Sequence[NDArray[np.uint8]] = ()
-    """An (S, S) crop for each face."""
+    """An (S, S) grey or (S, S, 3) RGB crop for each face."""
     small: Sequence[NDArray[np.uint8]] = ()
-    """The same in `mien.quality.SIDE_PX`."""
+    """The same, grey, in `mien.quality.SIDE_PX`."""
     told: Sequence[tuple[Scores, Look]] | None = None
     """What the two say of each, once they are asked."""
 

@@ -264,8 +264,8 @@ def _check_grey(bundle: Any, attacked: bool) -> None:
 
     if attacked and bundle.card.state is not None:
         raise InputError(
-            f"--corruptions and --adversarial are for images, and {bundle.card.name} reads clips; "
-            "leave them out"
+            "--corruptions, --occlusions and --adversarial are for images, and "
+            f"{bundle.card.name} reads clips; leave them out"
         )
     if attacked and bundle.card.preprocess.color:
         raise InputError(

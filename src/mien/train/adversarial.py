@@ -15,11 +15,11 @@ from torch.nn.functional import kl_div, log_softmax
 from mien.recipes.schema import Adversarial
 
 Loss = Callable[[Tensor], Tensor]
-"""(N, 1, S, S) pixels in 0-1 → what the attack makes large."""
+"""(N, 1 or 3, S, S) pixels in 0-1 → what the attack makes large."""
 
 
 def attacked(images: Tensor, loss: Loss, wanted: Adversarial) -> Tensor:
-    """(N, 1, S, S) in 0-1 from the same, none of them further away than epsilon.
+    """(N, 1 or 3, S, S) in 0-1 from the same, none of them further away than epsilon.
 
     From a random start: one step of 1.25 epsilon (FGSM, Wong et al. 2020, arXiv:2001.03994), or
     `steps` of 2.5 epsilon / steps (PGD, Madry et al. 2018, arXiv:1706.06083).
