@@ -109,10 +109,12 @@ def quantize(
 
 def push(
     model: Annotated[str, typer.Argument(help="Bundle folder or name.", metavar="BUNDLE")],
-    repository: Annotated[str, typer.Argument(metavar="USER/NAME")],
+    repository: Annotated[
+        str, typer.Argument(help="Repository; made if it is missing.", metavar="USER/NAME")
+    ],
     private: Annotated[bool, typer.Option("--private", help="Make a new one private.")] = False,
 ) -> None:
-    """Send a bundle to a repository of the Hugging Face Hub."""
+    """Send a bundle to the Hugging Face Hub."""
     from mien.hub import push as send
 
     with busy("sending"):
@@ -121,9 +123,9 @@ def push(
 
 
 def pull(
-    repository: Annotated[str, typer.Argument(metavar="USER/NAME[@REVISION]")],
+    repository: Annotated[str, typer.Argument(help="Repository.", metavar="USER/NAME[@REVISION]")],
 ) -> None:
-    """Fetch a bundle from a repository of the Hugging Face Hub, for --model."""
+    """Fetch a bundle from the Hugging Face Hub, for --model."""
     from mien.hub import pull as fetch
 
     with busy("fetching"):

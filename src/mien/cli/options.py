@@ -54,7 +54,9 @@ PageFolder = Annotated[Path, typer.Option("--out", "-o", help="Folder of the pag
 
 NewBundle = Annotated[Path, typer.Option("--out", "-o", help="New bundle.", metavar="BUNDLE")]
 
-ModelName = Annotated[str, typer.Option(help="Bundle: a folder, or a name in the package.")]
+ModelName = Annotated[
+    str, typer.Option(help="Bundle: a folder, a name in the package, or USER/NAME of mien pull.")
+]
 
 ModelPath = Annotated[
     str,

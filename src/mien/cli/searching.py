@@ -43,9 +43,10 @@ def search(
     ] = None,
     study: Annotated[str | None, typer.Option(help="Name in the database.")] = None,
 ) -> None:
-    """Train a recipe with many values; keep the best as DIR/best.yaml.
+    """Search for a recipe's best values in many trainings.
 
-    The same command goes on with a search that was stopped. DIR/search.html shows it.
+    DIR/best.yaml is the best recipe, and DIR/search.html shows how it was found. The same command
+    goes on with a search that was stopped.
     """
     need_train()
     installed("optuna", extra="search")
