@@ -16,7 +16,9 @@ from types import SimpleNamespace
 import optuna
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from mien.cli import app
 from mien.errors import InputError, RunError
 from mien.recipes import load_recipe
 from mien.search import study as searching
@@ -74,6 +76,20 @@ def test_a_search_trains_and_leaves_the_best_recipe_a_table_and_a_page(search, t
     page = (search.out / "search.html").read_text()
     assert "training.optimizer.lr" in page and page.count("<img") >= 2
     assert "http://" not in page and "https://" not in page
+
+
+def test_a_search_says_what_its_trials_learn_without(search, monkeypatch):
+    space = search.out.parent / "space.yaml"
+    space.write_text("training.optimizer.lr: {low: 0.001, high: 0.1, log: true}\n")
+    missing = ("training.loss.votes=0.4", "training.distil.teachers=[mien-l]")
+    changes = [word for change in missing for word in ("--set", change)]
+    monkeypatch.chdir(search.out.parent)
+    for name in ("workers.side_by_side", "results.write_results"):  # nothing is trained
+        monkeypatch.setattr(f"mien.search.{name}", lambda *_: Path("best.yaml"))
+    command = ["search", search.recipe, "--data", str(search.data), "--space", str(space)]
+    said = CliRunner().invoke(app, [*command, *changes], catch_exceptions=False).output
+    assert "no FER+ votes given (--votes FILE): learning from labels alone" in said
+    assert f"mien train mien-l --data {search.data} --out runs/mien-l" in said
 
 
 def test_what_is_done_is_not_done_again_and_more_trials_go_on(search, told, by_formula):

@@ -8,9 +8,11 @@ import typer
 
 from mien.cli.options import DataPath
 from mien.cli.show import need_train, say, warn
+from mien.cli.training import say_what_is_missing
 from mien.extras import installed
 
 if TYPE_CHECKING:
+    from mien.recipes import Recipe
     from mien.search.study import Search
 
 
@@ -45,8 +47,7 @@ def search(
 ) -> None:
     """Search for a recipe's best values in many trainings.
 
-    DIR/best.yaml is the best recipe, and DIR/search.html shows how it was found. The same command
-    goes on with a search that was stopped.
+    Leaves DIR/best.yaml and DIR/search.html. The same command goes on with a stopped search.
     """
     need_train()
     installed("optuna", extra="search")
@@ -62,13 +63,15 @@ def search(
         recipe, tuple(changes), tried, data, folder, trials, sampler, pruner, storage, study
     )
     check(chosen, data, folder / "trials" / "next")
-    _train(wanted, workers)
+    _train(wanted, chosen, workers)
 
 
-def _train(search: "Search", workers: int) -> None:
+def _train(search: "Search", recipe: "Recipe", workers: int) -> None:
     from mien.search.results import write_results
     from mien.search.workers import side_by_side
+    from mien.train.check import RUNS
 
+    say_what_is_missing(recipe, search.data, RUNS / recipe.name)
     try:
         side_by_side(search, workers, say)
     except KeyboardInterrupt:

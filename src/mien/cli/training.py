@@ -56,7 +56,7 @@ def train(
     run = out or free_place(chosen.name, resume=resume)
     loggers = tuple(dict.fromkeys(logger or DEFAULT_LOGGERS))
     check(chosen, first, run, resume=resume, loggers=loggers)
-    _say_what_is_missing(chosen, first, run)
+    say_what_is_missing(chosen, first, run)
     _read(chosen, first)
     bundles = _fit(chosen, first, run, resume, loggers)
     say(f"trained: {run}\nbest:    {_best(run)}")
@@ -84,7 +84,7 @@ def _read(recipe: "Recipe", data: Path) -> None:
         say(f"left out: {found.told}{keep}")
 
 
-def _say_what_is_missing(recipe: "Recipe", data: Path, run: Path) -> None:
+def say_what_is_missing(recipe: "Recipe", data: Path, run: Path) -> None:
     """Votes and teachers that the recipe would learn from."""
     from mien.train.check import find_teachers
 
