@@ -137,6 +137,12 @@ def test_a_network_of_images_tells_of_no_clip(tmp_path):
     assert analyse(reader, FakeSource(shades(0, 1)), Outputs()).clips == {}
 
 
+def test_people_are_not_told_by_their_looks_beside_a_memory_of_places(tmp_path):
+    bundle = brightness_over_frames(tmp_path / "b", LABELS)
+    with pytest.raises(InputError, match="reads clips, whose faces are told apart by their places"):
+        mien.Recognizer(bundle.folder, detector="none", identify=True)
+
+
 def test_a_service_remembers_the_faces_of_each_camera(recognizer):
     reader = recognizer()
     engine = Engine(reader, Settings(model=str(reader._model), detector="none"))

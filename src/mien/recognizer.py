@@ -86,6 +86,11 @@ class Recognizer:
         with self._lock:
             if self._opened is None:
                 bundle, given = open_bundle(self._model), self._given
+                if self.identify and bundle.card.state:
+                    raise InputError(
+                        f"{bundle.card.name} reads clips, whose faces are told apart by their "
+                        "places; leave identify out, or choose a model of images"
+                    )
                 classifier = Classifier(bundle, self.threads, given["device"], given["views"])
                 looks = Looks() if self.identify else None
                 finder = as_detector(given["detector"], given["device"])

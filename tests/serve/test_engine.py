@@ -102,9 +102,10 @@ def test_a_batch_of_one_is_a_run_for_each(recognizer):
 
 
 def test_without_waiting_what_is_there_shares_a_run(recognizer, monkeypatch):
-    gate, answer, sizes = threading.Event(), recognizer.answer, []
+    gate, asked, answer, sizes = threading.Event(), threading.Event(), recognizer.answer, []
 
     def slow(found):
+        asked.set()
         assert gate.wait(10)
         sizes.append(len(found))
         return answer(found)
@@ -113,7 +114,7 @@ def test_without_waiting_what_is_there_shares_a_run(recognizer, monkeypatch):
     limits = Limits(queue=8, files=4)
     engine = Engine(recognizer, Settings(threads=1, wait_s=0, batch=16, limits=limits))
     first = engine.submit(portrait)
-    until(lambda: engine._finders._work_queue.empty() and engine._ready.empty())
+    assert asked.wait(10)
     rest = engine.submit(*[portrait] * 4)
     until(lambda: engine._ready.qsize() == 4)
     gate.set()

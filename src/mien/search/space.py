@@ -103,9 +103,9 @@ def _domain(path: Path, key: Any, raw: Any) -> Range | tuple[Value, ...]:
     try:
         return Range(**raw)
     except TypeError as error:
-        known = ", ".join(Range.__dataclass_fields__)
-        near = [k for k in raw if k not in known] if isinstance(raw, dict) else []
-        hint = f"; unknown {near[0]!r}, there are: {known}" if near else ""
+        known = [*Range.__dataclass_fields__]
+        strange = [k for k in raw if k not in known] if isinstance(raw, dict) else []
+        hint = f"; unknown {strange[0]!r}, there are: {', '.join(known)}" if strange else ""
         raise RecipeError(f"{path}: {key}: {_FORM}{hint}") from error
     except ValueError as error:
         raise RecipeError(f"{path}: {key}: {error}") from error
