@@ -27,10 +27,13 @@ FER2013_FILES = (
 _LONG = (
     "/train/",
     "/serve/",
+    "/search/",
+    "/synthesis/",
     "test_export.py",
     "test_golden.py",
     "test_cli.py",
     "test_examples.py",
+    "test_queue.py",
 )
 
 
