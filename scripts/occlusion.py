@@ -1,6 +1,6 @@
 """Train and measure the network that tells covered faces: drawn masks, sunglasses and hands.
 
-    python scripts/occlusion.py DATA [--out src/mien/faces/cover.npz] [--epochs 8]
+    python scripts/occlusion.py DATA [--out src/mien/faces/cover.onnx] [--epochs 8]
     python scripts/occlusion.py DATA --measure [--look covered.png]
 
 FER-2013's training faces are clean (about one in a hundred is covered, which is left so); every
@@ -11,10 +11,13 @@ seen: striped masks, glasses with corners, hands with a palm, over PublicTest's 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 from numpy.typing import NDArray
+from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 
 from mien.data import Split, open_dataset
 from mien.faces import cover
@@ -23,7 +26,7 @@ Grey = NDArray[np.uint8]
 Light = NDArray[np.float32]
 Draw = Callable[[Light, np.random.Generator, bool], Light]
 SIDE, SMALL = 192, 48
-WIDTHS = (8, 16, 24, 24)
+WIDTHS, SIZES, STRIDES = (8, 16, 24, 24), (5, 3, 3, 3), (2, 2, 2, 1)
 
 
 def main() -> None:
@@ -177,7 +180,7 @@ def train(split: Split, out: Path, epochs: int) -> None:
     truth = torch.tensor([0.0] * len(clean) + [1.0] * len(drawn))
     layers: list[nn.Module] = []
     for wide, (before, size, stride) in zip(
-        WIDTHS, zip((1, *WIDTHS), cover.SIZES, cover.STRIDES, strict=False), strict=True
+        WIDTHS, zip((1, *WIDTHS), SIZES, STRIDES, strict=False), strict=True
     ):
         layers += [nn.Conv2d(before, wide, size, stride, size // 2, bias=False)]
         layers += [nn.BatchNorm2d(wide), nn.ReLU()]
@@ -199,21 +202,36 @@ def train(split: Split, out: Path, epochs: int) -> None:
     save(net.eval(), out)
 
 
-def save(net: object, out: Path) -> None:
-    """BatchNorm folded into the convolutions, in 16 bits."""
-    kept: dict[str, NDArray[np.float16]] = {}
-    modules = list(net)  # type: ignore[call-overload]
-    for number in range(len(WIDTHS)):
-        convolution, norm = modules[3 * number], modules[3 * number + 1]
-        scale = (norm.weight / (norm.running_var + norm.eps) ** 0.5).detach()
-        weights = (convolution.weight.detach() * scale[:, None, None, None]).numpy()
-        bias = (norm.bias.detach() - norm.running_mean * scale).numpy()
-        kept |= {f"weights{number}": weights, f"bias{number}": bias}
-    kept |= {
-        "weights": modules[-1].weight.detach().numpy()[0],
-        "bias": modules[-1].bias.detach().numpy(),
-    }
-    np.savez_compressed(out, **{name: value.astype(np.float16) for name, value in kept.items()})
+def save(net: Any, out: Path) -> None:
+    """As ONNX, BatchNorm folded into the convolutions, of weights that 16 bits can hold."""
+    modules = list(net)
+    nodes: list[onnx.NodeProto] = []
+    weights: list[onnx.TensorProto] = []
+
+    def add(kind: str, *values: Any, **options: object) -> None:
+        names = [f"weights{len(weights) + place}" for place in range(len(values))]
+        halves = [value.detach().numpy().astype(np.float16) for value in values]
+        weights.extend(
+            onnx.numpy_helper.from_array(half.astype(np.float32), name)
+            for half, name in zip(halves, names, strict=True)
+        )
+        before = nodes[-1].output[0] if nodes else "faces"
+        nodes.append(make_node(kind, [before, *names], [f"seen{len(nodes)}"], **options))
+
+    for convolution, norm, _ in zip(*[iter(modules[: 3 * len(WIDTHS)])] * 3, strict=True):
+        scale = norm.weight / (norm.running_var + norm.eps) ** 0.5
+        bias = norm.bias - norm.running_mean * scale
+        sides = {"strides": convolution.stride, "pads": 2 * convolution.padding}
+        add("Conv", convolution.weight * scale[:, None, None, None], bias, **sides)
+        add("Relu")
+    add("Flatten")
+    add("Gemm", modules[-1].weight.T, modules[-1].bias)
+    faces = make_tensor_value_info("faces", onnx.TensorProto.FLOAT, ["n", 1, 48, 48])
+    told = make_tensor_value_info(nodes[-1].output[0], onnx.TensorProto.FLOAT, ["n", 1])
+    graph = make_graph(nodes, "cover", [faces], [told], weights)
+    model = make_model(graph, ir_version=8, opset_imports=[make_opsetid("", 17)])
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, out)
     print(f"{out}: {out.stat().st_size / 1000:.0f} kB")
 
 

@@ -50,20 +50,3 @@ def test_a_look_has_both_figures_of_each_crop():
     alone = [cover.scores([crop])[0] for crop in crops]
     assert [look.covered for look in looks] == pytest.approx(alone, abs=1e-3)
     assert look_at([]) == []
-
-
-@pytest.mark.parametrize(("size", "stride"), [(5, 2), (3, 2), (3, 1)])
-def test_the_convolution_is_that_of_a_network(size: int, stride: int):
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(2, 3, 12, 12)).astype(np.float32)
-    kernel = rng.normal(size=(4, 3, size, size)).astype(np.float32)
-    found = cover._convolved(images, kernel, size, stride)
-    assert found.shape == (2, 4, 12 // stride, 12 // stride)
-    for image, answers in zip(images, found, strict=True):
-        for weights, answer in zip(kernel, answers, strict=True):
-            # OpenCV's filter is a network's convolution: neither turns the kernel.
-            layers = [
-                cv2.filter2D(layer, -1, weight, borderType=cv2.BORDER_CONSTANT)
-                for layer, weight in zip(image, weights, strict=True)
-            ]
-            assert np.allclose(sum(layers)[::stride, ::stride], answer, atol=1e-4)
