@@ -7,6 +7,7 @@ ONNX Runtime: OpenCV's own `FaceDetectorYN` gives the same answers at half the s
 safe to share between threads.
 """
 
+import functools
 import itertools
 from collections.abc import Collection, Iterable, Sequence
 from importlib.resources import files
@@ -231,11 +232,9 @@ class YuNet:
     def _answers(self, canvases: list[Pixels], least: float) -> list[Rows]:
         """The faces of each (H, W, 3) RGB canvas, in its pixels, with a score of `least`."""
         grids = self._session.run(_OUTPUTS, {"input": _planes(canvases)})
-        told = []
-        for each in zip(*grids, strict=True):
-            rows = [_decoded(s, least, grid) for s, grid in zip(_STRIDES, each, strict=True)]
-            told.append(_distinct(np.concatenate(rows), least))
-        return told
+        cells = _cells(canvases[0].shape[:2])
+        told = np.concatenate([grid.reshape(*grid.shape[:2], -1) for grid in grids], 2)
+        return [_distinct(_decoded(each, cells, least), least) for each in told]
 
 
 def _providers(device: str) -> list[Any]:
@@ -331,27 +330,31 @@ def _surest(face: Face, *turned: Face | None) -> Face:
     return best if _score(best) > _score(face) + _FOLLOWED_GAIN else face
 
 
-def _decoded(stride: int, least: float, grid: Rows) -> Rows:
-    """The faces of a (16, H, W) grid, of its cells with a score of `least`.
+@functools.lru_cache(maxsize=64)
+def _cells(size: tuple[int, int]) -> Rows:
+    """(N, 3): column, row and stride of each cell that answers for a canvas of (height, width)."""
+    grids = []
+    for stride in _STRIDES:
+        rows, columns = np.indices([side // stride for side in size]).reshape(2, -1)
+        grids.append(np.stack([columns, rows, np.full_like(rows, stride)], 1))
+    return np.concatenate(grids, dtype=np.float32)
+
+
+def _decoded(told: Rows, cells: Rows, least: float) -> Rows:
+    """The faces of (16, N) answers of `cells`, those with a score of `least`.
 
     Each cell tells how sure it is in two ways, as logits; the place of a face from its own and the
     logarithm of its size; and the landmarks. Places are in strides. The score is the geometric mean
     of the two (as OpenCV's face_detect.cpp has it).
     """
-    columns = grid.shape[2]
-    grid = grid.reshape(len(grid), -1)
-    scores = 1 / np.sqrt(np.prod(1 + np.exp(-grid[:2].clip(-40)), axis=0))
+    one, other = 1 + np.exp(-told[:2].clip(-40))
+    scores = 1 / np.sqrt(one * other)
     sure = np.flatnonzero(scores >= least)
-    if sure.size == 0:
-        return np.empty((0, 5 + 2 * _LANDMARKS), np.float32)
-    told = grid[2:, sure].T
-    cells = np.stack([sure % columns, sure // columns], 1)
-    centres = (cells + told[:, :2]) * stride
-    sizes = np.exp(told[:, 2:4]) * stride
-    places = (np.tile(cells, _LANDMARKS) + told[:, 4:]) * stride
-    return np.concatenate(
-        [centres - sizes / 2, sizes, places, scores[sure, None]], 1, dtype=np.float32
-    )
+    told, places, strides = told[2:, sure].T, cells[sure, :2], cells[sure, 2:]
+    centres, sizes = places + told[:, :2], np.exp(told[:, 2:4])
+    landmarks = np.tile(places, _LANDMARKS) + told[:, 4:]
+    rows = np.concatenate([centres - sizes / 2, sizes, landmarks], 1) * strides
+    return np.concatenate([rows, scores[sure, None]], 1, dtype=np.float32)
 
 
 def _planes(canvases: Sequence[Pixels]) -> Rows:
@@ -379,9 +382,9 @@ def _quickly_scaled(picture: Pixels, width: int, height: int) -> Pixels:
 
 def _distinct(rows: Rows, least: float) -> Rows:
     """The surest of those that overlap."""
-    boxes, scores = rows[:, :4].tolist(), rows[:, -1].tolist()
-    kept = cv2.dnn.NMSBoxes(boxes, scores, least, _SAME) if boxes else []
-    return rows[[int(i) for i in kept]]
+    if len(rows) < 2:
+        return rows
+    return rows[cv2.dnn.NMSBoxes(rows[:, :4].tolist(), rows[:, -1].tolist(), least, _SAME)]
 
 
 def _face(row: Rows, scale: float, left: int = 0, top: int = 0) -> Face:
