@@ -204,6 +204,13 @@ def test_nothing_is_asked_for_in_vain(tmp_path: Path, monkeypatch, call, message
         call()
 
 
+def test_a_mistyped_folder_is_not_taken_for_a_repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(BundleError, match=r"no bundle 'runs/fooo': no such folder$"):
+        open_bundle("runs/fooo")
+
+
 def test_a_name_that_was_not_pulled_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MIEN_HOME", str(tmp_path))
     with pytest.raises(BundleError, match=r"no bundle 'a/b': no such folder; .*: mien pull a/b"):

@@ -133,7 +133,8 @@ def _find(name: str | Path) -> Path:
     if isinstance(name, str) and re.fullmatch(r"[^/\\]+/[^/\\]+(@.+)?", name):
         if (kept := pulled(name)).is_dir():
             return kept
-        raise BundleError(f"no bundle {name!r}: no such folder; from a hub: mien pull {name}")
+        pull = "" if Path(name).parent.is_dir() else f"; from a hub: mien pull {name}"
+        raise BundleError(f"no bundle {name!r}: no such folder{pull}")
     known = ", ".join(bundle_names()) or "none"
     raise BundleError(f"no bundle {str(name)!r}: neither a folder nor a name; shipped: {known}")
 

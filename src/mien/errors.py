@@ -8,6 +8,7 @@
     ├── ShapeError        an array or a value of the wrong shape or range
     ├── RecipeError       an unknown key, model or value in a recipe
     ├── RunError          a run folder that is missing, unfinished or in the way
+    │   └── OutOfMemory   a training that needs more memory than the device has
     ├── BundleError       a bundle whose card or digest is wrong
     ├── WeightsError      weights that cannot be found, fetched or read
     ├── FileError         a file that cannot be read or written: a full disk, no permission
@@ -55,6 +56,10 @@ class RecipeError(MienError):
 
 class RunError(MienError):
     """A run folder that is missing, unfinished or in the way."""
+
+
+class OutOfMemory(RunError):
+    """A training that needs more memory than the device has."""
 
 
 class BundleError(MienError):

@@ -19,7 +19,7 @@ import torch
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.errors import InputError, RunError
+from mien.errors import InputError, OutOfMemory, RunError
 from mien.recipes import load_recipe
 from mien.search import study as searching
 from mien.search.results import write_results
@@ -28,6 +28,7 @@ from mien.search.study import Search, open_study, work
 from mien.search.watch import Watch
 from mien.search.workers import side_by_side
 from mien.train.callbacks import History
+from mien.train.run import run
 
 SPACE = Space({"training.optimizer.lr": Range(0.001, 0.1, log=True), "training.batch": (16, 32)})
 
@@ -69,6 +70,8 @@ def test_a_search_trains_and_leaves_the_best_recipe_a_table_and_a_page(search, t
     assert len(told) == 3 and told[0].startswith("trial 1/3: ")
     assert load_recipe(best) == search.recipe_of(study.best_trial.params)
     assert search.folder_of(study.best_trial.number).is_done
+    kept = [n for n in range(3) if search.folder_of(n).best_checkpoint.exists()]
+    assert kept == [study.best_trial.number], "weights of the others are most of the disk"
     with (search.out / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["trial" if "trial" in row else "number"] for row in rows] == ["1", "2", "3"]
@@ -125,6 +128,23 @@ def test_a_training_that_is_hopeless_is_ended_after_its_epoch(search):
     assert study.trials[0].state.name == "PRUNED"
     assert len(search.folder_of(0).history.epochs) == 1
     assert not search.folder_of(0).is_done
+
+
+def test_a_training_without_enough_memory_is_a_trial_and_the_search_goes_on(
+    search, told, monkeypatch
+):
+    def step(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+
+    monkeypatch.setattr("mien.train.module.Fit.training_step", step)
+    work(dataclasses.replace(search, trials=2), told.append)
+    states = [trial.state.name for trial in open_study(search).trials]
+    assert states == ["PRUNED", "PRUNED"] and "no result" in told[0]
+    changes = ["training.batch=32", "training.accumulate=3"]
+    recipe = load_recipe(search.recipe, [*search.changes, *changes])
+    says = r"batch=32; .* --set training.batch=16 --set training.accumulate=6"
+    with pytest.raises(OutOfMemory, match=says):
+        run(recipe, search.data, search.out / "run")
 
 
 def test_epochs_of_a_second_stage_count_on_from_the_first(search, told):

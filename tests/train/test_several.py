@@ -1,6 +1,7 @@
 """Training in colour, on several data sets, and on some labels of them."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from mien.package import package
 from mien.recipes import load_recipe
 from mien.runs import RunFolder, data_of
 from mien.train.batches import Shuffled, training_batches
+from mien.train.inputs import Inputs
 from mien.train.lessons import Lessons
 from mien.train.run import run
 from tests.train.runs import changed
@@ -199,3 +201,14 @@ def test_pictures_of_several_sizes_come_as_large_as_the_network_asks(tmp_path):
         data = open_dataset(tmp_path / "data", Asked(color=asked > 100, side_px=asked))
         assert data.split("train").images.shape[1:3] == (side, side)
         assert data.split("train").images.ndim == (4 if asked > 100 else 3)
+
+
+def test_class_weights_are_those_of_what_an_epoch_shows(tiny_recipe, tmp_path):
+    labels = np.array([0] * 8 + [1] * 8)
+    names = np.array([str(n) for n in range(16)])
+    chances = np.array([0.75 / 8] * 8 + [0.25 / 8] * 8)
+    split = Split("train", np.zeros((16, 8, 8), np.uint8), labels, names, chances=chances)
+    weights = changed(tiny_recipe, tmp_path, "training.loss.class_weights=balanced")
+    for training, wanted in ((split, [2 / 3, 2]), (replace(split, chances=None), [1, 1])):
+        inputs = Inputs("two", ("happy", "sad"), training, training, (), tmp_path)
+        assert inputs.class_weights(weights).tolist() == pytest.approx(wanted)

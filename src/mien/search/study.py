@@ -6,13 +6,14 @@ keeps the study in a database, which several workers share.
 
 import contextlib
 import hashlib
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import InputError, MissingExtra, RunError
+from mien.errors import InputError, MissingExtra, OutOfMemory, RunError
 from mien.extras import need
 from mien.recipes import Recipe, load_recipe
 from mien.runs import RunFolder
@@ -99,6 +100,7 @@ def work(search: Search, tell: Callable[[str], None]) -> None:
 
     def report(study: "optuna.Study", trial: "optuna.trial.FrozenTrial") -> None:
         tell(line(study, trial, search.trials))
+        _forget(search, study)
 
     if sum(trial.state in done[:2] for trial in study.trials) < search.trials:
         enough = engine.study.MaxTrialsCallback(search.trials, states=done[:2])
@@ -144,8 +146,21 @@ def train(search: Search, trial: "optuna.Trial") -> float:
     number = first(trial.storage.get_trial(trial._trial_id))
     folder = search.folder_of(trial.number if number is None else number)
     trial.set_user_attr("folder", folder.path.name)
-    run(recipe, search.data, folder.path, resume=folder.has_data, shown=Watch(trial))
+    try:
+        run(recipe, search.data, folder.path, resume=folder.has_data, shown=Watch(trial))
+    except OutOfMemory as error:  # as bad as any: the search goes on
+        raise _optuna().TrialPruned(str(error)) from error
     return score(folder)
+
+
+def _forget(search: Search, study: "optuna.Study") -> None:
+    """Delete the weights of trials that are over, all but the best: they are most of its disk."""
+    over = [t for t in study.trials if t.state.name in ("COMPLETE", "PRUNED")]
+    with contextlib.suppress(ValueError):  # before the first that was trained to its end
+        over.remove(study.best_trial)
+    for name in (trial.user_attrs.get("folder") for trial in over):
+        if name is not None:
+            shutil.rmtree(RunFolder(search.out / "trials" / name).checkpoints, ignore_errors=True)
 
 
 def score(folder: RunFolder) -> float:
@@ -195,7 +210,8 @@ def _sampler(search: Search) -> Any:
 def _pruner(name: str) -> Any:
     pruners = _optuna().pruners
     if name == "asha":  # Li et al. 2020, arXiv:1810.05934
-        return pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+        # From the second epoch on: averaged weights lag behind in the first, most in large batches.
+        return pruners.SuccessiveHalvingPruner(min_resource=2, reduction_factor=3)
     return pruners.MedianPruner(n_startup_trials=5) if name == "median" else pruners.NopPruner()
 
 

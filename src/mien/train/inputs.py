@@ -79,7 +79,11 @@ class Inputs:
         """(classes,) float32 weights of the loss; None without."""
         if recipe.training.loss.class_weights == "none":
             return None
-        counts = self.training.counts(len(self.labels))
+        split = self.training
+        counts = split.counts(len(self.labels))
+        if split.chances is not None:  # images of the classes in an epoch
+            drawn = np.bincount(split.labels, split.chances, len(self.labels))
+            counts = len(split) * drawn
         return torch.tensor(class_weights(counts), dtype=torch.float32)
 
     def facts(self) -> RunData:

@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import Logger
 from rich.console import Console
 from torch import nn
 
+from mien.errors import OutOfMemory
 from mien.files import replacing
 from mien.models import build
 from mien.recipes import Recipe
@@ -121,6 +122,13 @@ def _fit(recipe: Recipe, model: nn.Module, inputs: Inputs, folder: RunFolder, lo
             )
     except SystemExit as stop:  # Lightning's answer to Ctrl-C and to SIGTERM
         raise KeyboardInterrupt from stop
+    except torch.OutOfMemoryError as error:
+        batch = recipe.training.batch
+        raise OutOfMemory(
+            f"the device has too little memory for training.batch={batch}; half of it with "
+            f"twice the steps: --set training.batch={batch // 2} "
+            f"--set training.accumulate={2 * recipe.training.accumulate}"
+        ) from error
     if first and history.best < before:  # no later epoch was better
         with replacing(folder.best_checkpoint) as file:
             file.write(first.best_checkpoint.read_bytes())
