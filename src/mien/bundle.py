@@ -122,7 +122,7 @@ def _shipped() -> Path:
 def pulled(repository: str) -> Path:
     """Folder of the bundle that `mien pull` keeps of USER/NAME or USER/NAME@REVISION."""
     user, _, name = repository.partition("/")
-    return home() / "bundles" / user / name.replace("/", "-")
+    return home() / "bundles" / user / name.replace("/", "%2F")
 
 
 def _find(name: str | Path) -> Path:

@@ -190,7 +190,13 @@ def logged(monkeypatch):
     return found
 
 
-PER_EPOCH = {"on_step": False, "on_epoch": True, "batch_size": 4, "add_dataloader_idx": False}
+PER_EPOCH = {
+    "on_step": False,
+    "on_epoch": True,
+    "batch_size": 4,
+    "add_dataloader_idx": False,
+    "sync_dist": True,
+}
 RIGHT, WRONG = -np.log(np.e**2 / (np.e**2 + 2)), -np.log(1 / (np.e**2 + 2))
 
 

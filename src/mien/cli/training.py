@@ -10,6 +10,7 @@ import typer
 from mien.cli.bundles import calibrate_bundle
 from mien.cli.options import DataFormat, DataLabels, DataPaths
 from mien.cli.show import busy, console, need_report, need_train, say
+from mien.errors import InputError
 
 if TYPE_CHECKING:
     from mien.bundle import Bundle
@@ -43,19 +44,35 @@ def train(
             help="tensorboard (default), csv, wandb or mlflow; may be repeated.", metavar="NAME"
         ),
     ] = None,
+    devices: Annotated[
+        int, typer.Option(min=1, help="Graphics cards, or processes where there is none.")
+    ] = 1,
 ) -> None:
-    """Train a model; export its best epoch to RUN/bundle."""
+    """Train a model; export its best epoch to RUN/bundle.
+
+    On several machines, start it by torchrun or srun, with one --out that all of them see.
+    """
     need_train()
     from mien.recipes import load_recipe
     from mien.train.check import DEFAULT_LOGGERS, check, free_place
+    from mien.train.launch import launch, place, shares
 
     first, *others = data
     also = [{"path": str(path)} for path in others] or None
     given = {"votes": votes and str(votes), "format": format_, "labels": labels, "also": also}
     chosen = load_recipe(recipe, [*(set_ or []), *_changes(given)])
+    rank, processes = place()
+    if processes > 1 and out is None:
+        raise InputError(f"{processes} processes train together: give all of them one --out RUN")
     run = out or free_place(chosen.name, resume=resume)
     loggers = tuple(dict.fromkeys(logger or DEFAULT_LOGGERS))
+    if rank > 0:  # the first says and writes what there is to say and to write
+        _fit(chosen, first, run, resume, loggers)
+        return
     check(chosen, first, run, resume=resume, loggers=loggers)
+    if processes == 1 and devices > 1:
+        shares(chosen.training.batch, devices)
+        raise typer.Exit(launch(devices, [*sys.argv[1:], *([] if out else ["--out", str(run)])]))
     say_what_is_missing(chosen, first, run)
     _read(chosen, first)
     bundles = _fit(chosen, first, run, resume, loggers)
@@ -117,6 +134,7 @@ def _fit(
     with busy("loading torch"):
         from mien.package import package
         from mien.runs import RunFolder, data_of
+        from mien.train.launch import place
         from mien.train.run import run as fit
     try:
         fit(recipe, data, run, resume=resume, loggers=loggers)
@@ -126,6 +144,8 @@ def _fit(
             f"({run})\n"
         )
         raise typer.Exit(130) from None
+    if place()[0]:
+        return []
     with busy("exporting"):
         bundles = package(run, data_of(recipe, data))
     for bundle in bundles:

@@ -12,6 +12,7 @@ from mien.data.dataset import Clips, Split
 from mien.data.gathered import IN_MEMORY
 from mien.preprocess import Preprocess
 from mien.train.lessons import Lessons
+from mien.train.together import own
 
 Batch = tuple[Tensor, ...]
 """Images, the changes drawn of each, what to answer, labels; of clips the frames of all, one clip
@@ -103,22 +104,23 @@ class Shuffled(Sampler[Tensor]):
         # The incomplete last batch is left out: BatchNorm on a handful of images is noise.
         rows = torch.from_numpy(order).to(self.images.device)
         for step in range(len(self)):
-            yield rows[step * self.batch : (step + 1) * self.batch]
+            yield own(rows[step * self.batch : (step + 1) * self.batch])
 
 
 class InOrder(Sampler[Tensor]):
-    """Batches of row numbers 0, 1, 2, ..., the last one shorter."""
+    """Batches of row numbers 0, 1, 2, ..., the last one shorter; of several processes each has its
+    own."""
 
     def __init__(self, images: Images, batch: int) -> None:
-        self.images, self.size, self.batch = images, len(images.split), batch
+        self.images, self.batch = images, batch
+        self.rows = own(torch.arange(len(images.split), device=images.device))
 
     def __len__(self) -> int:
-        return -(-self.size // self.batch)
+        return -(-len(self.rows) // self.batch)
 
     def __iter__(self) -> Iterator[Tensor]:
-        rows = torch.arange(self.size, device=self.images.device)
-        for start in range(0, self.size, self.batch):
-            yield rows[start : start + self.batch]
+        for start in range(0, len(self.rows), self.batch):
+            yield self.rows[start : start + self.batch]
 
 
 def training_batches(

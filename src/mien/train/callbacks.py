@@ -135,7 +135,8 @@ class History(L.Callback):
         }
         # As they are written, so that rows which are read back compare with these.
         self.rows.append({name: float(f"{value:.6g}") for name, value in row.items()})
-        self._write()
+        if trainer.is_global_zero:
+            self._write()
         for logger in trainer.loggers:  # Lightning logs what Fit does
             logger.log_metrics({"lr": row["lr"]}, step=trainer.global_step)
 

@@ -20,6 +20,7 @@ from mien.train.check import find_teachers
 from mien.train.lessons import Lessons
 from mien.train.targets import only_labels, soft_targets
 from mien.train.teachers import Changed, Teacher, answers_of, open_teachers
+from mien.train.together import first_alone
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Inputs:
     def _teach(self, augmentation: Augmentation, drawn: torch.Tensor) -> torch.Tensor:
         """(N, classes) float32: what the teachers answer for images that are changed so."""
         changed = Changed(self.training, augmentation, drawn)
-        answers = answers_of(self.teachers, changed, self.labels, home() / "teachers")
+        with first_alone():  # it keeps what they answer
+            answers = answers_of(self.teachers, changed, self.labels, home() / "teachers")
         return torch.from_numpy(answers).float()
 
     @property

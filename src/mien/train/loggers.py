@@ -20,6 +20,7 @@ from lightning.pytorch.loggers import (
 from mien.files import offline
 from mien.recipes import Recipe
 from mien.runs import RunFolder
+from mien.train.together import number
 
 PROJECT = "mien"
 """The project of Weights & Biases, and the experiment of MLflow."""
@@ -36,7 +37,11 @@ class Logging:
 
     @contextmanager
     def of(self, recipe: Recipe, folder: RunFolder) -> Iterator[list[Logger]]:
-        """The loggers of one training, which go on where that of `folder` stopped."""
+        """The loggers of one training, which go on where that of `folder` stopped; of several
+        processes the first alone has any."""
+        if number():
+            yield []
+            return
         begun = dict(folder.logged)
         loggers = [self._logger(name, folder, recipe.name, begun.get(name)) for name in self.names]
         for name, logger in zip(self.names, loggers, strict=True):

@@ -17,6 +17,7 @@ from mien.train.losses import loss_of
 from mien.train.memory import checkpoint_activations
 from mien.train.optimizers import optimizer_of
 from mien.train.schedules import factor_of
+from mien.train.together import count
 
 _TINY = 1e-8  # a factor of exactly 0 would make the first warm-up step a wasted one
 
@@ -51,8 +52,9 @@ class Fit(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         # Augmentation and dropout of an epoch depend on seed and epoch alone: what makes a
-        # resumed run the same as an unbroken one.
-        torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch)
+        # resumed run the same as an unbroken one. Each of several processes drops out others.
+        seed = self.recipe.seed * 100_003 + self.current_epoch
+        torch.manual_seed(seed + 1_000_003 * self.global_rank)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:  # noqa: ARG002
         """uint8 (N, S, S) or (N, S, S, 3) → normalised (N, C, S, S) float32, augmented in training;
@@ -135,8 +137,16 @@ class Fit(L.LightningModule):
             self._log("val_accuracy", _accuracy(logits, labels), len(labels))
 
     def _log(self, name: str, value: Tensor, images: int) -> None:
+        # Lightning takes the mean count of the processes without its fraction: so of all of them.
+        images *= count()
         self.log(
-            name, value, on_step=False, on_epoch=True, batch_size=images, add_dataloader_idx=False
+            name,
+            value,
+            on_step=False,
+            on_epoch=True,
+            batch_size=images,
+            add_dataloader_idx=False,
+            sync_dist=True,
         )
 
     def configure_optimizers(self) -> Any:

@@ -21,9 +21,11 @@ from mien.train.callbacks import Bar, Best, Checkpoint, History, WholeCheckpoint
 from mien.train.check import DEFAULT_LOGGERS, check, lengthens
 from mien.train.environment import configure_libraries, environment
 from mien.train.inputs import Inputs
+from mien.train.launch import nodes, shares
 from mien.train.loggers import Logging
 from mien.train.module import Fit
 from mien.train.precision import in_bf16, keep_depthwise_in_fp32
+from mien.train.together import count, first_alone, joined, number, wait
 
 
 def run(
@@ -43,27 +45,41 @@ def run(
     ends the training. Raises the errors of `mien.train.check.check`, of the data, the recipe and
     the weights.
     """
-    check(recipe, source, out, resume=resume, loggers=loggers)
-    log = Logging(loggers, out.parent, shown or Bar(Console(stderr=True), recipe.training.batch))
-    folder = RunFolder(out)
+    with joined():
+        shares(recipe.training.batch, count())
+        if not number():
+            check(recipe, source, out, resume=resume, loggers=loggers)
+        wait()
+        bar = shown or Bar(Console(stderr=True, quiet=number() > 0), recipe.training.batch)
+        _run(recipe, source, RunFolder(out), Logging(loggers, out.parent, bar), resume)
+    return out
+
+
+def _run(recipe: Recipe, source: Path, folder: RunFolder, log: Logging, resume: bool) -> None:
     configure_libraries(save_memory=recipe.training.checkpoint_activations)
     L.seed_everything(recipe.seed, verbose=False)
-    inputs = Inputs.open(recipe, source, out)
+    with first_alone():  # it decodes the data
+        inputs = Inputs.open(recipe, source, folder.path)
     if resume:
         inputs.check_same(folder)
-        if folder.is_done and not lengthens(recipe, folder.recipe):
-            return out
-        folder.reopen()
+        is_over = folder.is_done and not lengthens(recipe, folder.recipe)
+        wait()
+        if is_over:
+            return
     model = _network(recipe, inputs)
     *before, stage = recipe.stages()
-    _describe(folder, recipe, inputs)
+    if not number():
+        if resume:
+            folder.reopen()
+        _describe(folder, recipe, inputs)
+        if before:
+            _describe(folder.first, before[0], inputs)
+    wait()
     if before:
-        _describe(folder.first, before[0], inputs)
         if not folder.first.is_done:
             _fit(before[0], model, inputs, folder.first, log)
         model = _ready(folder.first.network(), recipe)
     _fit(stage, model, inputs, folder, log)
-    return out
 
 
 def _network(recipe: Recipe, inputs: Inputs) -> nn.Module:
@@ -129,11 +145,13 @@ def _fit(recipe: Recipe, model: nn.Module, inputs: Inputs, folder: RunFolder, lo
             f"twice the steps: --set training.batch={batch // 2} "
             f"--set training.accumulate={2 * recipe.training.accumulate}"
         ) from error
-    if first and history.best < before:  # no later epoch was better
-        with replacing(folder.best_checkpoint) as file:
-            file.write(first.best_checkpoint.read_bytes())
-    folder.write_weights()
-    folder.write_done(len(history.rows))
+    if not number():
+        if first and history.best < before:  # no later epoch was better
+            with replacing(folder.best_checkpoint) as file:
+                file.write(first.best_checkpoint.read_bytes())
+        folder.write_weights()
+        folder.write_done(len(history.rows))
+    wait()
 
 
 def _trainer(
@@ -142,7 +160,13 @@ def _trainer(
     return L.Trainer(
         max_epochs=recipe.training.epochs,
         accelerator="auto",
-        devices=1,
+        devices=count() // nodes(),
+        num_nodes=nodes(),
+        strategy="ddp" if count() > 1 else "auto",
+        # Figures of batches are of all processes together on graphics cards alone: torch has it
+        # for no others.
+        sync_batchnorm=count() > 1 and torch.cuda.is_available(),
+        use_distributed_sampler=False,  # ours share by themselves
         precision="bf16-mixed" if in_bf16(recipe.training.precision) else "32-true",
         accumulate_grad_batches=recipe.training.accumulate,
         gradient_clip_val=recipe.training.clip,
