@@ -13,6 +13,7 @@
     ├── WeightsError      weights that cannot be found, fetched or read
     ├── FileError         a file that cannot be read or written: a full disk, no permission
     ├── Overloaded        a service that has no room for more work now
+    │   └── OverShare     a client that has as much in the service as one may
     ├── JobNotFound       a job of a service that is not there, or no longer
     ├── MissingExtra      a package of an extra that is not installed
     └── NotComparable     evaluations that were scored on different images
@@ -88,6 +89,10 @@ class Overloaded(MienError):
     def __init__(self, message: str, wait_s: int = 1) -> None:
         super().__init__(message)
         self.wait_s = wait_s
+
+
+class OverShare(Overloaded):
+    """A client that has as much in the service as one may."""
 
 
 class JobNotFound(MienError):

@@ -18,7 +18,8 @@ from starlette.testclient import TestClient
 
 from mien.serve.app import create
 from mien.serve.jobs import Job, Jobs, worker_command
-from mien.serve.settings import Limits, Settings
+from mien.serve.limits import Limits
+from mien.serve.settings import Settings
 from tests.clips import film
 from tests.serve.jobs import WORKER
 
@@ -26,8 +27,9 @@ Start = Callable[..., "Running"]
 
 
 def settings(**chosen: Any) -> Settings:
-    """Those of a test's service: no limit of rate, and the name that TestClient asks for."""
-    limits = Limits(**{"requests_per_minute": 0, **chosen.pop("limits", {})})
+    """Those of a test's service: all for one client, at any rate, by the name that TestClient
+    asks for."""
+    limits = Limits(**{"rate": 0, "client_share": 1, **chosen.pop("limits", {})})
     return Settings(hosts=("testserver",), detector="yunet", threads=1, limits=limits, **chosen)
 
 
@@ -121,7 +123,7 @@ def make(tmp_path: Path, command: list[str]):
     made: list[Jobs] = []
 
     def start(*, real: bool = False, **chosen) -> Jobs:
-        limits = Limits(**chosen.pop("limits", {}))
+        limits = Limits(**{"client_share": 1, **chosen.pop("limits", {})})
         settings = Settings(limits=limits, **{"jobs_folder": tmp_path / "jobs"} | chosen)
         made.append(Jobs(settings, worker_command(settings, "yunet") if real else command))
         return made[-1]
@@ -133,7 +135,8 @@ def make(tmp_path: Path, command: list[str]):
 
 @pytest.fixture
 def add(clip: bytes):
-    def send(jobs: Jobs, how: str = "") -> Job:
-        return jobs.add(io.BytesIO(clip + how.rjust(8).encode()), ".mp4", blur=False)
+    def send(jobs: Jobs, how: str = "", client: str = "") -> Job:
+        video = io.BytesIO(clip + how.rjust(8).encode())
+        return jobs.add(video, ".mp4", blur=False, client=client)
 
     return send

@@ -247,6 +247,60 @@ def test_a_full_service_says_so_and_when_to_come_back(monkeypatch):
     assert answer.json()["detail"] == "too many pictures wait; try again in a second"
 
 
+@pytest.mark.parametrize(
+    ("limits", "sent", "status", "words"),
+    [
+        (
+            {"request_pixels": 9000},
+            2,
+            413,
+            "expected pictures of at most 9,000 pixels together, got 10,000; send fewer in a "
+            "request, or smaller ones",
+        ),
+        ({"request_pixels": 10_000}, 2, 200, None),
+        (
+            {"pixels": 5000, "request_pixels": 10_000, "pixels_at_once": 20_000},
+            1,
+            429,
+            "expected at most 10,000 pixels of one client at a time, got 15,000; wait until some "
+            "are done",
+        ),
+        (
+            {"queue": 4, "files": 2},
+            1,
+            429,
+            "expected at most 2 pictures of one client at a time, got 3; wait until some are done",
+        ),
+    ],
+)
+def test_of_pixels_and_pictures_a_request_and_a_client_have_their_part(
+    monkeypatch, limits, sent, status, words
+):
+    """Two pictures are inside already where one more is too much for the client."""
+    inside, gate, find = threading.Event(), threading.Event(), mien.Recognizer.find
+
+    def slow(self, item):
+        inside.set()
+        assert gate.wait(60)
+        return find(self, item)
+
+    monkeypatch.setattr(mien.Recognizer, "find", slow)
+    given = picture((50, 100), "PNG")
+    with asking(limits={"client_share": 0.5, **limits}) as client, ThreadPoolExecutor(1) as pool:
+        if status == 429:
+            first = pool.submit(client.post, PATH, files=files(given, given))
+            assert inside.wait(60)
+        else:
+            gate.set()
+        answer = client.post(PATH, files=files(*[given] * sent))
+        gate.set()
+        assert (answer.status_code, answer.json().get("detail")) == (status, words)
+        if status == 429:
+            assert answer.headers["retry-after"] == "1"
+            assert first.result().status_code == 200
+            assert client.post(PATH, files=files(given)).status_code == 200
+
+
 def test_an_unforeseen_error_says_nothing_of_itself(monkeypatch, caplog):
     with asking() as client:
         monkeypatch.setattr(mien.Recognizer, "answer", lambda *_: 1 / 0)

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import CancelledError, Future, wait
 
+import cv2
 import numpy as np
 import pytest
 
@@ -10,7 +11,9 @@ import mien
 from mien.demo import PORTRAIT
 from mien.errors import Overloaded, PictureError
 from mien.serve.engine import Engine
-from mien.serve.settings import Limits, Settings
+from mien.serve.limits import Limits
+from mien.serve.settings import Settings
+from mien.serve.uploads import Upload
 from mien.sources import Frame, read_picture
 from mien.stream import Result, cores
 from mien.types import Box, Face
@@ -19,6 +22,7 @@ from tests.serve.jobs import until
 # A thread that fails is a failure, though nobody waits for it.
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 
+FEW = Limits(queue=8, files=4, client_share=1)
 PIXELS = read_picture(PORTRAIT)[:240, 110:350]
 
 
@@ -29,7 +33,7 @@ def recognizer() -> mien.Recognizer:
 
 @pytest.fixture
 def engine(recognizer):
-    made = Engine(recognizer, Settings(threads=2, limits=Limits(queue=8, files=4)))
+    made = Engine(recognizer, Settings(threads=2, limits=FEW))
     yield made
     made.close()
 
@@ -56,7 +60,7 @@ grey = Frame("grey", np.full((90, 90, 3), 90, np.uint8))
 
 def free(engine: Engine) -> int:
     """How many pictures may come in, once all that were there have left."""
-    until(lambda: engine._inside == 0)
+    until(lambda: engine._inside.taken == 0)
     gate, inside = Gate(), []
     while True:
         try:
@@ -73,8 +77,7 @@ def labels(futures: list["Future[Result]"]) -> list[str | None]:
 
 def runs(recognizer, items, **chosen) -> tuple[list[str | None], list[int]]:
     """The labels of `items`, found one after the other, and the faces of each run."""
-    limits = Limits(queue=8, files=4)
-    engine = Engine(recognizer, Settings(threads=1, limits=limits, **chosen))
+    engine = Engine(recognizer, Settings(threads=1, limits=FEW, **chosen))
     sizes: list[int] = []
     engine.batches = sizes.append
     try:
@@ -111,8 +114,7 @@ def test_without_waiting_what_is_there_shares_a_run(recognizer, monkeypatch):
         return answer(found)
 
     monkeypatch.setattr(recognizer, "answer", slow)
-    limits = Limits(queue=8, files=4)
-    engine = Engine(recognizer, Settings(threads=1, wait_s=0, batch=16, limits=limits))
+    engine = Engine(recognizer, Settings(threads=1, wait_s=0, batch=16, limits=FEW))
     first = engine.submit(portrait)
     assert asked.wait(10)
     rest = engine.submit(*[portrait] * 4)
@@ -165,6 +167,57 @@ def test_all_pictures_of_a_request_come_in_or_none(engine):
     assert free(engine) == 8
 
 
+def upload(width: int, height: int) -> Upload:
+    """A grey picture, measured."""
+    found = Upload(f"{width}x{height}", grey_png(width, height), Limits())
+    found.measure()
+    return found
+
+
+def grey_png(width: int, height: int) -> bytes:
+    return bytes(cv2.imencode(".png", np.full((height, width), 90, np.uint8))[1])
+
+
+@pytest.mark.parametrize("name", ["1921x1080", "1920x1080"])
+def test_a_small_picture_does_not_wait_for_large_ones(recognizer, monkeypatch, name):
+    """Though every thread for large ones is taken; another large one does wait."""
+    gate, find = threading.Event(), recognizer.find
+    large = upload(1000, 3000)
+
+    def slow(item):
+        assert item is not large or gate.wait(10)
+        return find(item)
+
+    monkeypatch.setattr(recognizer, "find", slow)
+    engine = Engine(recognizer, Settings(threads=1))
+    asked = engine.submit(large, client="a")
+    (other,) = engine.submit(upload(*map(int, name.split("x"))), client="a")
+    if name == "1920x1080":
+        other.result(10)
+    else:
+        with pytest.raises(TimeoutError):
+            other.result(0.2)
+    gate.set()
+    wait([*asked, other])
+    engine.close()
+
+
+def test_clients_take_turns_and_so_do_the_requests_of_each(recognizer, monkeypatch):
+    read, find = [], recognizer.find
+    monkeypatch.setattr(recognizer, "find", lambda item: read.append(item.name) or find(item))
+    engine = Engine(recognizer, Settings(threads=1))
+    gate = Gate()
+    inside = engine.submit(gate)
+    until(lambda: read == ["me"])
+    for client, names in (("a", "a1 a2 a3"), ("a", "A1 A2"), ("b", "b1 b2")):
+        named = [Frame(name, grey.pixels) for name in names.split()]
+        inside += engine.submit(*named, client=client)
+    gate.open()
+    wait(inside)
+    assert read[1:] == ["a1", "b1", "A1", "b2", "a2", "A2", "a3"]
+    engine.close()
+
+
 class Bad:
     """A picture that cannot be loaded."""
 
@@ -208,7 +261,8 @@ def test_whoever_gives_up_makes_room_once(engine):
 def test_as_many_pictures_are_found_at_once_as_the_settings_have_threads(recognizer):
     threads = cores() + 1
     engine = Engine(
-        recognizer, Settings(threads=threads, limits=Limits(queue=2 * threads, files=1))
+        recognizer,
+        Settings(threads=threads, limits=Limits(queue=2 * threads, files=1, client_share=1)),
     )
     gate = Gate()
     inside = engine.submit(*[gate] * 2 * threads)
@@ -246,7 +300,7 @@ def test_an_engine_that_is_closed_has_no_thread_left(recognizer, monkeypatch):
     """A batch that waits for more when the end comes is answered, and is the last."""
     made = Engine(recognizer, Settings(threads=2, batch=50, wait_s=60))
     (answer,) = made.submit(portrait)
-    until(lambda: made._ready.empty() and made._inside == 1)
+    until(lambda: made._ready.empty() and made._inside.taken == 1)
     closing = threading.Thread(target=made.close, daemon=True)
     closing.start()
     closing.join(30)

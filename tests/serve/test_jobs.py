@@ -228,7 +228,7 @@ def test_a_reader_is_told_what_to_read_and_how(make, clip, command, given, kept,
 
 
 def test_a_job_that_is_finished_leaves_room_for_another(make, add):
-    jobs = make(limits={"jobs": 1})
+    jobs = make(limits={"videos": 1})
     slow = add(jobs, "slow")
     with pytest.raises(Overloaded, match="too many videos wait; try again later"):
         add(jobs)

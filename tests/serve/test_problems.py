@@ -6,8 +6,8 @@ import pytest
 from fastapi import FastAPI, Form, UploadFile
 from starlette.testclient import TestClient
 
-from mien.errors import JobNotFound, Overloaded, PictureError
-from mien.serve.problems import Refused, add_error_handlers, problem, responses, too_busy
+from mien.errors import JobNotFound, Overloaded, OverShare, PictureError
+from mien.serve.problems import Refused, add_error_handlers, problem, refused, responses
 
 
 def test_a_problem_is_what_rfc_9457_asks_for():
@@ -29,9 +29,10 @@ def test_what_was_sent_is_not_sent_back_at_length(sent, told):
 
 
 @pytest.mark.parametrize(("wait", "header"), [((), "1"), ((60,), "60")])
-def test_who_finds_it_busy_is_told_when_to_come_back(wait, header):
-    answer = too_busy("full", *wait)
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, header)
+@pytest.mark.parametrize(("kind", "status"), [(Overloaded, 503), (OverShare, 429)])
+def test_who_finds_it_busy_is_told_when_to_come_back(kind, status, wait, header):
+    answer = refused(kind("full", *wait))
+    assert (answer.status_code, answer.headers) == (status, {"Retry-After": header})
 
 
 def failing(error: Exception) -> TestClient:

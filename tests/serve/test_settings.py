@@ -4,7 +4,8 @@ import pytest
 
 from mien.bundle import DEFAULT
 from mien.errors import InputError
-from mien.serve.settings import Limits, Settings
+from mien.serve.limits import Limits, size
+from mien.serve.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -27,23 +28,47 @@ def test_files_are_kept_for_some_time(keep_s):
     assert Settings(keep_s=1e-3).keep_s == 1e-3
 
 
-def test_a_rate_below_zero_is_refused():
-    with pytest.raises(InputError, match="0 for any"):
-        Settings(limits=Limits(requests_per_minute=-1))
-    assert Settings(limits=Limits(requests_per_minute=0)).limits.requests_per_minute == 0
+def test_a_batch_has_at_least_one():
+    with pytest.raises(InputError, match="a batch of at least 1, got 0"):
+        Settings(batch=0)
 
 
 @pytest.mark.parametrize(
-    ("batch", "queue", "files", "fine"),
-    [(1, 16, 16, True), (0, 16, 16, False), (-1, 16, 16, False), (1, 15, 16, False)],
+    ("limits", "words"),
+    [
+        ({"rate": -1}, "--rate of at least 0, got -1"),
+        ({"files": 0}, "--files of at least 1, got 0"),
+        ({"video_s": float("nan")}, "--video-s of at least 0.01, got nan"),
+        ({"client_share": 1.5}, "--client-share of at most 1, got 1.5"),
+        ({"queue": 31}, "--files of at most 15, what one client may have of --queue, got 16"),
+        ({"client_share": 0.4}, "--request-pixels of at most 320,000,000"),
+        ({"request_bytes": 10**9}, "--request-bytes of at most 220,200,960"),
+    ],
 )
-def test_a_request_of_as_many_pictures_as_may_come_finds_room(batch, queue, files, fine):
-    limits = Limits(queue=queue, files=files)
-    if fine:
-        assert Settings(batch=batch, limits=limits).limits == limits
-        return
-    with pytest.raises(InputError, match="a batch of at least 1, a queue of at least `files`"):
-        Settings(batch=batch, limits=limits)
+def test_limits_that_are_none_or_that_no_request_could_meet_are_refused(limits, words):
+    with pytest.raises(InputError, match=words):
+        Limits(**limits)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"rate": 0}, {"cameras": 0}, {"videos": 0}, {"queue": 16, "client_share": 1}]
+)
+def test_limits_that_are_none_on_purpose_are_taken(limits):
+    for name, value in limits.items():
+        assert getattr(Limits(**limits), name) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_"), [("7", 7), ("20MiB", 20 * 2**20), ("1 kib", 1024), ("2GiB", 2**31)]
+)
+def test_a_size_may_have_a_unit(text, bytes_):
+    assert size(text) == bytes_
+
+
+@pytest.mark.parametrize("text", ["", "MiB", "-1", "1.5MiB", "20MB", "9" * 16])
+def test_what_is_no_size_is_refused(text):
+    with pytest.raises(InputError, match="expected a size such as 20MiB, got"):
+        size(text)
 
 
 def test_untold_it_is_for_this_machine_alone_and_fetches_nothing():
@@ -54,20 +79,24 @@ def test_untold_it_is_for_this_machine_alone_and_fetches_nothing():
     assert (settings.urls, settings.api_key, settings.jobs_folder) == (False, None, None)
     assert (settings.detector, settings.threads, settings.batch) == ("yunet", None, 16)
     assert (settings.keep_s, settings.wait_s) == (3600, 0.002)
+    assert settings.access_log is False
     assert settings.limits == Limits(
+        rate=600,
+        client_share=0.5,
+        body_s=30,
+        silence_s=60,
         request_bytes=20 * 1024 * 1024,
+        request_pixels=400_000_000,
+        files=16,
         pixels=25_000_000,
         side_px=16_384,
-        files=16,
         faces=64,
-        bytes_at_once=400 * 1024 * 1024,
         video_bytes=200 * 1024 * 1024,
         video_s=600,
         reading_s=3600,
-        jobs=16,
-        streams=16,
-        silence_s=60,
-        requests_per_minute=600,
-        body_s=30,
-        queue=64,
+        queue=128,
+        pixels_at_once=800_000_000,
+        bytes_at_once=420 * 1024 * 1024,
+        cameras=16,
+        videos=16,
     )

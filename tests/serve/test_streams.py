@@ -151,7 +151,7 @@ def test_a_frame_may_be_as_large_as_the_limit_and_one_that_is_larger_ends_the_st
 
 
 def test_one_camera_too_many_is_sent_away_until_another_goes():
-    with asking(limits={"streams": 1}) as client:
+    with asking(limits={"cameras": 1}) as client:
         with client.websocket_connect(PATH):
             late = client.websocket_connect(PATH)
             with pytest.raises(WebSocketDisconnect) as ended, late:
@@ -165,7 +165,7 @@ def test_one_camera_too_many_is_sent_away_until_another_goes():
 
 
 def test_a_camera_that_sends_nothing_is_sent_away():
-    with asking(limits={"silence_s": 0.2, "streams": 1}) as client:
+    with asking(limits={"silence_s": 0.2, "cameras": 1}) as client:
         with client.websocket_connect(PATH) as socket:
             socket.send_bytes(PHOTO)
             assert socket.receive_json()["readings"]

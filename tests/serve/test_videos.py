@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.errors import Overloaded, PictureError
+from mien.errors import Overloaded, OverShare, PictureError
 from mien.serve.jobs import Job, worker_command
+from mien.serve.limits import Limits
 from mien.serve.schemas import job_out
-from mien.serve.settings import Limits, Settings
+from mien.serve.settings import Settings
 from mien.sources.video import Video
 from tests.clips import scene
 from tests.serve.conftest import asking
@@ -21,13 +22,35 @@ from tests.serve.jobs import FILES, finished, reader, until
 
 
 def test_too_many_are_refused(make, add):
-    jobs = make(limits={"jobs": 2})
+    jobs = make(limits={"videos": 2})
     one, other = add(jobs, "slow"), add(jobs)
     with pytest.raises(Overloaded):
         add(jobs)
     jobs.remove(one.id)
     finished(jobs, other)
     assert finished(jobs, add(jobs)).state == "done"
+
+
+def test_one_client_leaves_room_for_others(make, add):
+    jobs = make(limits={"videos": 4, "client_share": 0.5})
+    add(jobs, "slow", client="a")
+    add(jobs, client="a")
+    words = "expected at most 2 videos of one client at a time, got 3"
+    with pytest.raises(OverShare, match=words) as told:
+        add(jobs, client="a")
+    assert told.value.wait_s == 60
+    assert add(jobs, client="b").state == "waiting"
+
+
+def test_clients_take_turns(make, add):
+    jobs = make()
+    first = add(jobs, "slow", client="a")
+    until(lambda: jobs.get(first.id).state == "running")
+    waiting = [add(jobs, client=client) for client in "aab"]
+    jobs.remove(first.id)
+    finished(jobs, waiting[2])
+    assert jobs.get(waiting[1].id).state != "done"
+    finished(jobs, waiting[1])
 
 
 @pytest.mark.parametrize("data", [b"", b"nonsense", b"#EXTM3U\nhttp://localhost/\n"])
@@ -76,7 +99,7 @@ def test_a_full_disk_refuses_videos_and_ends_nothing(make, add, monkeypatch):
 
 
 def test_many_at_once_are_each_read_removed_or_refused(make, add):
-    jobs = make(limits={"jobs": 6})
+    jobs = make(limits={"videos": 6})
 
     def use(number: int) -> None:
         try:
@@ -145,14 +168,14 @@ def test_a_video_is_read_through_and_through_and_faces_are_hidden_where_asked(cl
 def test_a_job_is_what_was_sent_and_is_told_as_waiting(name, data, suffix, blur, monkeypatch):
     added = []
 
-    def add(_jobs, video, suffix, *, blur):
-        added.append((video.read(), suffix, blur))
+    def add(_jobs, video, suffix, *, blur, client):
+        added.append((video.read(), suffix, blur, client))
         return Job("a job")
 
     monkeypatch.setattr("mien.serve.jobs.Jobs.add", add)
     with asking() as client:
         answer = client.post("/v1/videos", files={"video": (name, b"x")}, data=data)
-    assert added == [(b"x", suffix, blur)]
+    assert added == [(b"x", suffix, blur, "testclient")]
     assert answer.json() == {
         "id": "a job",
         "state": "waiting",
@@ -174,7 +197,7 @@ def test_a_video_that_finds_no_room_may_come_again_in_a_minute(clip, monkeypatch
         monkeypatch.setattr("mien.serve.jobs.shutil.copyfileobj", no_room)
     if full == "spool":
         monkeypatch.setattr("starlette.datastructures.UploadFile.write", no_room)
-    with asking(limits={"jobs": 0 if full == "queue" else 1}) as client:
+    with asking(limits={"videos": 0 if full == "queue" else 1}) as client:
         answer = client.post("/v1/videos", files={"video": ("me.mp4", clip)})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +32,7 @@ from mien.serve.schemas import (
     picture_out,
 )
 from mien.serve.settings import Settings
+from mien.serve.sharing import client_of
 from mien.serve.streams import Streams
 from mien.serve.uploads import request_body, uploads
 
@@ -144,7 +146,8 @@ def _pictures(app: FastAPI, service: _Service) -> None:
     async def recognize(request: Request) -> Answer:
         """The expressions of every face in one or many pictures."""
         given = await uploads(request, service.settings)
-        results = await asyncio.gather(*map(asyncio.wrap_future, service.engine.submit(*given)))
+        asked = service.engine.submit(*given, client=client_of(request.scope))
+        results = await asyncio.gather(*map(asyncio.wrap_future, asked))
         pictures = [picture_out(result) for result in results]
         if all(picture.error for picture in pictures):
             raise Refused(422, "; ".join(str(p.error) for p in pictures[:3]))
@@ -162,10 +165,13 @@ def _videos(app: FastAPI, service: _Service) -> None:
     of_a_job: Any = {"tags": ["videos"], "responses": responses(*_GUARDED, 404, 422)}
 
     @app.post("/v1/videos", status_code=202, tags=["videos"], responses=_ACCEPTING)
-    async def send(video: UploadFile, blur: Annotated[bool, Form()] = False) -> JobOut:
+    async def send(
+        request: Request, video: UploadFile, blur: Annotated[bool, Form()] = False
+    ) -> JobOut:
         """Accept a video; its id is the name in /v1/videos/{name}, which tells its progress."""
-        suffix = Path(video.filename or "").suffix.lower()
-        job = await run_in_threadpool(service.jobs.add, video.file, suffix, blur=blur)
+        suffix, client = Path(video.filename or "").suffix.lower(), client_of(request.scope)
+        add = partial(service.jobs.add, video.file, suffix, blur=blur, client=client)
+        job = await run_in_threadpool(add)
         return job_out(service.jobs, job)
 
     @app.get("/v1/videos/{name}", **of_a_job)

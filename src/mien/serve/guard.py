@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import logging
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -11,8 +12,11 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
-from mien.serve.problems import Refused, problem
-from mien.serve.settings import Limits, Settings
+from mien.errors import Overloaded
+from mien.serve.limits import Limits
+from mien.serve.problems import Refused, problem, refused
+from mien.serve.settings import Settings
+from mien.serve.sharing import Room, Share, client_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -31,7 +35,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_API, _VIDEOS = "/v1/", "/v1/videos"
+_API, _METRICS, _VIDEOS = "/v1/", "/metrics", "/v1/videos"
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[\w.-]+)(:\d{1,5})?", re.ASCII)
 _POLICY_VIOLATION = 1008
 _FORM_BYTES = 16_384  # of a form around its file
 _ADDRESSES = 10_000
@@ -43,9 +48,10 @@ class Guard:
 
     def __init__(self, app: App, settings: Settings) -> None:
         self.app, self.settings = app, settings
-        self._buckets = _TokenBuckets(settings.limits.requests_per_minute)
-        most = settings.limits.bytes_at_once
-        self._pictures, self._videos = _BytesInside(most), _BytesInside(most)
+        self._buckets = _TokenBuckets(settings.limits.rate)
+        limits, full = settings.limits, "too much is being sent; try again in a second"
+        share = Share("bytes", limits.bytes_at_once, limits.client_share, full)
+        self._pictures, self._videos = Room(share), Room(share)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -76,7 +82,8 @@ class Guard:
             await _answer_with(refused, scope, receive, noting)
             return
         inside = self._videos if scope["path"] == _VIDEOS else self._pictures
-        body = _BoundedBody(receive, *_bounds(scope, self.settings.limits), inside)
+        taken = _Taken(inside, client_of(scope))
+        body = _BoundedBody(receive, *_bounds(scope, self.settings.limits), taken)
         try:
             await self.app(scope, body, noting)
         except ClientDisconnect:
@@ -90,23 +97,26 @@ class Guard:
             failure = Refused(500, "the service failed at this request; its log says more")
             await _answer_with(failure, scope, receive, noting)
         finally:
-            body.left()
+            taken.leave()
 
     def _refusal(self, scope: Scope) -> Refused | None:
         headers = Headers(scope=scope)
-        host = headers.get("host", "").lower()
-        if "*" not in self.settings.hosts and _bare(host) not in self.settings.hosts:
+        host = ", ".join(headers.getlist("host")).lower()
+        name = _HOST.fullmatch(host)
+        if host and name is None:
+            return Refused(400, f"expected one Host, as name or name:port, got {host[:80]!r}")
+        if not {"*", name and name[1]} & {*self.settings.hosts}:
             return Refused(421, f"this service does not answer to {host[:80]!r}; add --allow-host")
         origin = headers.get("origin")
         if origin is not None and origin.lower().partition("://")[2] != host:
             return Refused(403, "pages of other origins may not ask this service")
-        if not scope["path"].startswith(_API):
+        if not scope["path"].startswith((_API, _METRICS)):
             return None
-        client = scope.get("client")
-        wait_s = self._buckets.take(client[0] if client else "")
+        wait_s = self._buckets.take(client_of(scope))
         if wait_s > 0:
             after = {"Retry-After": str(math.ceil(wait_s))}
-            return Refused(429, "too many requests from this address; wait", after)
+            most = f"{self.settings.limits.rate:,} requests a minute from one address"
+            return Refused(429, f"expected at most {most}; wait {after['Retry-After']} s", after)
         known = self.settings.api_key
         if known is not None and not hmac.compare_digest(_key(headers), known.encode()):
             asks = {"WWW-Authenticate": "Bearer"}
@@ -115,9 +125,9 @@ class Guard:
         if packed != "identity":
             return Refused(415, f"expected a body as it is, got Content-Encoding: {packed[:40]}")
         length = headers.get("content-length", "")
-        most, _ = _bounds(scope, self.settings.limits)
-        if length.isdecimal() and (len(length) > 18 or int(length) > most):
-            return Refused(413, f"expected at most {most:,} bytes, got {length[:30]}")
+        largest, _ = _bounds(scope, self.settings.limits)
+        if length.isdecimal() and (len(length) > 18 or int(length) > largest):
+            return Refused(413, f"expected at most {largest:,} bytes, got {length[:30]}")
         return None
 
 
@@ -136,11 +146,6 @@ def _with_headers(send: Send) -> Send:
 
 async def _answer_with(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
     await problem(refused.status_code, refused.detail, refused.headers)(scope, receive, send)
-
-
-def _bare(host: str) -> str:
-    """A Host header without its port."""
-    return host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
 
 
 def _key(headers: Headers) -> bytes:
@@ -166,21 +171,32 @@ def _bounds(scope: Scope, limits: Limits) -> tuple[int, float]:
     return limits.request_bytes + _FORM_BYTES, limits.body_s
 
 
-class _BytesInside:
-    """The bytes of all bodies of a kind that are in the service at this moment."""
+class _Taken:
+    """The bytes that a request takes of a client's room."""
 
-    def __init__(self, most: int) -> None:
-        self.most, self.bytes = most, 0
+    def __init__(self, room: Room, client: str) -> None:
+        self._room, self._client, self.bytes = room, client, 0
+
+    def take(self, came: int) -> None:
+        """Raise Refused if there is no room for so many more."""
+        try:
+            self._room.take(self._client, came)
+        except Overloaded as error:
+            raise refused(error) from None
+        self.bytes += came
+
+    def leave(self) -> None:
+        """The request is over."""
+        self._room.leave(self._client, self.bytes)
 
 
 class _BoundedBody:
-    """A body that is cut off by its bytes or its time, and by the bytes of all."""
+    """A body that is cut off by its bytes or its time, and by those of others."""
 
-    def __init__(self, receive: Receive, most: int, seconds: float, inside: _BytesInside) -> None:
-        self._receive, self._most, self._bytes = receive, most, 0
-        self._until = time.monotonic() + seconds
+    def __init__(self, receive: Receive, most: int, seconds: float, taken: _Taken) -> None:
+        self._receive, self._most, self._taken = receive, most, taken
+        self._seconds, self._until = seconds, time.monotonic() + seconds
         self._whole = False
-        self._inside = inside
 
     async def __call__(self) -> Message:
         if self._whole:
@@ -191,26 +207,18 @@ class _BoundedBody:
         except TimeoutError:
             # Nothing more is awaited from a client that is so slow.
             headers = {"Connection": "close"}
-            raise Refused(408, "the body took too long to arrive; send less", headers) from None
+            words = f"expected the body within {self._seconds:g} s; send less"
+            raise Refused(408, words, headers) from None
         came = len(message.get("body", b""))
-        self._bytes += came
-        self._inside.bytes += came
         self._whole = not message.get("more_body", False)
-        if self._bytes > self._most:
+        if self._taken.bytes + came > self._most:
             raise Refused(413, f"expected at most {self._most:,} bytes")
-        if self._inside.bytes > self._inside.most:
-            wait = {"Retry-After": "1"}
-            raise Refused(503, "too much is being sent; try again in a second", wait)
+        self._taken.take(came)
         return message
-
-    def left(self) -> None:
-        """Its request is over."""
-        self._inside.bytes -= self._bytes
-        self._bytes = 0
 
 
 class _TokenBuckets:
-    """A token bucket per address: a minute's requests at once, then as many as flow in."""
+    """A token bucket per client: a minute's requests at once, then as many as flow in."""
 
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute

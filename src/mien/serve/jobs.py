@@ -6,7 +6,6 @@ read from it. So a job outlives its reader, and the service.
 
 import json
 import logging
-import queue
 import secrets
 import shutil
 import subprocess
@@ -23,6 +22,7 @@ from mien.errors import JobNotFound, MienError, Overloaded, PictureError
 from mien.files import read_json, replacing, write_json
 from mien.serve.folders import LockedFolder, delete_abandoned
 from mien.serve.settings import Settings
+from mien.serve.sharing import Share, Turn, Turns
 from mien.sources.frames import VIDEO_SUFFIXES
 
 State = Literal["waiting", "running", "done", "failed"]
@@ -64,6 +64,7 @@ class Job:
 
 class Jobs:
     """Jobs in a folder, read one after the other by `command`, a worker's without the video.
+    Clients take turns; whose a job is, is known until the service ends, and not written.
 
     What an earlier service left waiting or half done there is read again. Finished ones are
     deleted after `settings.keep_s`.
@@ -74,7 +75,10 @@ class Jobs:
         self._settings, self._command = settings, command
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
-        self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._clients: dict[str, str] = {}
+        limits, full = settings.limits, "too many videos wait; try again later"
+        self._room = Share("videos", limits.videos, limits.client_share, full, ROOM_WAIT_S)
+        self._waiting: Turns[str | None] = Turns()
         self._reading: tuple[str, subprocess.Popen[str]] | None = None
         self._stopping = threading.Event()
         self._checking = threading.Lock()
@@ -86,7 +90,7 @@ class Jobs:
         for thread in self._threads:
             thread.start()
 
-    def add(self, video: BinaryIO, suffix: str, *, blur: bool) -> Job:
+    def add(self, video: BinaryIO, suffix: str, *, blur: bool, client: str = "") -> Job:
         """Accept a video and store it.
 
         Raises Overloaded if too many wait or the disk is full, PictureError for what is no video,
@@ -95,12 +99,12 @@ class Jobs:
         with self._lock:
             if self._stopping.is_set():
                 raise Overloaded("the service is stopping; try again in a while", ROOM_WAIT_S)
-            unfinished = sum(job.finished_at is None for job in self._jobs.values())
-            if unfinished >= self._settings.limits.jobs:
-                raise Overloaded("too many videos wait; try again later", ROOM_WAIT_S)
+            unfinished = [one.id for one in self._jobs.values() if one.finished_at is None]
+            theirs = sum(self._clients.get(name) == client for name in unfinished)
+            self._room.check(theirs + 1, len(unfinished) + 1)
             suffix = suffix if suffix in VIDEO_SUFFIXES else ".mp4"
             job = Job(secrets.token_urlsafe(16), blur=blur, video=f"video{suffix}")
-            self._jobs[job.id] = job
+            self._jobs[job.id], self._clients[job.id] = job, client
         try:
             self._store(job, video)
         except BaseException as error:
@@ -111,7 +115,7 @@ class Jobs:
                     "the service has no room for a video; try again later", ROOM_WAIT_S
                 ) from error
             raise
-        self._waiting.put(job.id)
+        self._wait(job.id)
         return job
 
     def get(self, name: str) -> Job:
@@ -152,7 +156,7 @@ class Jobs:
             self._stopping.set()
             if self._reading:
                 self._reading[1].kill()
-        self._waiting.put(None)
+        self._waiting.put(Turn("", 0, None))
         for thread in self._threads:
             thread.join()
         self._folder.close()
@@ -217,10 +221,13 @@ class Jobs:
         else:
             killed = job.state == "running"  # one that stops says that it waits
             self._save(replace(job, state="waiting", recalls=job.recalls + killed))
-            self._waiting.put(job.id)
+            self._wait(job.id)
+
+    def _wait(self, name: str) -> None:
+        self._waiting.put(Turn(self._clients.get(name, ""), 0, name))
 
     def _work(self) -> None:
-        while (name := self._waiting.get()) is not None and not self._stopping.is_set():
+        while (name := self._waiting.get().item) is not None and not self._stopping.is_set():
             job = self._jobs.get(name)
             if job is None:
                 continue
@@ -251,7 +258,7 @@ class Jobs:
             self._end(known, "failed", f"reading it took longer than {most_s:g} s; send less")
         elif code < 0 and job.kills < _KILLS:  # not the video's fault
             self._save(replace(known, state="waiting", kills=job.kills + 1))
-            self._waiting.put(job.id)
+            self._wait(job.id)
         elif code == REFUSED and reason:
             self._end(known, "failed", reason)
         else:
@@ -304,6 +311,7 @@ class Jobs:
     def _forget(self, name: str) -> None:
         with self._lock:
             self._jobs.pop(name, None)
+            self._clients.pop(name, None)
             if self._reading and self._reading[0] == name:
                 self._reading[1].kill()
         shutil.rmtree(self._place(name), ignore_errors=True)

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from mien.errors import JobNotFound, MienError, Overloaded
+from mien.errors import JobNotFound, MienError, Overloaded, OverShare
 from mien.serve.jobs import ROOM_WAIT_S
 
 MEDIA_TYPE = "application/problem+json"
@@ -39,9 +39,10 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) 
     return JSONResponse(body.model_dump(), status, headers, MEDIA_TYPE)
 
 
-def too_busy(detail: str, wait_s: int = 1) -> JSONResponse:
-    """503, with the time to wait."""
-    return problem(503, detail, {"Retry-After": str(wait_s)})
+def refused(error: Overloaded) -> Refused:
+    """429 where one client has too much, 503 where all have; with the time to wait."""
+    status = 429 if isinstance(error, OverShare) else 503
+    return Refused(status, str(error), {"Retry-After": str(error.wait_s)})
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -50,14 +51,15 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(MienError)
     async def ours(_request: Request, error: MienError) -> JSONResponse:
         if isinstance(error, Overloaded):
-            return too_busy(str(error), error.wait_s)
+            return await http(_request, refused(error))
         return problem(404 if isinstance(error, JobNotFound) else 422, str(error))
 
     @app.exception_handler(HTTPException)
     async def http(_request: Request, error: HTTPException) -> JSONResponse:
         if isinstance(error.__cause__, OSError):  # a full disk; FastAPI blames the form
             _log.error("a body cannot be stored: %s", error.__cause__.strerror)
-            return too_busy("the service has no room for this; try again later", ROOM_WAIT_S)
+            words = "the service has no room for this; try again later"
+            error = refused(Overloaded(words, ROOM_WAIT_S))
         return problem(error.status_code, str(error.detail), error.headers)
 
     @app.exception_handler(RequestValidationError)

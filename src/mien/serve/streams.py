@@ -4,15 +4,17 @@ import asyncio
 import time
 
 from fastapi import WebSocket, WebSocketDisconnect
+from fastapi.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketState
 
-from mien.errors import MienError
+from mien.errors import MienError, Overloaded
 from mien.faces.tracking import Tracker
 from mien.recognizer import track
 from mien.serve.engine import Camera, Engine
 from mien.serve.metrics import Metrics
 from mien.serve.schemas import PictureOut, picture_out
 from mien.serve.settings import Settings
+from mien.serve.sharing import Room, Share, client_of
 from mien.serve.uploads import Upload
 
 PROTOCOL = "mien"
@@ -26,23 +28,27 @@ class Streams:
 
     def __init__(self, engine: Engine, settings: Settings, metrics: Metrics) -> None:
         self._engine, self._settings, self._metrics = engine, settings, metrics
-        self._open = 0
+        limits = settings.limits
+        full = "too many cameras; try again later"
+        self._open = Room(Share("cameras", limits.cameras, limits.client_share, full))
 
     async def serve(self, socket: WebSocket) -> None:
         """Answer the frames of one camera until it ends; one too many is sent away."""
         await socket.accept(PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None)
-        if self._open >= self._settings.limits.streams:
-            await socket.close(_TRY_LATER, "too many cameras; try again later")
+        client = client_of(socket.scope)
+        try:
+            self._open.take(client)
+        except Overloaded as error:
+            await socket.close(_TRY_LATER, str(error))
             return
-        self._open += 1
-        self._metrics.streams.set(self._open)
+        self._metrics.streams.set(self._open.taken)
         try:
             await _Stream(socket, self._engine, self._settings, self._metrics).run()
         except* WebSocketDisconnect:
             pass
         finally:
-            self._open -= 1
-            self._metrics.streams.set(self._open)
+            self._open.leave(client)
+            self._metrics.streams.set(self._open.taken)
 
 
 class _Stream:
@@ -53,6 +59,7 @@ class _Stream:
     ) -> None:
         self._socket, self._engine, self._settings = socket, engine, settings
         self._metrics = metrics
+        self._client = client_of(socket.scope)
         self._tracker = Tracker()
         self._camera = Camera(engine.recognizer)
         self._newest: bytes | None = None
@@ -109,7 +116,9 @@ class _Stream:
         answer: dict[str, object] = {"frame": number, "time_s": round(time_s, 3)}
         frame = Upload("frame", data, self._settings.limits, number, time_s)
         try:
-            result = await asyncio.wrap_future(self._engine.submit(frame, camera=self._camera)[0])
+            await run_in_threadpool(frame.measure)
+            (asked,) = self._engine.submit(frame, client=self._client, camera=self._camera)
+            result = await asyncio.wrap_future(asked)
             picture = picture_out(track(result, self._tracker))
         except MienError as error:
             picture = PictureOut(name="frame", readings=[], error=str(error))

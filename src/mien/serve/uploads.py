@@ -1,6 +1,8 @@
 """The pictures of a request; limits are checked before anything is decoded."""
 
 import asyncio
+import contextlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,9 +15,10 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from mien.errors import MienError, PictureError
+from mien.serve.limits import Limits
 from mien.serve.problems import Refused
 from mien.serve.schemas import PictureIn, PicturesForm, PicturesIn
-from mien.serve.settings import Limits, Settings
+from mien.serve.settings import Settings
 from mien.sources import Frame, Item
 from mien.sources.pictures import decoded, from_base64, opened
 
@@ -24,7 +27,7 @@ _MOST_TOKENS = 10_000  # of a JSON body: beyond it, telling what is wrong with i
 _FETCHERS = ThreadPoolExecutor(16, "mien-fetch")  # others must not wait for slow addresses
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Upload:
     """A picture that has come in; its limits are checked before it is decoded."""
 
@@ -36,29 +39,62 @@ class Upload:
     time_s: float | None = None
     """Of a frame of a stream: its number, and the seconds since the stream began."""
     index: int | None = None
+    area_px: int = 0
+    """Its pixels, once it is measured; 0 for what will not be decoded."""
+    _image: Any = None
+
+    def measure(self) -> None:
+        """Read its head; what is wrong with it, `load` tells."""
+        with contextlib.suppress(MienError):
+            self._image = self._opened()
+            self.area_px = self._image.width * self._image.height
 
     def load(self) -> Frame:
         """The picture; InputError or PictureError."""
-        data = self.data if isinstance(self.data, bytes) else from_base64(self.data)
-        image = opened(data, self.name)
+        image, self._image = self._image or self._opened(), None
+        pixels = decoded(image, self.name)  # a film is refused: it is for /v1/videos
+        return Frame(self.name, pixels, self.frame, self.time_s, index=self.index)
+
+    def _opened(self) -> Any:
+        """An image of which no pixel is decoded."""
+        if isinstance(self.data, str):
+            self.data = from_base64(self.data)
+        image = opened(self.data, self.name)
         size, limits = image.size, self.limits
         found = f"{self.name} has {size[0]}x{size[1]} pixels; expected at most"
         if size[0] * size[1] > limits.pixels:
             raise PictureError(f"{found} {limits.pixels:,}")
         if max(size) > limits.side_px:
             raise PictureError(f"{found} {limits.side_px:,} on a side")
-        pixels = decoded(image, self.name)  # a film is refused: it is for /v1/videos
-        return Frame(self.name, pixels, self.frame, self.time_s, index=self.index)
+        return image
 
 
-async def uploads(request: Request, settings: Settings) -> list[Item]:
-    """The pictures of a multipart or JSON request; Refused if it holds none, or too many."""
+async def uploads(request: Request, settings: Settings) -> Sequence[Item]:
+    """The pictures of a multipart or JSON request, measured; Refused if it holds none, or too
+    many."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        return await _from_form(request, settings)
-    if kind == "application/json":
-        return await _from_json(await request.body(), settings)
-    raise Refused(415, f"expected multipart/form-data or application/json, got {kind[:80]!r}")
+        items = await _from_form(request, settings)
+    elif kind == "application/json":
+        items = await _from_json(await request.body(), settings)
+    else:
+        raise Refused(415, f"expected multipart/form-data or application/json, got {kind[:80]!r}")
+    most, area_px = settings.limits.request_pixels, await run_in_threadpool(_measured, items)
+    if area_px > most:
+        raise Refused(
+            413,
+            f"expected pictures of at most {most:,} pixels together, got {area_px:,}; "
+            "send fewer in a request, or smaller ones",
+        )
+    return items
+
+
+def _measured(items: Sequence[Item]) -> int:
+    """Their pixels together."""
+    pictures = [item for item in items if isinstance(item, Upload)]
+    for picture in pictures:
+        picture.measure()
+    return sum(picture.area_px for picture in pictures)
 
 
 class _InMemory(MultiPartParser):
