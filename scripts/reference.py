@@ -168,7 +168,7 @@ def python_page() -> str:
 def http_page() -> str:
     """Paths, their answers and the limits of the service."""
     from mien.serve.app import create
-    from mien.serve.settings import Limits
+    from mien.serve.limits import Limits, option
 
     parts = [
         "# HTTP",
@@ -179,12 +179,11 @@ def http_page() -> str:
         for method, told in methods.items():
             parts += [f"## {method.upper()} {path}", told.get("description", told["summary"])]
             parts.append(f"Statuses: {', '.join(sorted(told['responses']))}.")
-    meaning = meanings(Limits)
     limits = [
-        (f"`{f.name}`", f"{f.default:,}", meaning.get(f.name, ""))
+        (f"`{option(f)}`", f"{f.default:,}", f"{f.metadata['panel']}: {f.metadata['means']}")
         for f in dataclasses.fields(Limits)
     ]
-    return _joined([*parts, "## Limits", _table(limits, "Limit", "Value")])
+    return _joined([*parts, "## Limits", _table(limits, "Option", "Value")])
 
 
 def model_page(folder: Path) -> str:

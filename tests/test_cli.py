@@ -2,6 +2,7 @@
 mistake the issue names as one line and exit code 2."""
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -23,7 +24,8 @@ from mien.errors import InputError
 from mien.faces import open_detector
 from mien.faces.yunet import MIN_FACE_PX, YuNet
 from mien.recipes import recipe_names
-from mien.serve.settings import Limits, Settings
+from mien.serve.limits import Limits
+from mien.serve.settings import Settings
 from mien.watch import Watched
 from tests.clips import film
 from tests.data.formats.layouts import jpeg, npy
@@ -441,7 +443,7 @@ def test_a_service_is_what_it_was_asked_to_be(mien, monkeypatch, tmp_path: Path)
         *("serve", "--host", "::", "--port", 9, "--model", "m", "--detector", "yunet"),
         *("--threads", 2, "--batch", 3, "--api-key-file", tmp_path / "key", "--urls"),
         *("--allow-host", "a", "--allow-host", "b", "--rate", 5, "--keep", 1.5),
-        *("--jobs", tmp_path / "jobs"),
+        *("--jobs", tmp_path / "jobs", "--access-log", "--request-bytes", "9MiB"),
     )
     assert code == 0
     asked = Settings(
@@ -451,11 +453,45 @@ def test_a_service_is_what_it_was_asked_to_be(mien, monkeypatch, tmp_path: Path)
         batch=3,
         api_key="a key of many letters",
         urls=True,
+        access_log=True,
         jobs_folder=tmp_path / "jobs",
         keep_s=90,
-        limits=Limits(requests_per_minute=5),
+        limits=Limits(rate=5, request_bytes=9 * 2**20),
     )
     assert started == [(Settings(), "127.0.0.1", 8000, ()), (asked, "::", 9, ("a", "b"))]
+
+
+LIMITS = [limit.name for limit in dataclasses.fields(Limits)]
+
+
+def test_every_limit_and_setting_is_an_option_and_a_variable(mien, monkeypatch):
+    """Chosen ones arrive, and the help has each in a group, with what it is untold."""
+    started = []
+    monkeypatch.setattr("mien.serve.run.serve", lambda *given: started.append(given))
+    chosen = {name: getattr(Limits(), name) * 0.9 for name in LIMITS}
+    chosen = {name: int(v) if v > 1 else v for name, v in chosen.items()} | {
+        "client_share": 0.9,
+        "faces": 5,
+    }
+    words = [word for name, v in chosen.items() for word in (f"--{name.replace('_', '-')}", v)]
+    assert mien("serve", *words)[0] == 0
+    for name, value in chosen.items():
+        monkeypatch.setenv(f"MIEN_SERVE_{name.upper()}", str(value))
+    for name, value in {"port": "9", "allow_host": "a b", "urls": "1", "keep": "2"}.items():
+        monkeypatch.setenv(f"MIEN_SERVE_{name.upper()}", value)
+    assert mien("serve")[0] == 0
+    limits = Limits(**chosen)
+    told = Settings(urls=True, keep_s=120, limits=limits)
+    assert started == [
+        (Settings(limits=limits), "127.0.0.1", 8000, ()),
+        (told, "127.0.0.1", 9, ("a", "b")),
+    ]
+    groups = ["Address:", "Model:", "Safety:", "One client:", "All clients:", "Pictures:"]
+    shown = mien("serve", "--help")[1]
+    assert [line for line in shown.splitlines() if line in groups] == groups
+    assert shown.index("Films:") > shown.index("Pictures:")
+    assert all(f"--{name.replace('_', '-')} " in shown for name in LIMITS)
+    assert "20MiB" in shown and "MIEN_SERVE_ACCESS_LOG" in shown
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,17 @@ Exit code 3: all was written, but something could not be read.
 import io
 import sys
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import mien
 from mien.cli.bundles import ensemble, export, pull, push, quantize
 from mien.cli.data import data_audit, data_crop, data_draw, data_stats, data_synthesize, data_votes
-from mien.cli.recognition import demo, recognize, serve, watch
+from mien.cli.recognition import demo, recognize, watch
 from mien.cli.scoring import calibrate, compare, evaluate, explain, groups
 from mien.cli.searching import search
+from mien.cli.serving import PREFIX, GroupedCommand, serve
 from mien.cli.training import recipes, train
 from mien.errors import FileError, InputError, MienError
 
@@ -39,8 +40,11 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     *(train, search, recipes, evaluate, calibrate, compare, groups, explain),
     *(export, ensemble, quantize, push, pull),
 )
+_SPECIAL: dict[Callable[..., None], dict[str, Any]] = {
+    serve: {"cls": GroupedCommand, "context_settings": {"auto_envvar_prefix": PREFIX}}
+}
 for _command in COMMANDS:
-    app.command()(_command)
+    app.command(**_SPECIAL.get(_command, {}))(_command)
 data_app.command("stats")(data_stats)
 data_app.command("audit")(data_audit)
 data_app.command("crop")(data_crop)

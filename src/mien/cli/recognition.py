@@ -1,4 +1,4 @@
-"""Commands that read faces: pictures, videos, cameras, a service."""
+"""Commands that read faces: pictures, videos, cameras."""
 
 import sys
 from functools import partial
@@ -19,7 +19,6 @@ from mien.cli.options import (
 )
 from mien.cli.show import console, end, say, unknown_bar, warn
 from mien.errors import InputError
-from mien.extras import installed
 
 if TYPE_CHECKING:
     from mien.analyse import Outputs
@@ -96,15 +95,7 @@ Identify = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the --csv of a stopped run.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at a picture without a face.")]
 Private = Annotated[bool, typer.Option("--private", help="Allow addresses in private networks.")]
-KeyFile = Annotated[
-    Path | None, typer.Option(help="File with the API key that requests must send.")
-]
 _STDOUT = Path("-")
-HostNames = Annotated[list[str] | None, typer.Option(help="Host name that the service answers to.")]
-JobsFolder = Annotated[
-    Path | None,
-    typer.Option(help="Folder of uploaded videos, kept after a restart. Default: temporary."),
-]
 
 
 def recognize(
@@ -190,55 +181,6 @@ def _check(source: "Source", outputs: "Outputs") -> None:
     check(outputs, source)
     for warning in source.warnings:
         warn(warning)
-
-
-def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8000,
-    model: ModelName = DEFAULT,
-    detector: DetectorName = "yunet",
-    threads: Threads = None,
-    batch: Annotated[
-        int, typer.Option(help="Faces in one run of the network, of several requests together.")
-    ] = 16,
-    api_key_file: KeyFile = None,
-    allow_host: HostNames = None,
-    urls: Annotated[
-        bool, typer.Option("--urls", help="Fetch pictures from public addresses.")
-    ] = False,
-    rate: Annotated[
-        int, typer.Option(help="Requests a minute from one address; 0: no limit.")
-    ] = 600,
-    jobs: JobsFolder = None,
-    keep: Annotated[
-        float, typer.Option(help="Minutes to keep the files of a finished video.")
-    ] = 60,
-) -> None:
-    """Serve recognition over HTTP, and a page to try it; for this machine alone by default."""
-    installed("fastapi", extra="serve")
-    installed("uvicorn", extra="serve")
-    from mien.serve.run import serve as start
-    from mien.serve.settings import Limits, Settings
-
-    settings = Settings(
-        model=model,
-        detector=detector,
-        threads=threads,
-        batch=batch,
-        api_key=None if api_key_file is None else _read_key(api_key_file),
-        urls=urls,
-        jobs_folder=jobs,
-        keep_s=60 * keep,
-        limits=Limits(requests_per_minute=rate),
-    )
-    start(settings, host, port, tuple(allow_host or ()))
-
-
-def _read_key(file: Path) -> str:
-    try:
-        return file.read_text("utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise InputError(f"the key in {file} cannot be read: {error}") from error
 
 
 def demo(
