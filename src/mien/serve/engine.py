@@ -5,7 +5,9 @@ of their own: a small one waits for small ones alone.
 """
 
 import itertools
+import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +28,8 @@ from mien.stream import Crops, Detections, Result, batches, cores
 SMALL_PX = 1920 * 1080
 """A picture with more is large. This one takes 0.09 s, one of 25 million pixels 2.2 s."""
 
+_LARGE_NICE = 5  # as that of the readers of videos
+
 
 @dataclass(slots=True)
 class _Asked:
@@ -43,8 +47,10 @@ class _Found:
 class _Finders:
     """Threads that find faces; whose picture is next, its `Turns` decide."""
 
-    def __init__(self, threads: int, name: str, find: Callable[[Turn[_Asked]], None]) -> None:
-        self._threads = ThreadPoolExecutor(threads, name)
+    def __init__(
+        self, threads: int, name: str, find: Callable[[Turn[_Asked]], None], nice: int = 0
+    ) -> None:
+        self._threads = ThreadPoolExecutor(threads, name, _yield_to_others, (nice,))
         self._turns: Turns[_Asked] = Turns()
         self._find = find
 
@@ -93,7 +99,7 @@ class Engine:
         self._ready: Turns[_Found | None] = Turns()
         threads = settings.threads or cores()
         self._small = _Finders(threads, "mien-find", self._find)
-        self._large = _Finders(threads, "mien-find-large", self._find)
+        self._large = _Finders(threads, "mien-find-large", self._find, _LARGE_NICE)
         self._reader = threading.Thread(target=self._read, name="mien-read", daemon=True)
         cv2.setNumThreads(1)  # pictures side by side instead of threads within each
         self._reader.start()
@@ -205,6 +211,12 @@ class Engine:
             return
         for one, answer in zip(waiting, results, strict=True):
             one.answer.set_result(answer)
+
+
+def _yield_to_others(nice: int) -> None:
+    """Let the other threads of this process go first, where a thread can be told to."""
+    if sys.platform == "linux":
+        os.nice(nice)
 
 
 def _area_px(item: Item) -> int:
