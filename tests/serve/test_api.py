@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 import mien
 from mien.demo import PORTRAIT
 from mien.serve.app import create
+from mien.serve.metrics import ACCESS
 from mien.serve.problems import MEDIA_TYPE, Problem
 from mien.serve.schemas import Answer, JobOut, ModelOut, VersionOut
 from tests.serve.conftest import asking, settings
@@ -301,6 +303,11 @@ def test_of_pixels_and_pictures_a_request_and_a_client_have_their_part(
             assert client.post(PATH, files=files(given)).status_code == 200
 
 
+def test_untold_no_request_is_logged(client):
+    client.get("/healthz")
+    assert not ACCESS.isEnabledFor(logging.INFO)
+
+
 def test_an_unforeseen_error_says_nothing_of_itself(monkeypatch, caplog):
     with asking() as client:
         monkeypatch.setattr(mien.Recognizer, "answer", lambda *_: 1 / 0)
@@ -318,7 +325,7 @@ def test_the_description_is_whole(client):
     names = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
     assert names <= set(told["components"]["schemas"])
     assert told["info"]["description"].startswith("Expressions, not feelings")
-    for model in (Answer, JobOut, ModelOut, Problem):
+    for model in (Answer, JobOut, ModelOut, Problem, VersionOut):
         (example,) = told["components"]["schemas"][model.__name__]["examples"]
         model.model_validate(example)
     for path, operations in told["paths"].items():
@@ -326,6 +333,18 @@ def test_the_description_is_whole(client):
             for status, answer in operation["responses"].items():
                 if status >= "400":
                     assert list(answer["content"]) == [MEDIA_TYPE], (path, status)
+
+
+@pytest.mark.parametrize("key", [None, "a key of many letters"])
+def test_the_description_says_what_asks_for_the_key(key):
+    with asking(api_key=key) as client:
+        told = client.get("/openapi.json").json()
+    assert told["components"]["securitySchemes"] == {"key": {"type": "http", "scheme": "bearer"}}
+    asked = [{"key": []}] if key else [{}, {"key": []}]
+    for path, operations in told["paths"].items():
+        secured = path.startswith("/v1/") or path == "/metrics"
+        for operation in operations.values():
+            assert operation.get("security") == (asked if secured else None), path
 
 
 def test_what_the_package_reads_the_service_does(client, shared):

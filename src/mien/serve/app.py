@@ -16,10 +16,11 @@ from fastapi.routing import APIRoute
 
 import mien
 from mien.recognizer import Recognizer
+from mien.serve.docs import add_docs, add_file
 from mien.serve.engine import Engine
-from mien.serve.guard import Guard
+from mien.serve.guard import Guard, needs_key
 from mien.serve.jobs import Jobs, worker_command
-from mien.serve.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware
+from mien.serve.metrics import CONTENT_TYPE, Metrics, Observer
 from mien.serve.problems import Problem, Refused, add_error_handlers, responses
 from mien.serve.schemas import (
     Answer,
@@ -43,8 +44,9 @@ NOTICE = (
     "picture is stored or logged; videos and what was read from them are deleted after the stated "
     "time."
 )
-_GUARDED = (401, 403, 421, 429)
-_ACCEPTING = responses(*_GUARDED, 400, 408, 413, 415, 422, 503)
+_KEY = "key"
+_GUARDED = (400, 401, 403, 421, 429)
+_ACCEPTING = responses(*_GUARDED, 408, 413, 415, 422, 503)
 
 
 def create(settings: Settings | None = None) -> FastAPI:
@@ -54,7 +56,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         title="mien",
         version=mien.__version__,
         description=NOTICE,
-        docs_url=None,  # these pages would fetch scripts from elsewhere
+        docs_url=None,  # this page would fetch scripts from elsewhere; `add_docs` has one
         redoc_url=None,
         lifespan=service.lifespan,
     )
@@ -63,10 +65,14 @@ def create(settings: Settings | None = None) -> FastAPI:
     _pictures(app, service)
     _videos(app, service)
     _page(app)
+    add_docs(app)
     _add_heads(app)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.state.model = service.recognizer.card.name
+    app.state.detector = service.recognizer.detector.name
+    app.openapi = lambda: _openapi(app, service.settings)  # type: ignore[method-assign]
+    known = frozenset(str(getattr(route, "path", "")) for route in app.routes)
     app.add_middleware(Guard, settings=service.settings)
-    app.add_middleware(MetricsMiddleware, metrics=service.metrics)
+    app.add_middleware(Observer, metrics=service.metrics, known=known)
     return app
 
 
@@ -128,7 +134,7 @@ def _about(app: FastAPI, service: _Service) -> None:
             detector=service.recognizer.detector.name,
         )
 
-    @app.get("/metrics", tags=["service"], response_class=Response)
+    @app.get("/metrics", tags=["service"], response_class=Response, responses=responses(*_GUARDED))
     async def metrics() -> Response:
         """Metrics in the text format of Prometheus."""
         return Response(service.metrics.page(), media_type=CONTENT_TYPE)
@@ -196,14 +202,9 @@ def _page(app: FastAPI) -> None:
     """Its files one by one: a folder mounted at / would answer for every path there is not."""
     folder = Path(str(resources.files("mien.serve") / "page"))
 
-    def add(path: str, file: Path) -> None:
-        @app.get(path, include_in_schema=False)
-        async def send() -> FileResponse:
-            return FileResponse(file)
-
-    add("/", folder / "index.html")
+    add_file(app, "/", folder / "index.html")
     for file in folder.iterdir():
-        add(f"/{file.name}", file)
+        add_file(app, f"/{file.name}", file)
 
 
 def _add_heads(app: FastAPI) -> None:
@@ -219,14 +220,22 @@ def _add_heads(app: FastAPI) -> None:
             )
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The description, with examples and the schemas that no route returns."""
+def _openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
+    """The description, with the key, examples and the schemas that no route returns."""
     if app.openapi_schema is None:
-        app.openapi_schema = FastAPI.openapi(app)
-        schemas = app.openapi_schema.setdefault("components", {}).setdefault("schemas", {})
+        told = app.openapi_schema = FastAPI.openapi(app)
+        parts = told.setdefault("components", {})
+        schemas = parts.setdefault("schemas", {})
         for schema in (Problem, PictureIn):
             schemas[schema.__name__] = schema.model_json_schema()
         examples = resources.files("mien.serve").joinpath("examples.json").read_text("utf-8")
         for name, example in json.loads(examples).items():
             schemas[name]["examples"] = [example]
+        parts["securitySchemes"] = {_KEY: {"type": "http", "scheme": "bearer"}}
+        asked: list[dict[str, Any]] = [{_KEY: []}]
+        for path, operations in told["paths"].items():
+            for operation in operations.values():
+                operation["summary"] = operation.pop("description")  # FastAPI's is the name
+                if needs_key(path):
+                    operation["security"] = asked if settings.api_key else [{}, *asked]
     return app.openapi_schema

@@ -110,7 +110,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and origin.lower().partition("://")[2] != host:
             return Refused(403, "pages of other origins may not ask this service")
-        if not scope["path"].startswith((_API, _METRICS)):
+        if not needs_key(scope["path"]):
             return None
         wait_s = self._buckets.take(client_of(scope))
         if wait_s > 0:
@@ -129,6 +129,11 @@ class Guard:
         if length.isdecimal() and (len(length) > 18 or int(length) > largest):
             return Refused(413, f"expected at most {largest:,} bytes, got {length[:30]}")
         return None
+
+
+def needs_key(path: str) -> bool:
+    """Whether a path asks for the key, where there is one, and counts towards the rate."""
+    return path.startswith(_API) or path == _METRICS
 
 
 def _with_headers(send: Send) -> Send:
