@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -51,7 +51,12 @@ class Running:
     """`mien serve` in a process."""
 
     process: "subprocess.Popen[str]"
-    address: str
+    line: str
+    """What it said once it was ready."""
+
+    @property
+    def address(self) -> str:
+        return self.line.split()[1]
 
     @property
     def port(self) -> int:
@@ -68,10 +73,11 @@ def start(mien_home: Path) -> Iterator[Start]:
     """`start(*options)`: a running service; it ends with the module."""
     running: list[Running] = []
 
-    def begin(*options: str, **environment: str) -> Running:
+    def begin(*options: str, stdout: IO[str] | None = None, **environment: str) -> Running:
         command = [sys.executable, "-m", "mien", "serve", "--port", "0", "--detector", "yunet"]
         process = subprocess.Popen(
             [*command, "--threads", "1", "--rate", "0", *options],
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **environment},
@@ -83,7 +89,7 @@ def start(mien_home: Path) -> Iterator[Start]:
             line = process.stderr.readline()
             assert line, f"it ended with {process.wait()}"
         timer.cancel()
-        running.append(Running(process, line.split()[1]))
+        running.append(Running(process, line.strip()))
         return running[-1]
 
     yield begin

@@ -7,16 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 import httpx
 import pytest
-import uvicorn
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from mien.demo import PORTRAIT
-from mien.serve.run import _TimedProtocol
 from tests.clips import film
 
 PHOTO = PORTRAIT.read_bytes()
@@ -90,6 +88,8 @@ def test_a_client_that_goes_away_is_forgotten(running):
         (b"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999", b"413"),
         (b"POST /v1/recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1", b"400"),
         (b"GET /healthz HTTP/1.1\r\nHost: evil.example", b"421"),
+        (b"GET /healthz HTTP/1.1\r\nHost: user@localhost", b"400"),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: localhost", b"400"),
         (b"GET / HTTP/1.1\r\nX: " + b"a" * 500_000, b"4"),
         (b"GET /%00 HTTP/1.1\r\nHost: localhost", b"404"),
         (b"BREW / HTTP/1.1\r\nHost: localhost", b"400"),
@@ -141,30 +141,42 @@ def test_what_is_no_request_is_a_problem_too(running):
     assert json.loads(body)["status"] == 400
 
 
-def test_a_head_that_does_not_come_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr("mien.serve.run._HEAD_S", 0.3)
-
-    async def app(scope, receive, send):
-        await receive()
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"x"})
-
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http=_TimedProtocol, lifespan="off", timeout_keep_alive=60)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    whole = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-    for begun in (b"", b"GET / HTTP/1.1\r\nHost: a", whole, whole + b"GET", whole + b"\r\n"):
-        with socket.create_connection(listening.getsockname(), 5) as found:
-            found.sendall(begun)
-            began, answer = time.monotonic(), b""
-            while more := found.recv(1000):
-                answer += more
-            assert answer.startswith(b"HTTP/1.1 200") == begun.startswith(whole)
-            assert time.monotonic() - began < 3
-    server.should_exit = True
-    thread.join(5)
+def test_what_it_says_of_itself_and_of_each_request(start, tmp_path):
+    """Neither refused sockets nor odd ones make errors of their own; nothing is told of content."""
+    key = tmp_path / "key"
+    key.write_text("a key of many letters")
+    log = tmp_path / "log"
+    with log.open("w") as out:
+        running = start("--api-key-file", str(key), "--access-log", stdout=out)
+    assert (
+        running.line == f"mien: {running.address} serves mien-m-int8, faces by yunet (Ctrl-C ends)"
+    )
+    headers = {"Authorization": "Bearer a key of many letters"}
+    socket_at = f"{running.address}/v1/stream".replace("http", "ws")
+    with pytest.raises(InvalidStatus), connect(socket_at):
+        pass
+    with pytest.raises(InvalidStatus), connect(socket_at[:-1], additional_headers=headers):
+        pass
+    with connect(socket_at, additional_headers=headers) as camera:
+        camera.send(PHOTO)
+        camera.recv(timeout=20)
+    files = {"pictures": ("secret.jpg", PHOTO)}
+    with httpx.Client(base_url=running.address, headers=headers, timeout=20) as client:
+        client.post("/v1/recognize?secret", files=files)
+        client.get("/v1/videos/secret/secret.csv")
+        client.get("/secret")
+        client.get("/metrics", headers={"Authorization": "secret"})
+    assert running.stop() == ""
+    lines = [line.split(" ", 2)[2] for line in log.read_text().splitlines()]
+    assert [line.rsplit(" ", 2)[0] for line in lines] == [
+        "127.0.0.1 WEBSOCKET /v1/stream 401",
+        "127.0.0.1 WEBSOCKET other 403",
+        "127.0.0.1 WEBSOCKET /v1/stream 101",
+        "127.0.0.1 POST /v1/recognize 200",
+        "127.0.0.1 GET /v1/videos/{name}/{file} 404",
+        "127.0.0.1 GET other 404",
+        "127.0.0.1 GET /metrics 401",
+    ]
 
 
 def test_a_camera_that_never_reads_does_not_stop_others(running):

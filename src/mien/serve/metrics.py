@@ -1,11 +1,16 @@
-"""The service's metrics, for Prometheus."""
+"""The service's metrics, for Prometheus, and its access log."""
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+ACCESS = logging.getLogger("mien.access")
+"""One line for each request, where it is switched on."""
+
+_SWITCHED = 101
 _GONE = 499  # nginx's: the client went away before there was an answer
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -44,30 +49,42 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class MetricsMiddleware:
-    """An ASGI application whose requests are counted."""
+class Observer:
+    """An ASGI application whose requests are counted, and logged where the service logs them."""
 
-    def __init__(self, app: Any, metrics: Metrics) -> None:
-        self.app, self.metrics = app, metrics
+    def __init__(self, app: Any, metrics: Metrics, known: frozenset[str]) -> None:
+        self.app, self.metrics, self.known = app, metrics, known
 
     async def __call__(
         self, scope: Any, receive: Any, send: Callable[[Any], Awaitable[None]]
     ) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         started, status = time.perf_counter(), _GONE
 
         async def noting(message: Any) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if message["type"].endswith("http.response.start"):
                 status = message["status"]
+            elif message["type"] == "websocket.accept":
+                status = _SWITCHED
+            elif message["type"] == "websocket.close" and status == _GONE:
+                status = 403  # what a server makes of it before there is a socket
             await send(message)
 
         try:
             await self.app(scope, receive, noting)
         finally:
-            # The route's own pattern: a label for every path that is asked would never end.
-            route = getattr(scope.get("route"), "path", "other")
-            self.metrics.requests.labels(route, str(status)).inc()
-            self.metrics.seconds.labels(route).observe(time.perf_counter() - started)
+            path, seconds = self._path(scope), time.perf_counter() - started
+            if scope["type"] == "http":
+                self.metrics.requests.labels(path, str(status)).inc()
+                self.metrics.seconds.labels(path).observe(seconds)
+            client = (scope.get("client") or ("-",))[0]
+            method = scope.get("method", "WEBSOCKET")
+            ACCESS.info("%s %s %s %d %.0f ms", client, method, path, status, 1000 * seconds)
+
+    def _path(self, scope: Any) -> str:
+        """The route's own pattern: it names no job and no file, and there are few of them."""
+        route, path = getattr(scope.get("route"), "path", None), scope["path"]
+        return str(route or (path if path in self.known else "other"))

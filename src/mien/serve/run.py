@@ -1,8 +1,8 @@
 """`mien serve`: the application in a server."""
 
-import asyncio
 import contextlib
 import dataclasses
+import logging
 import socket
 import sys
 
@@ -13,11 +13,12 @@ from mien.errors import InputError
 from mien.serve.app import create
 from mien.serve.folders import LockedFolder
 from mien.serve.guard import HEADERS
+from mien.serve.metrics import ACCESS
 from mien.serve.problems import problem
 from mien.serve.settings import LOOPBACK, Settings
 
 _STOP_S = 30
-_HEAD_S = 10
+_IDLE_S = 10
 _HEAD_BYTES = 65_536
 _UNPARSED_BYTES = 4 * _HEAD_BYTES  # asyncio reads as many at once
 _WAITING = 512
@@ -44,7 +45,7 @@ def serve(settings: Settings, host: str, port: int, allowed: tuple[str, ...] = (
         port = listening.getsockname()[1]
         config = uvicorn.Config(
             app,
-            http=_TimedProtocol,
+            http=_Protocol,
             log_level="warning",
             access_log=False,  # requests are private
             server_header=False,
@@ -52,21 +53,35 @@ def serve(settings: Settings, host: str, port: int, allowed: tuple[str, ...] = (
             ws_max_queue=2,
             ws_per_message_deflate=False,  # JPEG does not shrink
             backlog=_WAITING,
-            timeout_keep_alive=_HEAD_S,
+            timeout_keep_alive=_IDLE_S,
             timeout_graceful_shutdown=_STOP_S,
         )
-        server = _Server(config, f"mien: http://{shown}:{port} (Ctrl-C ends)\n")
+        _configure_logs(settings.access_log)
+        model = f"{app.state.model}, faces by {app.state.detector}"
+        server = _Server(config, f"mien: http://{shown}:{port} serves {model} (Ctrl-C ends)\n")
         with contextlib.suppress(KeyboardInterrupt):
             server.run([listening])
+
+
+def _configure_logs(access: bool) -> None:
+    if access:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        ACCESS.addHandler(handler)
+        ACCESS.setLevel(logging.INFO)
+    # Said of every WebSocket that is refused with a problem, though that is an answer.
+    logging.getLogger("uvicorn.error").addFilter(lambda told: "handshake" not in str(told.msg))
 
 
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_WAITING)
+        made = socket.create_server((host, port), family=family, backlog=_WAITING)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"cannot listen on {host}:{port} ({reason}); try another --port") from None
+    # asyncio sends at once where it is told that this is TCP; else, answers wait for 40 ms
+    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, made.detach())
 
 
 class _Server(uvicorn.Server):
@@ -83,26 +98,23 @@ class _Server(uvicorn.Server):
             sys.stderr.flush()
 
 
-class _TimedProtocol(HttpToolsProtocol):
-    """A connection that is closed if a request's head does not come in time (slow loris), or is
-    too long; what follows a body in chunks (trailers) counts as head."""
+class _Protocol(HttpToolsProtocol):
+    """A connection that is closed if the head of a request is too long; what follows a body in
+    chunks (trailers) counts as head. Slow clients are for a proxy to keep away."""
 
-    _late: asyncio.TimerHandle | None = None
+    _in_head = True
     _head_bytes = 0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        # asyncio does so for sockets of its own making alone; without, answers wait for 40 ms
-        sent = transport.get_extra_info("socket")
-        sent.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._start_timer()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._late is not None:
+        if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > _UNPARSED_BYTES:
                 self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value)
@@ -110,35 +122,12 @@ class _TimedProtocol(HttpToolsProtocol):
             raise ValueError("too long a head")  # the parser's to catch: 400
         super().on_header(name, value)
 
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
     def send_400_response(self, msg: str) -> None:
         answer = problem(400, msg, {**HEADERS, "Connection": "close"})
         lines = [b"HTTP/1.1 400 Bad Request", *(b"%s: %s" % pair for pair in answer.raw_headers)]
         self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
         self.transport.close()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._start_timer()
-
-    def on_headers_complete(self) -> None:
-        self._stop_timer()
-        super().on_headers_complete()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.timeout_keep_alive_task is not None:  # no other request has come meanwhile
-            self._start_timer()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
-        super().connection_lost(exc)
-
-    def _start_timer(self) -> None:
-        self._stop_timer()
-        self._head_bytes = 0
-        self._late = self.loop.call_later(_HEAD_S, self.transport.close)
-
-    def _stop_timer(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
