@@ -9,11 +9,11 @@ FROM python:3.12-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin mien \
     && install -d -o mien -m 700 /data /data/jobs
 COPY --from=build /opt/mien /opt/mien
-ENV PATH=/opt/mien/bin:$PATH MIEN_HOME=/data PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/mien/bin:$PATH MIEN_HOME=/data PYTHONDONTWRITEBYTECODE=1 \
+    MIEN_SERVE_HOST=0.0.0.0 MIEN_SERVE_JOBS=/data/jobs MIEN_SERVE_ALLOW_HOST=localhost
 USER mien
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["python", "-c", \
     "from urllib.request import urlopen as ask; ask('http://127.0.0.1:8000/readyz', timeout=4)"]
-ENTRYPOINT ["mien", "serve", "--host", "0.0.0.0", "--jobs", "/data/jobs"]
-CMD ["--allow-host", "localhost"]
+ENTRYPOINT ["mien", "serve"]

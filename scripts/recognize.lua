@@ -18,7 +18,7 @@ end
 function response(status, headers)
   if status == 200 then
     read = read + 1
-  elseif status == 503 and headers["retry-after"] then
+  elseif (status == 503 or status == 429) and headers["retry-after"] then
     refused = refused + 1
     waiting = waiting + 1
   else

@@ -1,16 +1,20 @@
 """What the service bears: a photo of 640x480 pixels with one face, again and again, by `wrk`.
 
-    python scripts/service.py [--clients 1 8 32 128] [--seconds 10] [--rounds 3]
+    python scripts/service.py [--clients 1 8 32 128] [--seconds 10] [--rounds 3] [--beside SRC]
     python scripts/service.py --requests 20000 --clients 32
+    python scripts/service.py --fair [--rounds 3] [--beside SRC]
 
-The first prints pictures a second and waiting times with and without shared runs of the network,
-in turns; the second the memory that many requests take. `wrk` (github.com/wg/wrk, or `apt install
-wrk`) makes the requests, on the same cores as the service.
+The first prints pictures a second and waiting times, in turns with a service of other code (SRC is
+the folder `src` of another checkout) or with one without shared runs of the network; the second the
+memory that many requests take; the third how long one client's photo takes alone and beside another
+client's 16 pictures of 25 million pixels. `wrk` (github.com/wg/wrk, or `apt install wrk`) makes the
+requests of the first two, on the same cores as the service.
 """
 
 import argparse
 import contextlib
 import json
+import math
 import os
 import re
 import socket
@@ -21,6 +25,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -33,6 +38,7 @@ SCRIPT = Path(__file__).with_name("recognize.lua")
 PART = '--mien\r\nContent-Disposition: form-data; name="pictures"; filename="a.jpg"\r\n\r\n'
 SETTLED = 2000  # requests, before growth is counted
 SOCKETS = 500
+EACH = 50  # small pictures alone, in each round
 
 
 def main() -> None:
@@ -43,45 +49,95 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--requests", type=int, help="look at memory instead")
+    parser.add_argument("--fair", action="store_true", help="look at two clients instead")
+    parser.add_argument("--beside", type=Path, help="folder src of other code to compare with")
     parser.add_argument("--detector", default="yunet")
     given = parser.parse_args()
+    detector = ("--detector", given.detector)
     if given.requests:
-        memory(given.requests, given.clients, given.detector)
-    else:
-        speed(given.clients, given.seconds, given.rounds, given.detector)
+        memory(given.requests, given.clients, detector)
+        return
+    with contextlib.ExitStack() as stack:
+        found = {"this": stack.enter_context(service(*detector))}
+        if given.beside:
+            found["beside"] = stack.enter_context(service(*detector, code=given.beside))
+        elif not given.fair:
+            found["alone"] = stack.enter_context(service(*detector, "--batch", "1"))
+        if given.fair:
+            fairness(found, given.rounds)
+        else:
+            speed(found, given.clients, given.seconds, given.rounds)
 
 
-def speed(clients: list[int], seconds: int, rounds: int, detector: str) -> None:
-    with (
-        service("--detector", detector) as shared,
-        service("--detector", detector, "--batch", "1") as alone,
-    ):
-        print(f"ready after {shared.ready_s:.2f} and {alone.ready_s:.2f} s")
-        with shared.many_sockets():
-            print(f"/healthz beside {SOCKETS} sockets: {shared.health(20)}")
-        print("clients  shared  a second      p50 / p95 / p99 ms  refused  failed  /healthz ms")
-        for number in clients:
-            rates: dict[str, list[float]] = {"yes": [], "no": []}
-            for _ in range(rounds):
-                for name, one in (("yes", shared), ("no", alone)):
-                    told, health = one.load(number, seconds)
-                    rates[name].append(told["read"] / told["seconds"])
-                    waits = " / ".join(f"{told[p]:.0f}" for p in ("p50", "p95", "p99"))
-                    print(
-                        f"{number:7}  {name:>6}  {rates[name][-1]:8.1f}  {waits:>22}  "
-                        f"{told['refused']:7}  {told['failed']:6}  {health}",
-                        flush=True,
-                    )
-            ratios = [a / b for a, b in zip(rates["yes"], rates["no"], strict=True)]
-            print(
-                f"{number:7}  shared / alone: {statistics.median(ratios):.2f} "
-                f"[{min(ratios):.2f}, {max(ratios):.2f}], n = {rounds}"
-            )
-        print(f"memory: {shared.peak_mb():.0f} MB at most, {alone.peak_mb():.0f} MB alone")
+def speed(services: dict[str, "Service"], clients: list[int], seconds: int, rounds: int) -> None:
+    for name, one in services.items():
+        print(f"{name}: ready after {one.ready_s:.2f} s")
+        with one.many_sockets():
+            print(f"{name}: /healthz beside {SOCKETS} sockets: {one.health(20)}")
+    print("clients  service  a second      p50 / p95 / p99 ms  refused  failed  /healthz ms")
+    for number in clients:
+        rates: dict[str, list[float]] = {name: [] for name in services}
+        for _ in range(rounds):
+            for name, one in services.items():
+                told, health = one.load(number, seconds)
+                rates[name].append(told["read"] / told["seconds"])
+                waits = " / ".join(f"{told[p]:.0f}" for p in ("p50", "p95", "p99"))
+                print(
+                    f"{number:7}  {name:>7}  {rates[name][-1]:8.1f}  {waits:>22}  "
+                    f"{told['refused']:7}  {told['failed']:6}  {health}",
+                    flush=True,
+                )
+        (first, ours), (other, theirs) = rates.items()
+        ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+        print(
+            f"{number:7}  {first} / {other}: {statistics.median(ratios):.2f} "
+            f"[{min(ratios):.2f}, {max(ratios):.2f}], n = {rounds}"
+        )
+    for name, one in services.items():
+        print(f"{name}: {one.peak_mb():.0f} MB at most")
 
 
-def memory(requests: int, clients: list[int], detector: str) -> None:
-    with service("--detector", detector) as one:
+def fairness(services: dict[str, "Service"], rounds: int) -> None:
+    """The waiting times of a client with a small picture, whatever another one asks."""
+    small, large = photo(), photo((5000, 5000), 70)
+    print("service  beside      n      p50 / p95 / max ms  the other's 16 pictures s")
+    waits: dict[tuple[str, bool], list[float]] = {}
+    for _ in range(rounds):
+        for name, one in services.items():
+            with one.client("127.0.0.1") as modest, one.client("127.0.0.2") as heavy:
+                recognize(modest, small)
+                alone = [recognize(modest, small) for _ in range(EACH)]
+                with ThreadPoolExecutor(1) as pool:
+                    asked = pool.submit(recognize, heavy, large, 16)
+                    time.sleep(1)  # its pictures have come in
+                    beside = []
+                    while not asked.done():
+                        beside.append(recognize(modest, small))
+                        time.sleep(0.1)
+            for kind, took in ((False, alone), (True, beside)):
+                waits.setdefault((name, kind), []).extend(took)
+                other = f"{asked.result() / 1000:.1f}" if kind else ""
+                print(f"{name:>7}  {kind!s:>6}  {quantiles(took)}  {other}", flush=True)
+    for (name, kind), took in waits.items():
+        print(f"{name:>7}  {kind!s:>6}  {quantiles(took)}  all {rounds} rounds")
+
+
+def quantiles(ms: list[float]) -> str:
+    """Their number, the middle, 95 in 100 and the longest."""
+    high = sorted(ms)[math.ceil(0.95 * len(ms)) - 1]
+    return f"{len(ms):5}  {statistics.median(ms):6.0f} / {high:6.0f} / {max(ms):6.0f}"
+
+
+def recognize(http: httpx.Client, picture: bytes, times: int = 1) -> float:
+    """Milliseconds until a request of so many pictures is answered."""
+    began = time.perf_counter()
+    files = [("pictures", ("a.jpg", picture))] * times
+    http.post("/v1/recognize", files=files).raise_for_status()
+    return (time.perf_counter() - began) * 1000
+
+
+def memory(requests: int, clients: list[int], options: tuple[str, ...]) -> None:
+    with service(*options) as one:
         read, since, settled = 0.0, 0.0, 0.0
         while read < requests:
             for number in clients:
@@ -98,10 +154,11 @@ def memory(requests: int, clients: list[int], detector: str) -> None:
 class Service:
     """One that runs in a process of its own."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, code: Path | None = None) -> None:
         command = [sys.executable, "-m", "mien", "serve", "--port", "0", "--rate", "0", *options]
         began = time.perf_counter()
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        chosen = os.environ | ({} if code is None else {"PYTHONPATH": str(code)})
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=chosen)
         assert self.process.stderr is not None
         while not (line := self.process.stderr.readline()).startswith("mien: http://"):
             assert line, "the service did not start"
@@ -134,6 +191,11 @@ class Service:
         beside.join()
         return json.loads(told.splitlines()[-1]), described(took)
 
+    def client(self, address: str) -> httpx.Client:
+        """One that has an address of its own; all of 127.0.0.0/8 are this machine's."""
+        transport = httpx.HTTPTransport(local_address=address)
+        return httpx.Client(base_url=self.address, transport=transport, timeout=600)
+
     @contextlib.contextmanager
     def many_sockets(self) -> Iterator[None]:
         """Clients that say nothing, or only the beginning of a request."""
@@ -164,8 +226,8 @@ class Service:
 
 
 @contextlib.contextmanager
-def service(*options: str) -> Iterator[Service]:
-    one = Service(*options)
+def service(*options: str, code: Path | None = None) -> Iterator[Service]:
+    one = Service(*options, code=code)
     try:
         yield one
     finally:
@@ -183,9 +245,9 @@ def described(ms: list[float]) -> str:
     return f"{statistics.median(ms):.0f}, at most {max(ms):.0f}"
 
 
-def photo() -> bytes:
-    picture = cv2.resize(read_picture(PORTRAIT), (640, 480))[:, :, ::-1]
-    return bytes(cv2.imencode(".jpg", picture)[1])
+def photo(size: tuple[int, int] = (640, 480), quality: int = 95) -> bytes:
+    picture = cv2.resize(read_picture(PORTRAIT), size)[:, :, ::-1]
+    return bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
 
 
 if __name__ == "__main__":
