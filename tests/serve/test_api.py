@@ -152,6 +152,21 @@ def test_what_is_not_there_is_a_problem_too(client, method, path, status):
     assert ("allow" in answer.headers) == (status == 405)
 
 
+@pytest.mark.parametrize(
+    ("path", "allow"), [(PATH, "POST"), ("/v1/videos/x", "DELETE, GET, HEAD"), ("/", "GET, HEAD")]
+)
+def test_a_method_that_is_not_there_is_told_those_that_are(client, path, allow):
+    answer = client.request("PATCH", path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allow)
+    assert answer.json()["detail"] == f"expected {allow}, got PATCH"
+
+
+def test_the_example_of_the_description_is_answered(client):
+    body = client.get("/openapi.json").json()["paths"][PATH]["post"]["requestBody"]
+    answer = client.post(PATH, json=body["content"]["application/json"]["example"])
+    assert answer.json()["pictures"] == [{"name": "a dot", "readings": [], "error": None}]
+
+
 def test_addresses_are_fetched_where_allowed_but_never_private_ones(monkeypatch):
     monkeypatch.setenv("MIEN_OFFLINE", "0")
     with asking(urls=True) as client:

@@ -9,7 +9,7 @@ from PIL import Image
 from mien.demo import PORTRAIT
 from tests.serve.conftest import asking
 
-EACH = 120
+EACH = 150
 HEAD = b'--x\r\nContent-Disposition: form-data; name="pictures"; filename="a.png"\r\n'
 FORM = {"content-type": "multipart/form-data; boundary=x"}
 

@@ -49,22 +49,31 @@ def add_error_handlers(app: FastAPI) -> None:
     """Answer every expected error of `app` with a problem; the guard answers the others."""
 
     @app.exception_handler(MienError)
-    async def ours(_request: Request, error: MienError) -> JSONResponse:
+    async def ours(request: Request, error: MienError) -> JSONResponse:
         if isinstance(error, Overloaded):
-            return await http(_request, refused(error))
+            return await http(request, refused(error))
         return problem(404 if isinstance(error, JobNotFound) else 422, str(error))
 
     @app.exception_handler(HTTPException)
-    async def http(_request: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
         if isinstance(error.__cause__, OSError):  # a full disk; FastAPI blames the form
             _log.error("a body cannot be stored: %s", error.__cause__.strerror)
             words = "the service has no room for this; try again later"
             error = refused(Overloaded(words, ROOM_WAIT_S))
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            allow = {"Allow": ", ".join(sorted(_methods(request)))}
+            return problem(405, f"expected {allow['Allow']}, got {request.method}", allow)
         return problem(error.status_code, str(error.detail), error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         return problem(422, "; ".join(_describe(e) for e in error.errors()[:3]))
+
+
+def _methods(request: Request) -> set[str]:
+    """Those of all routes of a path; Starlette tells those of the first one."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0].value]
+    return {method for route in routes for method in getattr(route, "methods", None) or ()}
 
 
 def _describe(error: dict[str, Any]) -> str:

@@ -23,6 +23,9 @@ from mien.sources import Frame, Item
 from mien.sources.pictures import decoded, from_base64, opened
 
 FIELD = "pictures"
+_DOT = (  # a PNG of one pixel, for the description to be tried out
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
 _MOST_TOKENS = 10_000  # of a JSON body: beyond it, telling what is wrong with it takes minutes
 _FETCHERS = ThreadPoolExecutor(16, "mien-fetch")  # others must not wait for slow addresses
 
@@ -171,7 +174,7 @@ def request_body() -> dict[str, Any]:
         "multipart/form-data": {"schema": PicturesForm.model_json_schema()},
         "application/json": {
             "schema": PicturesIn.model_json_schema(ref_template=place),
-            "example": {"pictures": [{"name": "me", "base64": "iVBORw0KGgo..."}]},
+            "example": {"pictures": [{"name": "a dot", "base64": _DOT}]},
         },
     }
     return {"requestBody": {"required": True, "content": forms}}
