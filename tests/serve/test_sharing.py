@@ -16,6 +16,8 @@ from mien.serve.sharing import Room, Share, Turn, Turns, client_of
         (("2001:db8:1:2:3:4:5:6", 5), "2001:db8:1:2::/64"),
         (("2001:db8:1:2::7", 6), "2001:db8:1:2::/64"),
         (("fe80::1%eth0", 6), "fe80::/64"),
+        (("::ffff:192.0.2.1", 6), "192.0.2.1"),
+        (("::2", 6), "::/64"),
         (("testclient", 1), "testclient"),
         (("no:address", 1), "no:address"),
     ],

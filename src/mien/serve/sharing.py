@@ -21,12 +21,15 @@ _OWN_BITS = 64  # of an IPv6 address, the rest is the client's to choose
 def client_of(scope: Mapping[str, Any]) -> str:
     """Whose a request is: its address, of IPv6 the network of it; "" where there is none."""
     address = str((scope.get("client") or ("",))[0])
-    if ":" not in address:
-        return address
     try:
-        return str(ipaddress.ip_network((address.partition("%")[0], _OWN_BITS), strict=False))
+        found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(found), _OWN_BITS), strict=False))
 
 
 @dataclass(frozen=True, slots=True)
