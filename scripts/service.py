@@ -5,10 +5,11 @@
     python scripts/service.py --fair [--rounds 3] [--beside SRC]
 
 The first prints pictures a second and waiting times, in turns with a service of other code (SRC is
-the folder `src` of another checkout) or with one without shared runs of the network; the second the
-memory that many requests take; the third how long one client's photo takes alone and beside another
-client's 16 pictures of 25 million pixels. `wrk` (github.com/wg/wrk, or `apt install wrk`) makes the
-requests of the first two, on the same cores as the service.
+the folder `src` of another checkout) or with one without shared runs of the network. Seconds of the
+processor for a picture differ less than pictures a second where a machine has other work. The
+second prints the memory that many requests take, of 160x120 pixels; the third how long one client's
+photo takes alone and beside another client's 16 pictures of 25 million pixels. `wrk`
+(github.com/wg/wrk, or `apt install wrk`) makes the requests of the first two, on the same cores.
 """
 
 import argparse
@@ -74,25 +75,31 @@ def speed(services: dict[str, "Service"], clients: list[int], seconds: int, roun
         print(f"{name}: ready after {one.ready_s:.2f} s")
         with one.many_sockets():
             print(f"{name}: /healthz beside {SOCKETS} sockets: {one.health(20)}")
-    print("clients  service  a second      p50 / p95 / p99 ms  refused  failed  /healthz ms")
+    print(
+        "clients  service  a second      p50 / p95 / p99 ms  refused  failed  CPU ms  /healthz ms"
+    )
     for number in clients:
         rates: dict[str, list[float]] = {name: [] for name in services}
+        costs: dict[str, list[float]] = {name: [] for name in services}
         for _ in range(rounds):
             for name, one in services.items():
+                before_s = one.processor_s()
                 told, health = one.load(number, seconds)
                 rates[name].append(told["read"] / told["seconds"])
+                costs[name].append(1000 * (one.processor_s() - before_s) / told["read"])
                 waits = " / ".join(f"{told[p]:.0f}" for p in ("p50", "p95", "p99"))
                 print(
                     f"{number:7}  {name:>7}  {rates[name][-1]:8.1f}  {waits:>22}  "
-                    f"{told['refused']:7}  {told['failed']:6}  {health}",
+                    f"{told['refused']:7}  {told['failed']:6}  {costs[name][-1]:6.1f}  {health}",
                     flush=True,
                 )
-        (first, ours), (other, theirs) = rates.items()
-        ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-        print(
-            f"{number:7}  {first} / {other}: {statistics.median(ratios):.2f} "
-            f"[{min(ratios):.2f}, {max(ratios):.2f}], n = {rounds}"
-        )
+        for what, figures in (("pictures a second", rates), ("CPU", costs)):
+            (first, ours), (other, theirs) = figures.items()
+            ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+            print(
+                f"{number:7}  {what}, {first} / {other}: {statistics.median(ratios):.2f} "
+                f"[{min(ratios):.2f}, {max(ratios):.2f}], n = {rounds}"
+            )
     for name, one in services.items():
         print(f"{name}: {one.peak_mb():.0f} MB at most")
 
@@ -141,7 +148,7 @@ def memory(requests: int, clients: list[int], options: tuple[str, ...]) -> None:
         read, since, settled = 0.0, 0.0, 0.0
         while read < requests:
             for number in clients:
-                read += one.load(number, 10)[0]["read"]
+                read += one.load(number, 10, photo((160, 120)))[0]["read"]
             if not settled and read >= SETTLED:
                 settled, since = one.resident_mb(), read
             print(f"{read:7.0f} pictures  {one.resident_mb():.1f} MB", flush=True)
@@ -165,7 +172,9 @@ class Service:
         self.ready_s = time.perf_counter() - began
         self.address = line.split()[1]
 
-    def load(self, clients: int, seconds: int) -> tuple[dict[str, float], str]:
+    def load(
+        self, clients: int, seconds: int, picture: bytes | None = None
+    ) -> tuple[dict[str, float], str]:
         """What wrk tells of so many clients, and how long /healthz took meanwhile."""
         over, took = threading.Event(), []
 
@@ -177,7 +186,7 @@ class Service:
         beside = threading.Thread(target=watch)
         beside.start()
         with tempfile.NamedTemporaryFile() as body:
-            body.write(PART.encode() + photo() + b"\r\n--mien--\r\n")
+            body.write(PART.encode() + (picture or photo()) + b"\r\n--mien--\r\n")
             body.flush()
             options = [f"-d{seconds}s", "-t1", f"-c{clients}", "--timeout", "60s", "-s"]
             told = subprocess.run(
@@ -211,6 +220,11 @@ class Service:
         """How long /healthz takes."""
         with httpx.Client(base_url=self.address, timeout=60) as http:
             return described([answered_ms(http) for _ in range(times)])
+
+    def processor_s(self) -> float:
+        """Seconds of the processor so far."""
+        told = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident_mb(self) -> float:
         """Of memory, now."""
