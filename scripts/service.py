@@ -86,7 +86,7 @@ def speed(services: dict[str, "Service"], clients: list[int], seconds: int, roun
                 before_s = one.processor_s()
                 told, health = one.load(number, seconds)
                 rates[name].append(told["read"] / told["seconds"])
-                costs[name].append(1000 * (one.processor_s() - before_s) / told["read"])
+                costs[name].append(1000 * (one.processor_s() - before_s) / max(1, told["read"]))
                 waits = " / ".join(f"{told[p]:.0f}" for p in ("p50", "p95", "p99"))
                 print(
                     f"{number:7}  {name:>7}  {rates[name][-1]:8.1f}  {waits:>22}  "

@@ -70,7 +70,9 @@ def _configure_logs(access: bool) -> None:
         ACCESS.addHandler(handler)
         ACCESS.setLevel(logging.INFO)
     # Said of every WebSocket that is refused with a problem, though that is an answer.
-    logging.getLogger("uvicorn.error").addFilter(lambda told: "handshake" not in str(told.msg))
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda told: not str(told.msg).startswith("ASGI callable returned without")
+    )
 
 
 def _listening(host: str, port: int) -> socket.socket:
