@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.evaluate.intervals import Estimate, bootstrap, mean_interval
+from mien.evaluate.intervals import Estimate, bootstraps, mean_interval
 
 BINS = 15
 _FLOOR = 1e-12
@@ -30,13 +30,19 @@ class Calibration:
 
 def calibration(probabilities: Probabilities, labels: Labels) -> Calibration:
     """The calibration of `probabilities` (N, C) against `labels` (N,)."""
-    rows = np.arange(len(labels))
+    images, rows = len(labels), np.arange(len(labels))
     truth = np.eye(probabilities.shape[1])[labels]
-    return Calibration(
-        ece=_ece(probabilities, labels),
-        loss=mean_interval(-np.log(np.maximum(probabilities[rows, labels], _FLOOR))),
-        brier=mean_interval(((probabilities - truth) ** 2).sum(1)),
-    )
+    confidence, right = _answers(probabilities, labels)
+    gaps = np.zeros((images, BINS))
+    gaps[rows, _bins(confidence)] = confidence - right
+    losses = -np.log(np.maximum(probabilities[rows, labels], _FLOOR))
+    figures = np.column_stack([gaps, losses, ((probabilities - truth) ** 2).sum(1)])
+
+    def statistic(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        means = weights @ figures / images
+        return np.column_stack([np.abs(means[:, :BINS]).sum(1), means[:, BINS:]])
+
+    return Calibration(*bootstraps(images, statistic))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +112,6 @@ def kept_accuracy(probabilities: Probabilities, labels: Labels, threshold: float
     confidence, right = _answers(probabilities, labels)
     kept = right[confidence >= threshold]
     return mean_interval(kept) if len(kept) else Estimate(np.nan, np.nan, np.nan)
-
-
-def _ece(probabilities: Probabilities, labels: Labels) -> Estimate:
-    confidence, right = _answers(probabilities, labels)
-    gaps = np.zeros((len(labels), BINS))
-    gaps[np.arange(len(labels)), _bins(confidence)] = confidence - right
-    return bootstrap(len(labels), lambda weights: np.abs(weights @ gaps).sum(1) / len(labels))
 
 
 def _bins(confidence: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Bootstrap intervals: how far a figure could have come out otherwise on as many images."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 RESAMPLES = 2000
 LEVEL = 0.95
+_PAIRS = 500
+"""Whose differences are resampled at once: 8 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,17 @@ def bootstrap(
     *,
     seed: int = 0,
 ) -> Estimate:
-    """Percentile interval (Efron 1979) of `statistic`, which maps (R, N) weights to (R,) figures.
+    """Percentile interval (Efron 1979) of `statistic`: (R, N) weights → (R,) figures."""
+    return bootstraps(size, lambda weights: statistic(weights)[:, None], seed=seed)[0]
+
+
+def bootstraps(
+    size: int,
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    seed: int = 0,
+) -> tuple[Estimate, ...]:
+    """The same of K figures at once: `statistic` maps (R, N) weights to (R, K).
 
     Each of `RESAMPLES` resamples of `size` = N images is a row of weights: how often each image was
     drawn; in blocks that keep memory flat. Figures of equally many images share their resamples.
@@ -66,11 +78,10 @@ def bootstrap(
         statistic(draws[start : start + 100].astype(np.float64))
         for start in range(0, RESAMPLES, 100)
     ]
-    low, high = _ends(np.concatenate(figures))
-    return Estimate(float(statistic(np.ones((1, size)))[0]), low, high)
+    return _estimates(statistic(np.ones((1, size)))[0], np.concatenate(figures))
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=8)
 def _draws(size: int, seed: int) -> NDArray[np.uint8]:
     """(R, N) how often each image is in each resample: rarely above 10, never 256."""
     rng = np.random.default_rng(seed)
@@ -81,6 +92,26 @@ def _draws(size: int, seed: int) -> NDArray[np.uint8]:
 def mean_interval(values: NDArray[np.float64], *, seed: int = 0) -> Estimate:
     """The mean of `values` (N,) with its interval."""
     return bootstrap(len(values), lambda weights: weights @ values / len(values), seed=seed)
+
+
+def mean_differences(
+    values: Mapping[str, NDArray[np.float64]], pairs: Sequence[tuple[str, str]], *, seed: int = 0
+) -> list[Estimate]:
+    """How much larger the mean of the first of each pair is: what `mean_interval` says of their
+    differences, with every mean resampled once."""
+    table = np.stack([*values.values()], axis=1)
+    place = {name: number for number, name in enumerate(values)}
+    sums = _draws(len(table), seed).astype(np.float64) @ table
+    first, second = ([place[pair[n]] for pair in pairs] for n in (0, 1))
+    found = []
+    for start in range(0, len(pairs), _PAIRS):
+        one, other = first[start : start + _PAIRS], second[start : start + _PAIRS]
+        value = (table.sum(0)[one] - table.sum(0)[other]) / len(table)
+        tail = (1 - LEVEL) / 2
+        gaps = (sums[:, one] - sums[:, other]) / len(table)
+        low, high = np.quantile(gaps, [tail, 1 - tail], axis=0)
+        found += [Estimate(*map(float, ends)) for ends in zip(value, low, high, strict=True)]
+    return found
 
 
 def confusion_interval(
@@ -99,15 +130,23 @@ def confusion_intervals(
 
     Resampling images is resampling cells, so N images cost no more than C x C cells.
     """
-    total = int(confusion.sum())
-    chances = confusion.ravel() / total
-    draws = np.random.default_rng(0).multinomial(total, chances, size=RESAMPLES)
-    resampled = statistic(draws.reshape(-1, *confusion.shape).astype(np.float64))
-    values = statistic(confusion[None].astype(np.float64))[0]
-    return tuple(
-        Estimate(float(value), *_ends(column))
-        for value, column in zip(values, resampled.T, strict=True)
-    )
+    draws = _cells(tuple(confusion.ravel().tolist()))
+    resampled = statistic(draws.reshape(-1, *confusion.shape))
+    return _estimates(statistic(confusion[None].astype(np.float64))[0], resampled)
+
+
+@functools.lru_cache(maxsize=1)
+def _cells(counts: tuple[int, ...]) -> NDArray[np.float64]:
+    """(R, cells) resampled counts: the figures of one matrix share them."""
+    total = sum(counts)
+    chances = np.array(counts) / total
+    return np.random.default_rng(0).multinomial(total, chances, size=RESAMPLES).astype(np.float64)
+
+
+def _estimates(values: NDArray[np.float64], resampled: NDArray[np.float64]) -> tuple[Estimate, ...]:
+    """Of (K,) figures and the same (R, K) of each resample."""
+    pairs = zip(values, resampled.T, strict=True)
+    return tuple(Estimate(float(value), *_ends(column)) for value, column in pairs)
 
 
 def _ends(figures: NDArray[np.float64]) -> tuple[float, float]:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from mien.evaluate.intervals import Estimate, mean_interval
+from mien.evaluate.intervals import Estimate, mean_differences
 from mien.extras import need
 
 SIGNIFICANT = 0.05
@@ -43,32 +43,28 @@ def differences(right: dict[str, NDArray[np.bool_]]) -> list[Difference]:
         (one, other) if right[one].mean() >= right[other].mean() else (other, one)
         for one, other in itertools.combinations(right, 2)
     ]
-    counts = [
-        (int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())) for a, b in pairs
-    ]
-    chances = [mcnemar(wins, losses) for wins, losses in counts]
+    if not pairs:
+        return []
+    answers = {name: found.astype(np.float64) for name, found in right.items()}
+    place = {name: number for number, name in enumerate(answers)}
+    hits = np.stack([*answers.values()])
+    both = hits @ hits.T
+    first, second = ([place[pair[n]] for pair in pairs] for n in (0, 1))
+    wins, losses = (
+        np.asarray(np.diag(both)[one] - both[first, second], int) for one in (first, second)
+    )
+    chances = mcnemar(wins, losses).tolist()
+    columns = (mean_differences(answers, pairs), wins.tolist(), losses.tolist(), chances)
     return [
-        Difference(
-            better,
-            worse,
-            mean_interval(right[better].astype(float) - right[worse]),
-            wins,
-            losses,
-            p,
-            adjusted,
-        )
-        for (better, worse), (wins, losses), p, adjusted in zip(
-            pairs, counts, chances, holm(chances), strict=True
-        )
+        Difference(*pair, *told) for pair, *told in zip(pairs, *columns, holm(chances), strict=True)
     ]
 
 
-def mcnemar(wins: int, losses: int) -> float:
-    """Exact two-sided p-value that `wins` and `losses` are equally likely; 1 without any."""
-    if wins + losses == 0:
-        return 1.0
+def mcnemar(wins: ArrayLike, losses: ArrayLike) -> NDArray[np.float64]:
+    """Exact two-sided p-values that `wins` and `losses` are equally likely; 1 without any."""
     stats = need("scipy.stats", extra="report")
-    return float(stats.binomtest(wins, wins + losses).pvalue)
+    tails = stats.binom.cdf(np.minimum(wins, losses), np.add(wins, losses), 0.5)
+    return np.asarray(np.minimum(2 * tails, 1))
 
 
 def holm(chances: Sequence[float]) -> list[float]:
