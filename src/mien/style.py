@@ -33,6 +33,20 @@ SERIES = (
 without the yellow that fades on white (Okabe & Ito 2008, https://jfly.uni-koeln.de/color/)."""
 
 INK, SOFT, RULE, PAPER = "#1d2129", "#59616e", "#dfe2e7", "#ffffff"
+PANEL, ACCENT, BETTER, WORSE = "#f3f4f6", "#1f5f99", "#0f6b5f", "#a8320b"
+_PAGE = {
+    **{"ink": (INK, "#e8eaee"), "soft": (SOFT, "#a5adba"), "rule": (RULE, "#333a45")},
+    **{"paper": (PAPER, "#14171c"), "panel": (PANEL, "#1d2229"), "accent": (ACCENT, "#7fb8ea")},
+    **{"better": (BETTER, "#5fc9b8"), "worse": (WORSE, "#f0926f")},
+    **{
+        f"series-{number}": (
+            colour,
+            {"#0072B2": "#3fa0e0", "#333333": "#d3d7de"}.get(colour, colour),
+        )
+        for number, colour in enumerate(SERIES)
+    },
+}
+"""The colours of pages by name, on light and on dark paper."""
 _SIZES = (12, 13, 15, 17, 19, 22, 25, 28, 32, 37, 43, 50, 58, 67, 78, 90, 104, 120, 140, 160)
 _OF_SIDE = 0.027
 _MANY = 6
@@ -43,6 +57,21 @@ def palette(labels: Sequence[str]) -> dict[str, str]:
     others = [label for label in labels if label not in COLOURS]
     spare = {label: SPARE[place % len(SPARE)] for place, label in enumerate(others)}
     return {label: COLOURS.get(label) or spare[label] for label in labels}
+
+
+def page_colours() -> str:
+    """CSS: the colours of pages as custom properties (`--ink`), by the reader's light or dark."""
+    light, dark = (
+        "".join(f"--{name}:{pair[place]};" for name, pair in _PAGE.items()) for place in (0, 1)
+    )
+    return f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
+
+
+def in_page(drawing: str) -> str:
+    """A drawing as SVG whose colours follow the page's (`page_colours`)."""
+    for name, (light, _) in _PAGE.items():
+        drawing = drawing.replace(light.lower(), f"var(--{name})")
+    return drawing
 
 
 @functools.lru_cache

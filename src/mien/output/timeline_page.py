@@ -10,24 +10,30 @@ from mien.faces.tracking import SMOOTHED
 from mien.files import write_text
 from mien.marks import MARK
 from mien.output.timeline import Lane, Timeline
-from mien.style import palette
+from mien.style import page_colours, palette
 
 _MOST_MOMENTS = 700
 """Of each face: so that the file stays below 300 kB."""
 
 
 def save(timeline: Timeline, path: Path) -> None:
-    """Write the page of `timeline.html` with the timeline in it."""
+    """Write the page."""
+    write_text(path, page_of(timeline))
+
+
+def page_of(timeline: Timeline) -> str:
+    """The page of `timeline.html` with the timeline in it."""
     page = (resources.files("mien.output") / "timeline.html").read_text("utf-8")
     data = json.dumps(_told(timeline), separators=(",", ":")).replace("<", "\\u003c")
     for name, text in (
         ("MARK", MARK),
         ("TITLE", html.escape(timeline.heading())),
         ("NOTE", f"Time in {timeline.unit}; probabilities {SMOOTHED}."),
+        ("COLOURS", page_colours()),
         ("DATA", data),
     ):
         page = page.replace(f"{{{{{name}}}}}", text)
-    write_text(path, page)
+    return page
 
 
 def _told(timeline: Timeline) -> dict[str, Any]:
