@@ -142,7 +142,7 @@ def test_tables_beside_the_page(tmp_path: Path) -> None:
     assert joint == "label,no,yes\nno,69,1\nyes,0,70\n"
     text = page.read_text()
     assert "Probabilities: a model." in text
-    assert '<th scope="row">no</th><td>yes</td><td>1</td>' in text
+    assert '<th scope="row">no</th><td class="words">yes</td><td>1</td>' in text
 
 
 def test_without_a_model_there_is_no_joint(tmp_path: Path) -> None:

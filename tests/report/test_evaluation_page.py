@@ -1,16 +1,19 @@
 """What `mien evaluate` writes beside its numbers, and says."""
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mien.evaluate import Evaluation
-from mien.evaluate.intervals import mean_interval
-from mien.report import evaluation_page
+from mien.evaluate.intervals import Estimate, mean_interval
+from mien.evaluate.robustness import Robustness, Score
 from mien.report.evaluation_page import summary, write_evaluation
 from mien.report.facts import facts
+from mien.report.robustness import write_robustness
 from mien.runs import RunFolder
 from tests.fakes import an_evaluation
 
@@ -25,20 +28,39 @@ def evaluation(**more: object) -> Evaluation:
     return an_evaluation(1 - RIGHT, probabilities, **told | more)
 
 
-@pytest.fixture
-def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Written without painting; which figure each file would hold stands in it."""
-    for name in ("confusion_matrix", "reliability_diagrams", "coverage_curves", "learning_curves"):
-        monkeypatch.setattr(
-            evaluation_page, name, lambda *a, _name=name, **k: f"{_name} {a[-1]} {k}".encode()
-        )
-    run = tmp_path / "run"
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run's evaluation; beside it that of a bundle's, `bare`."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    run = folder / "run"
     run.mkdir()
-    (run / "history.csv").write_text("epoch,val_accuracy,val_loss\n1,0.5,1\n")
+    heading = "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds"
+    (run / "history.csv").write_text(f"{heading}\n1,0.1,1,0.5,1,0.5,9\n2,0.1,1,0.6,1,0.6,9\n")
     found = evaluation(temperature=1.5)
-    write_evaluation(found, found.metrics(), tmp_path / "out", RunFolder(run))
-    write_evaluation(found, found.metrics(), tmp_path / "bare", None)
-    return tmp_path / "out"
+    write_evaluation(found, found.metrics(), folder / "out", RunFolder(run))
+    bare = evaluation()
+    a_robustness(bare, folder / "bare")
+    write_evaluation(bare, bare.metrics(), folder / "bare", None)
+    return folder / "out"
+
+
+def a_robustness(found: Evaluation, folder: Path) -> None:
+    """Of that network: half of two images are right under every corruption."""
+    score, half = Score(1, 0.5, 0.2, 0.8), Estimate(0.5, 0.2, 0.8)
+    kinds = {"JPEG": (score,) * 5, "covered eyes": (score,) * 5}
+    who = ("name", "data", "split", "digest", "network", "views")
+    robust = Robustness(
+        **{name: getattr(found, name) for name in who},
+        images=2,
+        strengths=dict.fromkeys(kinds, (1.0,) * 5),
+        clean=Score(2, 1, 0.4, 1),
+        scores=kinds,
+        means=dict.fromkeys(kinds, half),
+        mean=half,
+    )
+    folder.mkdir()
+    (folder / "metrics.json").write_text("{}")
+    write_robustness(robust, folder)
 
 
 def test_rows_of_facts():
@@ -96,14 +118,12 @@ def test_a_summary_for_the_terminal():
 def test_files_of_an_evaluation(page: Path):
     names = {path.name for path in page.iterdir()}
     figures = {"confusion.png", "confusion_counts.png", "reliability.png", "coverage.png"}
-    tables = {"reliability.csv", "coverage.csv", "confusion.csv", "evaluation.md"}
+    tables = {"reliability.csv", "coverage.csv", "confusion.csv", "evaluation.md", "index.html"}
     assert names == {*figures, *tables, "learning_curves.png"}
-    assert {path.name for path in (page.parent / "bare").iterdir()} == figures | tables
-    assert (page / "confusion.png").read_text() == "confusion_matrix fake {}"
-    assert (page / "confusion_counts.png").read_text() == (
-        "confusion_matrix fake {'normalised': False}"
-    )
-    assert (page / "learning_curves.png").read_text().startswith("learning_curves fake")
+    spoilt = {"robustness.csv", "robustness.json", "robustness.png", "metrics.json"}
+    assert {path.name for path in (page.parent / "bare").iterdir()} == figures | tables | spoilt
+    for name in (*figures, "learning_curves.png"):
+        assert Image.open(page / name).width > 300
     with (page / "confusion.csv").open() as file:
         assert list(csv.reader(file)) == [
             ["label", "yes", "no"],
@@ -120,7 +140,7 @@ def test_files_of_an_evaluation(page: Path):
     assert sum(int(row["images"]) for row in rows) == 10
 
 
-def test_the_page_of_an_evaluation(page: Path):
+def test_the_markdown_of_an_evaluation(page: Path):
     text = (page / "evaluation.md").read_text()
     found = evaluation(temperature=1.5)
     assert text.startswith(
@@ -137,4 +157,27 @@ def test_the_page_of_an_evaluation(page: Path):
         *("![confusion](confusion.png)", "![confusion counts](confusion_counts.png)"),
         *("![reliability](reliability.png)", "![coverage](coverage.png)"),
         "![learning curves](learning_curves.png)",
+    ]
+
+
+def test_the_page_has_every_figure_with_its_interval(page: Path):
+    html = (page / "index.html").read_text()
+    for fact in facts(evaluation(temperature=1.5), evaluation(temperature=1.5).metrics()):
+        value, _, interval = fact.shown.partition(" ")
+        assert f"<dd>{value}<small>{interval}, n = {fact.images}</small></dd>" in html
+    assert re.findall("<h2>(.*?)</h2>", html) == [
+        *("Figures", "Classes", "Calibration", "Learning curves"),
+    ]
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", html), "nothing is fetched"
+
+
+def test_spoilt_faces_stand_beside_their_figures(page: Path):
+    html = (page.parent / "bare" / "index.html").read_text()
+    rows = re.findall(
+        r'<img src="data:image/webp;base64,[^"]+" alt="">(.*?)</span>(.*?)</tr>', html
+    )
+    assert [name for name, _ in rows] == ["clean", "JPEG", "covered eyes"]
+    assert [re.findall(">([0-9]+)<", cells) for _, cells in rows] == [
+        ["100"] * 6,
+        *[["50"] * 6] * 2,
     ]

@@ -177,8 +177,7 @@ def test_models_side_by_side_against_the_last():
     assert list(table) == ["model", *alone]
 
 
-def test_figures_show_the_shares(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(reporting, "png", lambda figure: figure)
+def test_figures_show_the_shares():
     axes = reporting.heat_map(FOUND).axes[0]
     assert np.asarray(axes.images[0].get_array()) == pytest.approx(
         np.array([[0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.55], [0.7, 0.4, 0.35, 0.3, 0.25, 0.2, 0.3]])

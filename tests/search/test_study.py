@@ -77,7 +77,7 @@ def test_a_search_trains_and_leaves_the_best_recipe_a_table_and_a_page(search, t
     assert [row["trial" if "trial" in row else "number"] for row in rows] == ["1", "2", "3"]
     assert max(float(row["value"] or 0) for row in rows) == pytest.approx(study.best_value, 1e-4)
     page = (search.out / "search.html").read_text()
-    assert "training.optimizer.lr" in page and page.count("<img") >= 2
+    assert "training.optimizer.lr" in page and page.count("<svg") >= 4
     assert "http://" not in page and "https://" not in page
 
 

@@ -15,18 +15,11 @@ from mien.evaluate.metrics import to_json
 from mien.evaluate.paired import Difference, differences
 from mien.files import check_folder, replacing, write_json, write_text
 from mien.report import facts, narrative
-from mien.report.curves import (
-    accuracy_by_cost,
-    all_curves,
-    confusion_matrix,
-    coverage_curves,
-    learning_curves,
-    recalls,
-    reliability_diagrams,
-)
+from mien.report.compare_page import DRAWN, Parts, compare_page, figures
+from mien.report.curves import confusion_matrix
 from mien.report.entries import Entry, Pool, evaluation_folder, histories, open_entries, pools
+from mien.report.figures import png
 from mien.report.gallery import gallery
-from mien.report.page import data_uri, render
 from mien.report.references import Published, Reference
 from mien.report.robustness import (
     comparison_figure,
@@ -52,7 +45,7 @@ _COLUMNS = (
     *facts.columns(),
     Column("robust", "accuracy on corrupted faces, %", percent()),
     Column("robust_images", "corrupted images", count),
-    Column("mce", "mean corruption error, %", percent(1)),
+    Column("mce", "mean corruption error, %", percent(1), falls=True),
     Column("mce_baseline", "relative to"),
     Column("published", "published accuracy, %", percent()),
     Column("published_n", "published on images", count),
@@ -60,15 +53,16 @@ _COLUMNS = (
     Column("temperature", "temperature", general(4)),
     Column("views", "views"),
     Column("complexity", "complexity"),
-    Column("parameters", "parameters, M", scaled(1e6, 2)),
-    Column("macs", "MACs, M", scaled(1e6, 0)),
-    Column("size_mb", "size, MB", plain(1)),
-    Column("latency_ms", "CPU, ms/face", plain(1)),
+    Column("parameters", "parameters, M", scaled(1e6, 2), falls=True),
+    Column("macs", "MACs, M", scaled(1e6, 0), falls=True),
+    Column("size_mb", "size, MB", plain(1), falls=True),
+    Column("latency_ms", "CPU, ms/face", plain(1), falls=True),
     Column("val_accuracy", "validation accuracy, %", percent()),
-    Column("val_loss", "validation loss", plain()),
-    Column("epochs", "epochs", general(1)),
-    Column("epoch_s", "training, s/epoch", plain(0)),
-    Column("training_s", "training, min", scaled(60, 1)),
+    Column("val_loss", "validation loss", plain(), falls=True),
+    Column("fit", "fit"),
+    Column("epochs", "epochs", general(1), falls=True),
+    Column("epoch_s", "training, s/epoch", plain(0), falls=True),
+    Column("training_s", "training, min", scaled(60, 1), falls=True),
 )
 _SHOWN = {
     "Accuracy": ("accuracy", "field", "macro_recall", "macro_f1", "seeds"),
@@ -79,7 +73,7 @@ _SHOWN = {
     "Cost": ("parameters", "macs", "size_mb", "latency_ms", "complexity"),
     "Training": ("val_accuracy", "val_loss", "epochs", "epoch_s", "training_s"),
 }
-"""The tables that readers see, by title; none is wider than six columns with the model's name."""
+"""The tables of comparison.md, by title; none is wider than six columns with the model's name."""
 _SEEDS = ("recipe", "accuracy", "field", "macro_recall", "loss", "ece")
 _DIFFERENCES = (
     Column("better", "more accurate"),
@@ -126,18 +120,9 @@ def compare(
     caveats = narrative.caveats(entries, reference)
     text = _markdown(entries, [*shown.items()], sentences, caveats, list(pictures))
     write_text(out / "comparison.md", text)
-    page = render(
-        "compare.html.j2",
-        entries=entries,
-        runs=list(histories(entries)),
-        first=entries[0].evaluation,
-        tables=shown,
-        differences=tables["differences"].only(*(c.key for c in _DIFFERENCES if c.key != "p")),
-        seeds=tables["seeds"].only(*_SEEDS),
-        sentences=sentences,
-        caveats=caveats,
-        pictures={name: data_uri(picture) for name, picture in pictures.items()},
-    )
+    parts = Parts(entries, found, pictures.get("gallery.png"))
+    whole = Table(_COLUMNS, _pooled_rows(tables["comparison"], pooled))
+    page = compare_page(parts, whole, tables["seeds"].only(*_SEEDS), sentences, caveats)
     write_text(out / "index.html", page)
     return out / "index.html"
 
@@ -171,17 +156,19 @@ def _tables(
 def _row(entry: Entry, published: Published | None) -> Row:
     """Everything that is known of an entry, by the keys of `_COLUMNS`."""
     evaluation, history = entry.evaluation, entry.history
-    row: Row = {"model": entry.name, "complexity": narrative.complexity(evaluation.macs)}
+    row: Row = {"model": entry.name}
+    row |= {"complexity": narrative.complexity(evaluation.macs)} if evaluation.macs else {}
     row |= {f.column.key: f.estimate for f in facts.facts(evaluation, entry.metrics)}
-    costs = ("temperature", "views", "parameters", "macs", "size_mb", "latency_ms")
-    row |= {name: getattr(evaluation, name) for name in costs}
+    row |= {name: getattr(evaluation, name) for name in ("temperature", "views")}
+    costs = ("parameters", "macs", "size_mb", "latency_ms")
+    row |= {name: getattr(evaluation, name) or None for name in costs}
     if published is not None:
         names = {"published": "accuracy", "published_n": "n", "published_source": "source"}
         row |= {key: getattr(published, name) for key, name in names.items()}
     if history is not None:
         row |= {name: history[name][history.best] for name in ("val_accuracy", "val_loss")}
         row |= {"epochs": len(history.epochs), "epoch_s": history.seconds_per_epoch}
-        row["training_s"] = history.seconds
+        row |= {"training_s": history.seconds, "fit": narrative.fit(history)}
     return row
 
 
@@ -210,15 +197,20 @@ def _seeds(rows: Sequence[Row], pooled: Sequence[Pool]) -> Table:
     return Table(columns, found).only(*kept)
 
 
-def _shown(comparison: Table, pooled: Sequence[Pool]) -> dict[str, Table]:
-    """The tables of readers: a row per recipe, seeds pooled."""
+def _pooled_rows(comparison: Table, pooled: Sequence[Pool]) -> list[Row]:
+    """A row per recipe, seeds together."""
     by_name = {row["model"]: row for row in comparison.rows}
     rows = []
     for pool in pooled:
         found = [by_name[entry.name] for entry in pool.entries]
         together = {"model": f"{pool.name}, {pool.seeds} seeds"}
         rows.append(_pooled(found) | together if pool.seeds > 1 else found[0])
-    whole = Table(_COLUMNS, rows)
+    return rows
+
+
+def _shown(comparison: Table, pooled: Sequence[Pool]) -> dict[str, Table]:
+    """The tables of comparison.md: a row per recipe."""
+    whole = Table(_COLUMNS, _pooled_rows(comparison, pooled))
     tables = {title: whole.only("model", *keys) for title, keys in _SHOWN.items()}
     return {
         title: table
@@ -287,31 +279,21 @@ def _json(table: Table) -> dict[str, list[Any]]:
 
 
 def _pictures(entries: Sequence[Entry], data: Dataset | None) -> dict[str, bytes]:
-    """Every figure of the page, by file name."""
-    first = entries[0].evaluation
-    runs, labels, truth = histories(entries), first.labels, first.truth
-    robust = robust_entries(entries)
-    pictures = {
-        "cost.png": accuracy_by_cost({e.name: (e.macs, e.metrics.accuracy) for e in entries}),
-        **{f"curves_{name}.png": learning_curves(h, name) for name, h in runs.items()},
-        **({"curves_all.png": all_curves(runs)} if runs else {}),
+    """Every figure of comparison.md, by file name."""
+    best = entries[:DRAWN]
+    robust, labels = robust_entries(entries), best[0].evaluation.labels
+    drawn = {
+        **{f"{name}.png": draw() for name, draw in figures(entries).items()},
         **{
             f"confusion_{e.name}.png": confusion_matrix(e.metrics.confusion, labels, e.name)
-            for e in entries
+            for e in best
         },
-        "recall.png": recalls({e.name: e.metrics.classes for e in entries}, labels),
-        "reliability.png": reliability_diagrams(
-            {e.name: reliability(e.evaluation.untempered, truth) for e in entries},
-            {e.name: reliability(e.evaluation.probabilities, truth) for e in entries},
-        ),
-        "coverage.png": coverage_curves(
-            {e.name: coverage(e.evaluation.probabilities, truth) for e in entries}
-        ),
     }
-    if data is not None:
-        pictures["gallery.png"] = gallery(entries[0].evaluation, _images(entries[0], data))
     if robust:
-        pictures["robustness.png"] = comparison_figure(robust)
+        drawn["robustness.png"] = comparison_figure({e.name: robust[e.name] for e in best})
+    pictures = {name: png(figure) for name, figure in drawn.items()}
+    if data is not None:
+        pictures["gallery.png"] = gallery(best[0].evaluation, _images(best[0], data))
     return pictures
 
 

@@ -1,6 +1,6 @@
-"""Figures of training and evaluation: learning curves, confusion matrices, recalls, costs."""
+"""Figures of training and evaluation: learning curves, confusion matrices, costs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,25 +8,28 @@ from numpy.typing import NDArray
 
 from mien.evaluate.calibration import Coverage, Reliability
 from mien.evaluate.intervals import Estimate
-from mien.evaluate.metrics import ClassMetrics
 from mien.report.figures import (
+    WIDE,
     colour,
     heat,
     in_percent,
     look,
-    name_below,
     new_figure,
-    png,
     styled,
 )
+from mien.report.names import Named, name_ends, name_points
 from mien.runs import History
-from mien.style import SERIES
+from mien.style import SOFT
+
+_FEW, _SURE = 0.002, 0.02
+"""Shares of the images, by confidence and the surest, of which accuracy is drawn: of few it
+leaps."""
 
 
 @styled
-def learning_curves(history: History, title: str) -> bytes:
-    """PNG of one run: loss and accuracy by epoch, training and validation (report Fig. 1-3)."""
-    figure, panels = new_figure(9, 3.4, columns=2)
+def learning_curves(history: History, title: str) -> Any:
+    """One run: loss and accuracy by epoch, training and validation (report Fig. 1-3)."""
+    figure, panels = new_figure(WIDE, 3.4, columns=2)
     for axes, kind in zip(panels.flat, ("loss", "accuracy"), strict=True):
         for stage, name, number in (("train", "training", 0), ("val", "validation", 1)):
             axes.plot(history.epochs, history[f"{stage}_{kind}"], color=colour(number), label=name)
@@ -35,33 +38,28 @@ def learning_curves(history: History, title: str) -> bytes:
         _dress(axes, "epoch", kind, history.epochs)
         axes.legend()
     figure.suptitle(title)
-    return png(figure)
+    return figure
 
 
 @styled
-def all_curves(histories: dict[str, History]) -> bytes:
-    """PNG of all runs together: validation loss and accuracy by epoch (the report's Fig. 5)."""
-    figure, panels = new_figure(9, 3.6, columns=2)
+def all_curves(histories: dict[str, History]) -> Any:
+    """All runs together: validation loss and accuracy by epoch (the report's Fig. 5)."""
+    figure, panels = new_figure(WIDE, 3.8, columns=2)
     for axes, kind in zip(panels.flat, ("loss", "accuracy"), strict=True):
         for number, (name, history) in enumerate(histories.items()):
-            axes.plot(
-                history.epochs,
-                history[f"val_{kind}"],
-                **look(number),
-                marker=".",
-                label=name,
-            )
+            axes.plot(history.epochs, history[f"val_{kind}"], **look(number), label=name)
         longest = max(histories.values(), key=lambda h: len(h.epochs))
         _dress(axes, "epoch", f"validation {kind}", longest.epochs)
-    name_below(figure, panels.flat[0])
-    return png(figure)
+    ends = [(h.epochs[-1], h["val_accuracy"][-1]) for h in histories.values()]
+    name_ends(panels.flat[-1], _named(histories, ends))
+    return figure
 
 
 @styled
 def confusion_matrix(
     confusion: NDArray[np.int64], labels: Sequence[str], title: str, *, normalised: bool = True
-) -> bytes:
-    """PNG of (C, C) counts, true labels in rows; shaded by row share (the report's Fig. 4).
+) -> Any:
+    """(C, C) counts, true labels in rows; shaded by row share (the report's Fig. 4).
 
     `normalised` writes each row's shares in per cent, otherwise counts.
     """
@@ -76,47 +74,18 @@ def confusion_matrix(
     axes.set(xlabel="predicted", ylabel="true")
     unit = "% of each true class" if normalised else "images"
     axes.set_title(f"{title}\n{unit}")
-    return png(figure)
+    return figure
 
 
 @styled
-def recalls(by_model: dict[str, Sequence[ClassMetrics]], labels: Sequence[str]) -> bytes:
-    """PNG of bars: recall of each class with its interval, models side by side."""
-    figure, panels = new_figure(9, 3.4)
-    axes = panels.flat[0]
-    width = 0.8 / len(by_model)
-    places = np.arange(len(labels))
-    for number, (name, classes) in enumerate(by_model.items()):
-        shift = (number - (len(by_model) - 1) / 2) * width
-        value, ends = in_percent([c.recall for c in classes])
-        axes.bar(
-            places + shift,
-            value,
-            width * 0.92,
-            yerr=ends,
-            error_kw={"elinewidth": 0.8, "ecolor": "0.35"},
-            color=colour(number),
-            hatch=("", "////", "....")[number // len(SERIES) % 3],
-            edgecolor="white",
-            linewidth=0,
-            label=name,
-        )
-    axes.set_xticks(places, labels)
-    axes.set_ylabel("recall, %")
-    axes.set_ylim(0, 100)
-    name_below(figure, axes)
-    return png(figure)
-
-
-@styled
-def reliability_diagrams(before: dict[str, Reliability], after: dict[str, Reliability]) -> bytes:
-    """PNG: accuracy by confidence of all models, at temperature 1 and as they are."""
-    figure, panels = new_figure(8.4, 4, columns=2)
+def reliability_diagrams(before: dict[str, Reliability], after: dict[str, Reliability]) -> Any:
+    """Accuracy by confidence of all models, at temperature 1 and as they are."""
+    figure, panels = new_figure(WIDE, 4.2, columns=2)
     titles = ("at temperature 1", "with each model's temperature")
     for axes, title, by_model in zip(panels.flat, titles, (before, after), strict=True):
         axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle=":", zorder=0)
         for number, (name, found) in enumerate(by_model.items()):
-            full = found.images > 0
+            full = found.images > _FEW * found.images.sum()
             axes.plot(
                 found.confidence[full],
                 found.accuracy[full],
@@ -125,20 +94,27 @@ def reliability_diagrams(before: dict[str, Reliability], after: dict[str, Reliab
                 label=name,
             )
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy", title=title)
-    name_below(figure, panels.flat[0])
-    return png(figure)
+    if len(after) > 1:
+        full = [np.flatnonzero(found.images)[-1] for found in after.values()]
+        last = zip(after.values(), full, strict=True)
+        ends = [(float(f.confidence[n]), float(f.accuracy[n])) for f, n in last]
+        name_ends(panels.flat[-1], _named(after, ends))
+    return figure
 
 
 @styled
 def coverage_curves(
     by_model: dict[str, Coverage], thresholds: Mapping[str, float] | None = None
-) -> bytes:
-    """PNG: accuracy of the surest images by their share, all models; dots are the `thresholds` of
+) -> Any:
+    """Accuracy of the surest images by their share, all models; dots are the `thresholds` of
     `unsure`."""
-    figure, panels = new_figure(6.4, 3.8)
+    figure, panels = new_figure(WIDE, 4.4)
     axes = panels.flat[0]
     for number, (name, found) in enumerate(by_model.items()):
-        axes.plot(100 * found.coverage, 100 * found.accuracy, **look(number), label=name)
+        some = found.coverage >= _SURE
+        axes.plot(
+            100 * found.coverage[some], 100 * found.accuracy[some], **look(number), label=name
+        )
         kept = np.flatnonzero(found.threshold >= (thresholds or {}).get(name, np.inf))
         if kept.size:
             place = (100 * found.coverage[kept[-1]], 100 * found.accuracy[kept[-1]])
@@ -146,35 +122,42 @@ def coverage_curves(
             axes.annotate(f"{place[1]:.1f} %", place, (6, 6), textcoords="offset points")
     axes.set(xlabel="images kept, the surest first, %", ylabel="accuracy, %")
     axes.set_ylim(top=101)
-    name_below(figure, axes)
-    return png(figure)
+    if len(by_model) > 1:
+        ends = [(100 * f.coverage[-1], 100 * f.accuracy[-1]) for f in by_model.values()]
+        name_ends(axes, _named(by_model, ends))
+    return figure
 
 
 @styled
-def accuracy_by_cost(by_model: dict[str, tuple[int, Estimate]]) -> bytes:
-    """PNG: accuracy with its interval over multiply-accumulates per face, all models."""
+def accuracy_by_cost(by_model: Mapping[str, tuple[int, Estimate]], named: int) -> Any:
+    """Accuracy over multiply-accumulates per face; the first so many are `named` and have their
+    intervals, the others are grey."""
     from matplotlib.ticker import LogLocator, NullLocator
 
-    figure, panels = new_figure(6.8, 3.8)
+    figure, panels = new_figure(WIDE, 4.6)
     axes = panels.flat[0]
+    entries = []
     for number, (name, (macs, accuracy)) in enumerate(by_model.items()):
         value, ends = in_percent([accuracy])
-        axes.errorbar(
-            [macs / 1e6],
-            value,
-            ends,
-            fmt="os^"[number // len(SERIES) % 3],
-            color=colour(number),
-            elinewidth=1,
-            label=name,
-        )
+        if number >= named:
+            axes.plot([macs / 1e6], value, "o", color=SOFT, markersize=3, alpha=0.6)
+            continue
+        tone = colour(number)
+        axes.errorbar([macs / 1e6], value, ends, fmt="o", color=tone, elinewidth=1, label=name)
+        entries.append((name, macs / 1e6, float(value[0]), tone))
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set(xlabel="computation of a face, million multiply-accumulates", ylabel="accuracy, %")
-    name_below(figure, axes)
-    return png(figure)
+    name_points(axes, entries)
+    return figure
+
+
+def _named(names: Iterable[str], ends: Iterable[tuple[float, float]]) -> list[Named]:
+    """What `name_ends` takes, in the colours of `look`."""
+    both = zip(names, ends, strict=True)
+    return [(name, x, y, colour(number)) for number, (name, (x, y)) in enumerate(both)]
 
 
 def _dress(axes: Any, x: str, y: str, epochs: Sequence[int]) -> None:

@@ -1,6 +1,9 @@
 """A data set's page: its statistics as tables, figures and one HTML file."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +16,8 @@ from mien.report import figures
 from mien.report.page import data_uri, render
 from mien.report.tables import Column, Table, count, percent, plain
 
+_PICTURES = ("samples", "mean_faces")
+"""Figures of pictures; the others are drawings."""
 SAMPLES = 10
 """Pictures of each class in the sample grid."""
 
@@ -27,9 +32,15 @@ def write_statistics(data: Dataset, out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; choose a folder for the statistics")
     statistics = describe(data)
-    tables, pictures = _tables(statistics), _pictures(statistics)
-    uri = {name: data_uri(picture) for name, picture in pictures.items()}
-    page = render("data.html.j2", s=statistics, tables=tables, uri=uri)
+    tables, draws = _tables(statistics), _figures(statistics)
+    pictures = {name: figures.png(draw()) for name, draw in draws.items()}
+    page = render(
+        "data.html.j2",
+        s=statistics,
+        tables=tables,
+        uri={name: data_uri(pictures[name]) for name in _PICTURES},
+        drawn={n: figures.drawing(draw) for n, draw in draws.items() if n not in _PICTURES},
+    )
     for name, picture in pictures.items():
         with replacing(out / f"{name}.png") as file:
             file.write(picture)
@@ -79,31 +90,40 @@ def _table(frame: Frame, *columns: Column) -> Table:
     return Table(columns, frame.reset_index().to_dict("records"))
 
 
-def _pictures(s: Statistics) -> dict[str, bytes]:
-    """PNG of each figure by name."""
+def _figures(s: Statistics) -> dict[str, Callable[[], Any]]:
+    """What draws each figure, by name."""
     reference, weights = s.data.splits[s.reference], s.weights["weight"]
     counts = s.counts[s.reference][lambda images: images > 0]
     ratio = counts.sort_values(ascending=False, kind="stable") / counts.min()
     totals = {name: s.histogram.loc[name].sum() for name in s.data.splits}
-    drawn = {
-        "counts": figures.bars(s.data.labels, s.counts.to_dict("list"), "images"),
-        "class_weights": figures.bars(
-            counts.index, {"weight": weights[counts.index]}, "weight in the loss", "{:.4f}"
+    return {
+        "counts": partial(figures.bars, s.data.labels, s.counts.to_dict("list"), "images"),
+        "class_weights": partial(
+            figures.bars,
+            counts.index,
+            {"weight": weights[counts.index]},
+            "weight in the loss",
+            "{:.4f}",
         ),
-        "imbalance": figures.bars(
-            ratio.index, {"ratio": ratio}, "images for each one of the rarest class", "{:.1f}"
+        "imbalance": partial(
+            figures.bars,
+            ratio.index,
+            {"ratio": ratio},
+            "images for each one of the rarest class",
+            "{:.1f}",
         ),
-        "samples": figures.picture_rows(
-            {label: _samples(reference, s.data.labels.index(label)) for label in counts.index}
+        "samples": partial(
+            figures.picture_rows,
+            {label: _samples(reference, s.data.labels.index(label)) for label in counts.index},
         ),
-        "mean_faces": figures.picture_grid(s.mean_faces),
-        "histogram": figures.lines(
+        "mean_faces": partial(figures.picture_grid, s.mean_faces),
+        "histogram": partial(
+            figures.lines,
             np.arange(256),
             {name: 100 * (total / total.sum()).to_numpy() for name, total in totals.items()},
             ("intensity (0 black, 255 white)", "pixels, %"),
         ),
     }
-    return {name: figures.png(figure) for name, figure in drawn.items()}
 
 
 def _samples(split: Split, label: int) -> NDArray[np.uint8]:

@@ -17,11 +17,11 @@ _COLUMNS = {
         Column("ferplus", "agreement with FER+'s majority, %", percent()),
         Column("ferplus_agreed", "accuracy where FER+'s majority is the label, %", percent()),
         Column("sure", "accuracy of the surest 80 %, %", percent()),
-        Column("loss", "loss, nats", plain()),
-        Column("ece", "calibration error (ECE), %", percent()),
-        Column("brier", "Brier score", plain()),
-        Column("loss_at_1", "loss at temperature 1, nats", plain()),
-        Column("ece_at_1", "calibration error at temperature 1, %", percent()),
+        Column("loss", "loss, nats", plain(), falls=True),
+        Column("ece", "calibration error (ECE), %", percent(), falls=True),
+        Column("brier", "Brier score", plain(), falls=True),
+        Column("loss_at_1", "loss at temperature 1, nats", plain(), falls=True),
+        Column("ece_at_1", "calibration error at temperature 1, %", percent(), falls=True),
     )
 }
 

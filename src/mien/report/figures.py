@@ -4,8 +4,11 @@ matplotlib's objects are used directly, never pyplot: no global state, no displa
 """
 
 import functools
+import hashlib
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -13,7 +16,7 @@ from numpy.typing import NDArray
 
 from mien.evaluate.intervals import Estimate
 from mien.extras import need
-from mien.style import SERIES
+from mien.style import INK, RULE, SERIES, SOFT, in_page
 
 _Arguments = ParamSpec("_Arguments")
 _Drawn = TypeVar("_Drawn")
@@ -26,18 +29,25 @@ _STYLE = {
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": "#8a919c",
-    "axes.labelcolor": "#3b424d",
+    "axes.facecolor": "none",
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
     "axes.axisbelow": True,
     "axes.grid": True,
-    "grid.color": "#e6e8ec",
+    "grid.color": RULE,
     "grid.linewidth": 0.8,
-    "xtick.color": "#3b424d",
-    "ytick.color": "#3b424d",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "lines.linewidth": 1.8,
     "legend.frameon": False,
     "figure.facecolor": "white",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mien",
 }
+WIDE, _PHONE = 10.0, 4.6
+"""Inches of a page's figures on a desk and on a phone."""
+_NARROW: ContextVar[bool] = ContextVar("narrow", default=False)
 
 
 def colour(number: int) -> str:
@@ -49,6 +59,11 @@ def look(number: int) -> dict[str, str]:
     """Colour and dashes of the line `number`: of twenty-four no two are alike."""
     dashes = ("-", "--", ":")[number // len(SERIES) % 3]
     return {"color": colour(number), "linestyle": dashes}
+
+
+def is_narrow() -> bool:
+    """Whether a figure is drawn for a phone."""
+    return _NARROW.get()
 
 
 def styled(draw: Callable[_Arguments, _Drawn]) -> Callable[_Arguments, _Drawn]:
@@ -68,8 +83,14 @@ def styled(draw: Callable[_Arguments, _Drawn]) -> Callable[_Arguments, _Drawn]:
 
 @styled
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
-    """A matplotlib Figure of `width` x `height` inches and its (rows, columns) array of Axes."""
+    """A matplotlib Figure of `width` x `height` inches and its (rows, columns) array of Axes.
+
+    For a phone it is narrower, and panels stand one below the other.
+    """
     figures = need("matplotlib.figure", extra="report")
+    if _NARROW.get():
+        rows, columns, height = rows * columns, 1, height * columns
+        width = min(width, _PHONE)
     figure = figures.Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False)
 
@@ -91,6 +112,35 @@ def png(figure: Any) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=160, bbox_inches="tight", metadata={"Software": None})
     return buffer.getvalue()
+
+
+@styled
+def drawing(draw: Callable[[], Any]) -> dict[str, str]:
+    """`wide` and `narrow`: the figure that `draw` makes as SVG for a desk and for a phone, in the
+    colours of the page."""
+    found = {"wide": _svg(draw())}
+    token = _NARROW.set(True)
+    try:
+        found["narrow"] = _svg(draw())
+    finally:
+        _NARROW.reset(token)
+    return found
+
+
+def _svg(figure: Any) -> str:
+    need("matplotlib.backends.backend_svg", extra="report").FigureCanvasSVG(figure)
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata=nothing)
+    text = buffer.getvalue()
+    text = re.sub(r"<(metadata|style).*?</\1>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r"'?DejaVu Sans'?[^;\"]*", "var(--type)", text)
+    text = re.sub(r'="[^"]*"', lambda given: re.sub(r"(\.\d\d)\d+", r"\1", given[0]), text)
+    text = re.sub(r' (?:xmlns(?::xlink)?|version)="[^"]*"', "", text).replace("xlink:href", "href")
+    text = re.sub(r' id="(?![mpC][0-9a-f]{10}")[^"]*"', "", text)
+    own = hashlib.sha256(text.encode()).hexdigest()[:8]  # no two drawings of a page share a name
+    text = re.sub(r'(id="|href="#|url\(#)([mpC][0-9a-f]{10})', rf"\g<1>n{own}\2", text)
+    return in_page(re.sub(r">\s+<", "><", text))
 
 
 def in_percent(
@@ -136,7 +186,7 @@ def bars(
 @styled
 def lines(x: NDArray[Any], series: Mapping[str, NDArray[Any]], axes_names: tuple[str, str]) -> Any:
     """A figure with one line per series over `x`; `axes_names` are those of x and y."""
-    figure, axes = new_figure(6.8, 4)
+    figure, axes = new_figure(WIDE, 4.2)
     ax = axes[0, 0]
     for number, (name, values) in enumerate(series.items()):
         ax.plot(x, values, **look(number), linewidth=1.4, label=name)

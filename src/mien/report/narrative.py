@@ -1,13 +1,12 @@
 """Sentences made from the numbers of a comparison."""
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
 from mien.evaluate.intervals import Spread
 from mien.evaluate.paired import Difference
-from mien.report.entries import Entry, Pool, histories
+from mien.report.entries import Entry, Pool
 from mien.report.references import Published, Reference
 from mien.runs import History
 
@@ -23,15 +22,17 @@ def verdict(
     pooled: Sequence[Pool],
     reference: Reference | None = None,
 ) -> list[str]:
-    """What separates the models; entries and pools come best first."""
-    neighbours = {(a.name, b.name) for a, b in itertools.pairwise(entries)}
+    """What separates the models, in five sentences at most; entries and pools come best first."""
+    rivals = [d for d in differences if entries[0].name in (d.better, d.worse)]
+    several = [pool for pool in pooled if pool.seeds > 1]
+    figures = ((e, published(e, reference)) for e in entries)
+    against = [_against(entry, figure) for entry, figure in figures if figure is not None]
     return [
-        *(_difference(d) for d in differences if (d.better, d.worse) in neighbours),
-        *(_seeds(pool) for pool in pooled if pool.seeds > 1),
-        *(_against(e, p) for e in entries if (p := published(e, reference)) is not None),
-        *_extremes(entries),
-        *(_fit(run, history) for run, history in histories(entries).items()),
-        _cost(entries),
+        _first(entries, rivals),
+        *([_rivals(entries, rivals)] if len(entries) > 2 else []),
+        *([*against, *map(_seeds, several)][:1]),
+        _extremes(entries),
+        *_cost(entries),
     ]
 
 
@@ -64,6 +65,28 @@ def published(entry: Entry, reference: Reference | None) -> Published | None:
     return reference.figures.get(entry.evaluation.model) if reference else None
 
 
+def _first(entries: Sequence[Entry], rivals: Sequence[Difference]) -> str:
+    """The best, beside the second."""
+    names = {entry.name for entry in entries[:2]}
+    alone = f"{entries[0].name} answers {entries[0].metrics.accuracy.percent()} % rightly."
+    return next((_difference(d) for d in rivals if {d.better, d.worse} == names), alone)
+
+
+def _rivals(entries: Sequence[Entry], rivals: Sequence[Difference]) -> str:
+    """How many models may be as good as the best, and which of them is the smallest."""
+    best = entries[0].name
+    names = {name for d in rivals if not d.real for name in (d.better, d.worse)} - {best}
+    if not names:
+        return f"All others are less accurate than {best}, and chance alone is no reason for it."
+    count = f"{len(names)} of the {len(entries) - 1} other models"
+    found = f"{count} cannot be told apart from {best} on these images"
+    sized = [e for e in entries if e.name in names | {best} and e.evaluation.parameters]
+    if not sized:
+        return f"{found}."
+    small = min(sized, key=lambda e: e.evaluation.parameters)
+    return f"{found}; the smallest of them all is {small.name} ({_size(small)})."
+
+
 def _difference(d: Difference) -> str:
     points = f"{100 * d.accuracy.value:.1f} points [{100 * d.accuracy.low:.1f}, " + (
         f"{100 * d.accuracy.high:.1f}]"
@@ -92,7 +115,7 @@ def _against(entry: Entry, published: Published) -> str:
     )
 
 
-def _extremes(entries: Sequence[Entry]) -> list[str]:
+def _extremes(entries: Sequence[Entry]) -> str:
     labels = entries[0].evaluation.labels
     mean = np.mean([[k.recall.value for k in c.metrics.classes] for c in entries], axis=0)
     best = entries[0]
@@ -102,39 +125,47 @@ def _extremes(entries: Sequence[Entry]) -> list[str]:
     true, taken = np.unravel_index(int(shares.argmax()), shares.shape)
     present = np.flatnonzero(~np.isnan(mean))
     easy, hard = present[mean[present].argmax()], present[mean[present].argmin()]
-    return [
+    return (
         f"On average {labels[easy]} is found most ({100 * mean[easy]:.0f} % recall) and "
-        f"{labels[hard]} least ({100 * mean[hard]:.0f} %).",
-        f"{best.name} most often takes {labels[true]} for {labels[taken]} "
-        f"({100 * shares[true, taken]:.0f} % of {labels[true]} faces).",
-    ]
+        f"{labels[hard]} least ({100 * mean[hard]:.0f} %); {best.name} most often takes "
+        f"{labels[true]} for {labels[taken]} ({100 * shares[true, taken]:.0f} % of {labels[true]} "
+        "faces)."
+    )
 
 
-def _fit(run: str, history: History) -> str:
+def fit(history: History) -> str:
     """Under- or over-fitting, from the accuracies of the kept epoch.
 
     Augmentation and dropout act on training images alone, so equal accuracies are no gap at all.
     """
     best = history.best
     gap = 100 * (history["train_accuracy"][best] - history["val_accuracy"][best])
-    last = best == len(history.epochs) - 1
     if gap > 5:
-        shape = f"overfits: training accuracy is {gap:.0f} points above validation"
-    elif last:
-        shape = "was best in its last epoch: a longer schedule may pay"
-    else:
-        shape = f"peaked in epoch {history.epochs[best]} without overfitting"
-    return f"{run} {shape}."
+        return f"overfits by {gap:.0f} points"
+    if best == len(history.epochs) - 1:
+        return "best in its last epoch"
+    return f"peaked in epoch {history.epochs[best]}"
 
 
-def _cost(entries: Sequence[Entry]) -> str:
-    fastest = min(entries, key=lambda c: c.evaluation.latency_ms)
-    smallest = min(entries, key=lambda c: c.evaluation.parameters)
+def _cost(entries: Sequence[Entry]) -> list[str]:
+    """The fastest and the smallest; nothing where neither is known."""
+    timed = [e for e in entries if e.evaluation.latency_ms > 0]
+    sized = [e for e in entries if e.evaluation.parameters]
+    if not timed or not sized:
+        return []
+    fastest = min(timed, key=lambda e: e.evaluation.latency_ms)
+    smallest = min(sized, key=lambda e: e.evaluation.parameters)
     speed = f"{fastest.evaluation.latency_ms:.1f} ms a face on one CPU thread"
-    size = f"{smallest.evaluation.parameters / 1e6:.2f} M parameters"
     if fastest is smallest:
-        return f"{fastest.name} is the fastest ({speed}) and the smallest ({size})."
-    return f"{fastest.name} is the fastest ({speed}), {smallest.name} the smallest ({size})."
+        return [f"{fastest.name} is the fastest ({speed}) and the smallest ({_size(smallest)})."]
+    return [
+        f"{fastest.name} is the fastest ({speed}), {smallest.name} the smallest "
+        f"({_size(smallest)})."
+    ]
+
+
+def _size(entry: Entry) -> str:
+    return f"{entry.evaluation.parameters / 1e6:.2f} M parameters"
 
 
 def _list(names: list[str]) -> str:

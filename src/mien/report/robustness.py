@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,16 @@ from mien.evaluate.robustness import (
 )
 from mien.files import replacing
 from mien.report.entries import Entry
-from mien.report.figures import colour, heat, in_percent, name_below, new_figure, png, styled
+from mien.report.figures import (
+    WIDE,
+    colour,
+    heat,
+    in_percent,
+    name_below,
+    new_figure,
+    png,
+    styled,
+)
 from mien.report.tables import Column, Row, Table, percent, table_of
 
 _SHOWN_SEVERITIES = (1, 3, 5)
@@ -32,7 +42,7 @@ def write_robustness(found: Robustness, folder: Path, stem: str = ROBUSTNESS) ->
     save_robustness(found, folder, stem)
     corruption_table(found).write_csv(folder / f"{stem}.csv")
     with replacing(folder / f"{stem}.png") as file:
-        file.write(heat_map(found))
+        file.write(png(heat_map(found)))
 
 
 def write_adversarial(found: Adversarial, folder: Path) -> None:
@@ -40,7 +50,7 @@ def write_adversarial(found: Adversarial, folder: Path) -> None:
     save_adversarial(found, folder)
     attack_table(found).write_csv(folder / "adversarial.csv")
     with replacing(folder / "adversarial.png") as file:
-        file.write(attack_curves(found))
+        file.write(png(attack_curves(found)))
 
 
 def corruption_table(found: Robustness) -> Table:
@@ -120,6 +130,21 @@ def sections(evaluation: Evaluation, folder: Path) -> list[str]:
     return lines
 
 
+def shares(found: Robustness) -> dict[str, dict[str, float]]:
+    """Kind → severity → accuracy; clean images first, the mean last."""
+    steps = [str(step) for step in range(1, SEVERITIES + 1)]
+    return {
+        "clean": dict.fromkeys((*steps, "mean"), found.clean.value),
+        **{
+            name: {
+                **{n: score.value for n, score in zip(steps, scores, strict=True)},
+                "mean": found.means[name].value,
+            }
+            for name, scores in found.scores.items()
+        },
+    }
+
+
 def as_markdown(found: Robustness, stem: str = ROBUSTNESS) -> list[str]:
     """What was done, and a row per corruption."""
     columns = (
@@ -144,23 +169,28 @@ def as_markdown(found: Robustness, stem: str = ROBUSTNESS) -> list[str]:
 
 def attacks_as_markdown(found: Adversarial) -> list[str]:
     """What was done, and a row per attack."""
+    return [
+        f"Accuracy, % [95 %], on {found.images:,} images, the largest change of a pixel in 255ths; "
+        "white-box on the torch network, one view of each face, one start.",
+        "",
+        *attacks_shown(found).markdown(),
+    ]
+
+
+def attacks_shown(found: Adversarial) -> Table:
+    """A row per attack, a column per epsilon."""
     columns = [Column(str(step), str(step), percent(1)) for step in (0, *EPSILONS)]
     rows = [
         {"attack": attack}
         | {c.key: s.accuracy for c, s in zip(columns, (found.clean, *scores), strict=True)}
         for attack, scores in found.scores.items()
     ]
-    return [
-        f"Accuracy, % [95 %], on {found.images:,} images, the largest change of a pixel in 255ths; "
-        "white-box on the torch network, one view of each face, one start.",
-        "",
-        *Table((Column("attack", "attack"), *columns), rows).markdown(),
-    ]
+    return Table((Column("attack", "attack"), *columns), rows)
 
 
 @styled
-def heat_map(found: Robustness) -> bytes:
-    """PNG: accuracy in per cent by corruption and severity, clean images first, the mean last."""
+def heat_map(found: Robustness) -> Any:
+    """Accuracy in per cent by corruption and severity, clean images first, the mean last."""
     names = list(found.scores)
     shares = np.column_stack(
         [
@@ -176,13 +206,13 @@ def heat_map(found: Robustness) -> bytes:
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("severity")
     axes.set_title(f"{found.name}: accuracy, %, {found.images:,} images")
-    return png(figure)
+    return figure
 
 
 @styled
-def attack_curves(found: Adversarial) -> bytes:
-    """PNG: accuracy by the largest change of a pixel, with intervals, a line per attack."""
-    figure, panels = new_figure(5, 3.4)
+def attack_curves(found: Adversarial) -> Any:
+    """Accuracy by the largest change of a pixel, with intervals, a line per attack."""
+    figure, panels = new_figure(WIDE, 3.8)
     axes = panels.flat[0]
     for number, (attack, scores) in enumerate(found.scores.items()):
         axes.errorbar(
@@ -195,7 +225,7 @@ def attack_curves(found: Adversarial) -> bytes:
     axes.set(xlabel="largest change of a pixel, 255ths", ylabel="accuracy, %", title=found.name)
     axes.set_ylim(bottom=0)
     axes.legend()
-    return png(figure)
+    return figure
 
 
 def robust_entries(entries: Sequence[Entry]) -> dict[str, Robustness]:
@@ -231,8 +261,8 @@ def comparison_table(found: dict[str, Robustness]) -> Table:
 
 
 @styled
-def comparison_figure(found: dict[str, Robustness]) -> bytes:
-    """PNG: accuracy over the severities of each corruption with its interval, models by colour."""
+def comparison_figure(found: dict[str, Robustness]) -> Any:
+    """Accuracy over the severities of each corruption with its interval, models by colour."""
     names = ["clean", *next(iter(found.values())).scores]
     figure, panels = new_figure(6.8, 1 + 0.26 * len(names))
     axes = panels.flat[0]
@@ -251,7 +281,7 @@ def comparison_figure(found: dict[str, Robustness]) -> bytes:
     axes.invert_yaxis()
     axes.set_xlabel("accuracy over five severities, %")
     name_below(figure, axes)
-    return png(figure)
+    return figure
 
 
 def _against(found: Robustness) -> str:

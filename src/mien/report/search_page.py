@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.files import write_text
-from mien.report.figures import bars, new_figure, png, styled
-from mien.report.page import data_uri, render
+from mien.report.figures import WIDE, bars, drawing, new_figure, styled
+from mien.report.page import render
 from mien.report.tables import Column, Table, percent
+from mien.style import INK
 
 _BEST = 10
 """Trials in the page's table."""
@@ -40,16 +42,17 @@ def write_search(
     """
     finished = sorted((t for t in trials if t.value is not None), key=lambda t: -(t.value or 0))
     table = trials_table(finished[:_BEST])
-    drawn = {"history": history(trials), "curves": curves(trials)}
+    figures = {"history": partial(history, trials), "curves": partial(curves, trials)}
     if importances:
         shares = {key: 100 * value for key, value in importances.items()}
-        drawn["importances"] = bars(list(shares), {"share": list(shares.values())}, "%", "{:.0f}")
+        series = {"share": list(shares.values())}
+        figures["importances"] = partial(bars, list(shares), series, "%", "{:.0f}")
     if len(finished) > 1:
-        drawn["parallel"] = parallel(finished, log)
-    uri = {key: data_uri(png(figure)) for key, figure in drawn.items()}
+        figures["parallel"] = partial(parallel, finished, log)
+    drawn = {name: drawing(draw) for name, draw in figures.items()}
     states = {state: sum(t.state == state for t in trials) for state in ("finished", "ended early")}
     page = render(
-        "search.html.j2", name=name, best=finished[0], states=states, table=table, uri=uri
+        "search.html.j2", name=name, best=finished[0], states=states, table=table, drawn=drawn
     )
     trials_table(trials).write_csv(path.with_name("trials.csv"))
     write_text(path, page)
@@ -81,7 +84,7 @@ def trials_table(trials: Sequence[Trial]) -> Table:
 @styled
 def history(trials: Sequence[Trial]) -> Any:
     """A point a trial, and the best so far."""
-    figure, axes = new_figure(6.8, 3.4)
+    figure, axes = new_figure(WIDE, 4)
     ax = axes[0, 0]
     done = [t for t in trials if t.value is not None]
     numbers = [t.number for t in done]
@@ -100,7 +103,7 @@ def history(trials: Sequence[Trial]) -> Any:
 @styled
 def curves(trials: Sequence[Trial]) -> Any:
     """A line a trial over its epochs; the best is drawn thick."""
-    figure, axes = new_figure(6.8, 3.4)
+    figure, axes = new_figure(WIDE, 4)
     ax = axes[0, 0]
     best = max(trials, key=lambda t: t.value or 0)
     for trial in (*trials, best):
@@ -120,7 +123,7 @@ def curves(trials: Sequence[Trial]) -> Any:
 @styled
 def parallel(trials: Sequence[Trial], log: set[str]) -> Any:
     """An axis a key and one for the accuracy, a line a trial: the brighter, the better."""
-    figure, axes = new_figure(6.8, 4)
+    figure, axes = new_figure(WIDE, 4.6)
     ax = axes[0, 0]
     keys = list(trials[0].params)
     values = np.array([trial.value for trial in trials], float)
@@ -130,7 +133,7 @@ def parallel(trials: Sequence[Trial], log: set[str]) -> Any:
         ax.plot(line, color=_shade(shade), linewidth=1 + 1.5 * shade, alpha=0.9)
     for place, (_, marks) in enumerate(columns):
         for height, text in marks:
-            ax.annotate(text, (place, height), fontsize=7, ha="center", color="#3b424d")
+            ax.annotate(text, (place, height), fontsize=7, ha="center", color=INK)
     for height, value in ((0, values.min()), (1, values.max())):
         ax.annotate(f"{100 * value:.1f} %", (len(keys), height), fontsize=7, ha="center")
     names = [key.rsplit(".", 1)[-1] for key in keys]

@@ -1,12 +1,14 @@
 """Tables: numbers under names, written to CSV as numbers and shown to readers with their unit."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.evaluate.intervals import Estimate, Spread
 from mien.files import write_csv
@@ -53,6 +55,23 @@ class Column:
     key: str
     title: str
     show: Show = str
+    falls: bool = False
+    """Whether less is better: the least is the first that a reader wants to see."""
+
+    @property
+    def short(self) -> str:
+        """The title without what stands in brackets."""
+        return re.sub(r" \(.*?\)", "", self.title)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A cell of a table in a page: what it shows, the interval or deviation beside it, and the
+    number to sort by; None for words."""
+
+    text: str
+    interval: str
+    value: float | None
 
 
 @dataclass(frozen=True)
@@ -77,9 +96,19 @@ class Table:
         return [column.title for column in self.columns]
 
     @property
+    def worded(self) -> list[bool]:
+        """Which columns hold words."""
+        return [any(isinstance(row.get(c.key), str) for row in self.rows) for c in self.columns]
+
+    @property
     def cells(self) -> list[list[str]]:
         """What readers are shown, row by row."""
         return [[_shown(row.get(c.key), c.show) for c in self.columns] for row in self.rows]
+
+    @property
+    def parts(self) -> list[list[Part]]:
+        """The same in parts."""
+        return [[_part(row.get(c.key), c.show) for c in self.columns] for row in self.rows]
 
     def markdown(self) -> list[str]:
         """Lines of a Markdown table."""
@@ -115,6 +144,38 @@ def table_of(rows: Iterable[Row]) -> Table:
     return Table(tuple(Column(key, key) for key in dict.fromkeys(k for r in rows for k in r)), rows)
 
 
+def confusion_shares(
+    confusion: NDArray[np.int64], labels: Sequence[str]
+) -> dict[str, dict[str, float | None]]:
+    """True label → answered label → share of the true one; none where there is no image."""
+    found: dict[str, dict[str, float | None]] = {}
+    for label, row in zip(labels, confusion.tolist(), strict=True):
+        total = sum(row)
+        shares = [n / total if total else None for n in row]
+        found[label] = dict(zip(labels, shares, strict=True))
+    return found
+
+
 def _shown(value: Any, show: Show) -> str:
-    nothing = value is None or (isinstance(value, Estimate) and np.isnan(value.value))
+    number = _number(value)
+    nothing = value is None or (number is not None and np.isnan(number))
     return NOTHING if nothing else show(value)
+
+
+def _part(value: Any, show: Show) -> Part:
+    text = _shown(value, show)
+    number = _number(value)
+    if number is None or text == NOTHING:
+        return Part(text, "", None)
+    shown, mark, rest = next(
+        (p for m in (" [", " ± ") if (p := text.partition(m))[1]), (text, "", "")
+    )
+    return Part(shown, f"{mark.strip()}{' ' * (mark == ' ± ')}{rest}", number)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, Estimate):
+        return value.value
+    if isinstance(value, Spread):
+        return value.mean
+    return float(value) if isinstance(value, int | float | np.number) else None
