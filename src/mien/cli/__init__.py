@@ -13,7 +13,7 @@ import typer
 import mien
 from mien.cli.bundles import ensemble, export, pull, push, quantize
 from mien.cli.data import data_audit, data_crop, data_draw, data_stats, data_synthesize, data_votes
-from mien.cli.recognition import demo, recognize, watch
+from mien.cli.recognition import demo, recognize, report, watch
 from mien.cli.scoring import calibrate, compare, evaluate, explain, groups
 from mien.cli.searching import search
 from mien.cli.serving import PREFIX, GroupedCommand, serve
@@ -36,7 +36,7 @@ data_app = typer.Typer(
 app.add_typer(data_app, name="data")
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(recognize, serve, demo, watch),
+    *(recognize, report, serve, demo, watch),
     *(train, search, recipes, evaluate, calibrate, compare, groups, explain),
     *(export, ensemble, quantize, push, pull),
 )

@@ -17,7 +17,7 @@ from mien.cli.options import (
     Views,
     clock_time,
 )
-from mien.cli.show import console, end, say, unknown_bar, warn
+from mien.cli.show import busy, console, end, need_report, say, unknown_bar, warn
 from mien.errors import InputError
 
 if TYPE_CHECKING:
@@ -232,6 +232,31 @@ def watch(
         say(line)
     say(f"{watched.frames} frames read, {watched.dropped} dropped, {watched.rate:.1f} a second")
     end(bool(watched.errors))
+
+
+def report(
+    table: Annotated[
+        Path,
+        typer.Argument(help="Table of readings: .csv, .jsonl or .parquet.", metavar="TABLE"),
+    ],
+    out: Annotated[Path, typer.Argument(help="Page to write: .html.", metavar="OUT")],
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Show faces as they are. Default: blurred.")
+    ] = False,
+) -> None:
+    """Make one page of a table of readings, to send to others: summaries, timelines, faces."""
+    need_report()
+    from mien.files import check_outputs
+    from mien.marks import check_own
+    from mien.report.readings_page import write_report
+
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"{out}: expected a page to write, such as report.html")
+    check_outputs([("OUT", out)], [table])
+    check_own([("OUT", out)])
+    with busy("making the page"):
+        page = write_report(table, out, clear=clear)
+    say(f"page: {page}")
 
 
 def _recognize_one(

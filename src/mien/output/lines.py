@@ -5,7 +5,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -112,7 +112,7 @@ class Csv(Lines):
         found = Readings(labels=self._labels)
         try:
             for row in rows:
-                reading = _reading(row, self._labels)
+                reading = reading_of(row, self._labels)
                 if not found or reading.place != found[-1].place:
                     self._before_last, self._last_begins = len(found), rows.begin
                 found.append(reading)
@@ -218,9 +218,9 @@ class StandardOutput:
         sys.stdout.buffer.flush()
 
 
-def _reading(row: dict[str, str], labels: tuple[str, ...]) -> Reading:
+def reading_of(row: Mapping[str, Any], labels: tuple[str, ...]) -> Reading:
     """The reading of a row, without landmarks: they are not in the table."""
-    known = {name: value for name, value in row.items() if value != ""}
+    known = {name: value for name, value in row.items() if value not in ("", None)}
     whole = {name: int(value) for name, value in known.items() if name in WHOLES}
     real = {n: float(value) for n, value in known.items() if n not in WHOLES and n not in TEXTS}
     face = scores = smoothed = None
@@ -232,4 +232,4 @@ def _reading(row: dict[str, str], labels: tuple[str, ...]) -> Reading:
         smoothed = Scores(labels, tuple(real[f"smoothed_{label}"] for label in labels))
     place = (known.get("path"), real.get("time_s"), whole.get("frame"), whole.get("face_id"))
     told = (known["status"], *place, smoothed, known.get("error"), whole.get("index"))
-    return Reading(face, scores, *told)  # type: ignore[arg-type]
+    return Reading(face, scores, *told)
