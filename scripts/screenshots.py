@@ -4,23 +4,37 @@
     python scripts/screenshots.py compare audit      # these
     python scripts/screenshots.py --look FOLDER      # whole pages as .png, for a reviewer's eyes
 
-NAME.webp shows a page on a desk (1280 px) and on a phone (390 px), light and dark. No picture of a
-data set is shown: faces are drawn, or the portrait in the package.
+NAME.webp shows a page on a desk (1280 px) in light and on a phone (390 px) in the dark; --look
+gives both in both. No picture of a data set is shown: faces are drawn, or the package's portrait.
 """
 
 import argparse
 import contextlib
 import io
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
+from scipy.ndimage import uniform_filter1d
+
+from mien.labels import FER2013
+from mien.output import Tables
+from mien.recognizer import Recognizer
+from mien.types import Readings, Scores
+from results import has, rows, unpack
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.clips import film
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SIZES = {"desk": (1280, 800), "phone": (390, 800)}
@@ -36,16 +50,77 @@ class Scene:
 
     name: str
     open: Callable[[Path], AbstractContextManager[str]]
-    act: Callable[[Any], None] = lambda page: None
+    act: Callable[[Any], None] | None = None
 
 
-SCENES: tuple[Scene, ...] = ()
+def mien(*words: object) -> None:
+    """Run a command."""
+    subprocess.run([sys.executable, "-m", "mien", *map(str, words)], check=True)
 
 
 @contextlib.contextmanager
-def file(path: Path) -> Iterator[str]:
-    """The address of a page on the disk."""
-    yield path.resolve().as_uri()
+def comparison(folder: Path) -> Iterator[str]:
+    """Of all runs on record."""
+    unpack(folder / "evaluated", [name for name in rows() if has(name, "plain")])
+    mien("compare", *sorted((folder / "evaluated").iterdir()), "--out", folder / "page")
+    yield (folder / "page" / "index.html").as_uri()
+
+
+@contextlib.contextmanager
+def evaluation(folder: Path) -> Iterator[str]:
+    """Of a bundle on drawn faces, which it was not made for."""
+    mien("data", "draw", folder / "drawn", "--images", 700)
+    given = ("--data", folder / "drawn", "--out", folder / "page", "--limit", 70)
+    mien("evaluate", "mien-s", *given, "--corruptions", "--occlusions")
+    yield (folder / "page" / "index.html").as_uri()
+
+
+@contextlib.contextmanager
+def data(command: str, folder: Path) -> Iterator[str]:
+    """Of drawn faces, some of them twice and under other names."""
+    mien("data", "draw", folder / "drawn", "--images", 700)
+    for number, face in enumerate(sorted((folder / "drawn").rglob("happy/*.png"))[:3]):
+        shutil.copy(face, face.with_name(f"again-{number}.png"))
+        shutil.copy(face, face.parents[1] / "sad" / f"happy-{number}.png")
+    mien("data", command, folder / "drawn", "--out", folder / "page")
+    yield (folder / "page" / "index.html").as_uri()
+
+
+@contextlib.contextmanager
+def report(folder: Path) -> Iterator[str]:
+    """Of a film of the portrait, with readings that are made up."""
+    folder.mkdir()
+    clip = film(folder / "talk.mp4", [t / 5 for t in range(150)], faces=2)
+    labels, dice = FER2013, np.random.default_rng(4)
+    moods = {n: np.repeat(dice.dirichlet([0.4] * 7, 10), 15, axis=0) for n in range(2)}
+    smooth = {n: uniform_filter1d(mood, 12, axis=0) for n, mood in moods.items()}
+    with Tables([folder / "talk.csv"], labels) as table:
+        table.begin()
+        for result in Recognizer().stream(clip):
+            found = [
+                replace(r, scores=one, smoothed=one)
+                for r in result.readings
+                for one in [
+                    Scores(labels, tuple(map(float, smooth[(r.face_id or 0) % 2][r.frame])))
+                ]
+            ]
+            table.write(Readings(found, labels=labels))
+    mien("report", folder / "talk.csv", folder / "report.html")
+    yield (folder / "report.html").as_uri()
+
+
+def go_to(place: str) -> Callable[[Any], None]:
+    """Scroll to a part of the page."""
+    return lambda page: page.evaluate(f"document.getElementById('{place}').scrollIntoView()")
+
+
+SCENES = (
+    Scene("compare", comparison),
+    Scene("evaluate", evaluation, go_to("corrupted-faces")),
+    Scene("data", partial(data, "stats")),
+    Scene("audit", partial(data, "audit")),
+    Scene("report", report),
+)
 
 
 def views(scene: Scene, browser: Browser, address: str, whole: bool) -> dict[str, Image.Image]:
@@ -54,10 +129,13 @@ def views(scene: Scene, browser: Browser, address: str, whole: bool) -> dict[str
     for size, (width, height) in SIZES.items():
         for scheme in SCHEMES:
             page = browser.new_page(
-                viewport={"width": width, "height": height}, color_scheme=scheme
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,
+                reduced_motion="reduce",
             )
             page.goto(address)
-            scene.act(page)
+            if scene.act is not None:
+                scene.act(page)
             picture = page.screenshot(full_page=whole)
             found[f"{size}-{scheme}"] = Image.open(io.BytesIO(picture)).convert("RGB")
             page.close()
@@ -65,20 +143,17 @@ def views(scene: Scene, browser: Browser, address: str, whole: bool) -> dict[str
 
 
 def sheet(found: dict[str, Image.Image]) -> Image.Image:
-    """Light above dark, desk beside phone."""
-    width = sum(size[0] for size in SIZES.values()) + _GAP_PX
-    height = SIZES["desk"][1]
-    whole = Image.new("RGB", (width, 2 * height + _GAP_PX), "#808790")
-    for row, scheme in enumerate(SCHEMES):
-        top = row * (height + _GAP_PX)
-        whole.paste(found[f"desk-{scheme}"], (0, top))
-        whole.paste(found[f"phone-{scheme}"], (SIZES["desk"][0] + _GAP_PX, top))
+    """The desk in light, and beside it the phone in the dark."""
+    desk, phone = found["desk-light"], found["phone-dark"]
+    whole = Image.new("RGB", (desk.width + _GAP_PX + phone.width, desk.height), "#808790")
+    whole.paste(desk, (0, 0))
+    whole.paste(phone, (desk.width + _GAP_PX, 0))
     return whole
 
 
 def save(picture: Image.Image, path: Path) -> None:
     """As .webp of at most MOST_BYTES: the best quality, and then size, that fits."""
-    for scale in (0.8, 0.7, 0.6, 0.5):
+    for scale in (0.8, 0.65, 0.5):
         small = picture.resize([round(scale * side) for side in picture.size], Image.LANCZOS)
         for quality in (70, 50, 35):
             packed = io.BytesIO()
