@@ -33,7 +33,6 @@ from mien.evaluate.robustness import (
     tally,
 )
 from mien.labels import FER2013
-from mien.report import curves
 from mien.report.compare import compare
 from mien.report.entries import open_entries
 from mien.report.robustness import robust_entries
@@ -353,7 +352,8 @@ def test_a_spoilt_result_is_named(tmp_path: Path, text: str):
 def test_a_comparison_shows_it_if_all_have_it(
     scored, found: Robustness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(curves, "png", lambda figure: b"")  # other figures take seconds
+    monkeypatch.setattr("mien.report.compare.png", lambda figure: b"")  # figures take seconds
+    monkeypatch.setattr("mien.report.compare_page.drawing", lambda draw: {"wide": ""})
     evaluation: Evaluation = scored[0]
     worse = dataclasses.replace(
         evaluation, name="worse", probabilities=np.roll(evaluation.probabilities, 1, axis=1)
@@ -370,7 +370,7 @@ def test_a_comparison_shows_it_if_all_have_it(
     page = (tmp_path / "out" / "index.html").read_text()
     assert "mean corruption error, %" in page
     assert "<td>worse</td>" in page, "what the error is relative to"
-    assert "Accuracy of each model by corruption" in page
+    assert page.count('<span class="faced"><img') == 1 + len(CORRUPTIONS)
     assert (tmp_path / "out" / "robustness.png").is_file()
 
 
