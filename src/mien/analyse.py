@@ -20,6 +20,7 @@ from mien.memory import ClipReadings
 from mien.output import draw, overlay, save_picture
 from mien.output.tables import Tables, format_of
 from mien.output.timeline import SUFFIXES, Timeline
+from mien.output.veil import Pixels, Veil
 from mien.recognizer import Recognizer
 from mien.segments import Segment, Segmenter
 from mien.sources import Pending, Source, open_source
@@ -350,7 +351,8 @@ def _drawers(
 ) -> Iterator[Callable[[Result], None]]:
     """Functions that write the video and the drawings; the stack closes them."""
     if outputs.video is not None:
-        yield partial(_show, stack.enter_context(_clip(outputs.video, source)), outputs.blur)
+        show = partial(_show, stack.enter_context(_clip(outputs.video, source)))
+        yield stack.enter_context(Veil(show)).add if outputs.blur else show
     if outputs.pictures is not None:
         yield partial(_draw, outputs.pictures, source.kind == "picture")
 
@@ -365,9 +367,11 @@ def _draw(out: Path, alone: bool, result: Result) -> None:
             save_picture(place.with_name(f"{place.name}.png"), drawn)
 
 
-def _show(clip: "Clip", blur: bool, result: Result) -> None:
-    if result.pixels is not None and result.time_s is not None:
-        clip.write(overlay(result.pixels, result.readings, blur=blur), result.time_s)
+def _show(clip: "Clip", result: Result, hidden: Pixels | None = None) -> None:
+    """Add a frame to a film; `hidden` is the picture with its faces blurred."""
+    pixels = result.pixels if hidden is None else hidden
+    if pixels is not None and result.time_s is not None:
+        clip.write(overlay(pixels, result.readings), result.time_s)
 
 
 def _clip(path: Path, source: Source) -> "Clip":

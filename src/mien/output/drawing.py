@@ -14,6 +14,7 @@ from mien.files import replacing
 from mien.marks import MARK
 from mien.output.boxes import Mark, mark
 from mien.output.panels import beside
+from mien.output.veil import hide
 from mien.style import palette
 from mien.types import Box, Reading, Scores
 
@@ -84,12 +85,12 @@ def overlay(picture: Pixels, readings: Sequence[Reading], *, blur: bool = False)
     """(H, W, 3) uint8 RGB: a frame with a box, the face's id and its smoothed expression, if it has
     one; the corner says whether it is smoothed.
 
-    With `blur`, faces are made unrecognisable: a box of 8 x 8 averages, wider than the face.
+    With `blur`, all faces are hidden before any is marked.
     """
     canvas = np.array(picture, np.uint8)
     faces = [(r, r.face, r.smoothed or r.scores) for r in readings if r.face and r.scores]
-    for _, face, _ in faces if blur else []:
-        _hide(canvas, face.box)
+    if blur:
+        hide(canvas, [r.face.box for r in readings if r.face])
     marks = [
         _mark(reading, face.box, scores, "" if reading.face_id is None else str(reading.face_id))
         for reading, face, scores in faces
@@ -105,24 +106,6 @@ def _mark(reading: Reading, box: Box, scores: Scores, number: str) -> Mark:
     doubt = "" if sure else f", {reading.status}"
     words = f"{scores.label} {scores.confidence:.0%}{doubt}"
     return Mark(box, number, words, palette(scores.labels)[scores.label], sure)
-
-
-def _hide(canvas: Pixels, box: Box) -> None:
-    frame = box.square(1.3)
-    top, bottom = (max(0, y) for y in (frame.y, frame.y + frame.height))
-    left, right = (max(0, x) for x in (frame.x, frame.x + frame.width))
-    part = canvas[top:bottom, left:right]
-    if part.size:
-        part[...] = blurred(part)
-
-
-def blurred(face: Pixels) -> Pixels:
-    """The same size, made of 8 x 8 averages."""
-    import cv2
-
-    small = cv2.resize(face, (8, 8), interpolation=cv2.INTER_AREA)
-    size = (face.shape[1], face.shape[0])
-    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def save_picture(path: Path, picture: Pixels) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MienError
-from mien.output.drawing import blurred
+from mien.output.veil import hide
 from mien.report.page import webp
 from mien.sources import open_source
 from mien.sources.frames import Cut
@@ -39,8 +39,11 @@ class Thumbnails:
         frame = reading.face.box.square(_WIDER).within(pixels.shape[1], pixels.shape[0])
         if frame is None:
             return None
+        if not self.clear:
+            pixels = pixels.copy()
+            hide(pixels, [reading.face.box])
         face = pixels[frame.y : frame.y + frame.height, frame.x : frame.x + frame.width]
-        small = cv2.resize(face if self.clear else blurred(face), (_SIDE_PX, _SIDE_PX))
+        small = cv2.resize(face, (_SIDE_PX, _SIDE_PX))
         return webp(np.asarray(small[..., ::-1], np.uint8))
 
     def _found(self, name: str | None) -> Path | None:
