@@ -8,6 +8,7 @@ from mien.serve.jobs import Job, Jobs
 FILES = [
     *("overlay.mp4", "segments.csv", "summary.csv"),
     *("table.csv", "table.csv-metadata.json", "table.jsonl", "table.jsonl-metadata.json"),
+    "timeline.html",
 ]
 """What can be fetched of a finished job."""
 

@@ -24,7 +24,7 @@ from mien.sources.video import Video
 from mien.stream import Result
 
 TABLE, LINES, OVERLAY = "table.csv", "table.jsonl", "overlay.mp4"
-SEGMENTS, SUMMARY = "segments.csv", "summary.csv"
+SEGMENTS, SUMMARY, TIMELINE = "segments.csv", "summary.csv", "timeline.html"
 
 
 def check(video: Path, *, seconds: float, pixels: int) -> None:
@@ -65,6 +65,7 @@ def read(video: Path, recognizer: Recognizer, *, seconds: float, pixels: int, bl
         outputs = Outputs(
             (out / TABLE, out / LINES),
             video=out / OVERLAY,
+            plot=out / TIMELINE,
             segments=out / SEGMENTS,
             summary=out / SUMMARY,
             blur=blur,
