@@ -1,8 +1,6 @@
 """The colours of expressions are told apart by everyone, and are the same everywhere."""
 
 import itertools
-import re
-from importlib import resources
 
 import numpy as np
 import pytest
@@ -73,12 +71,6 @@ def test_other_words_have_colours_of_their_own():
     assert len({*palette(MAFW).values()}) == len(MAFW)
     assert palette(("happy", "wink"))["happy"] == COLOURS["happy"]
     assert palette([str(i) for i in range(9)])["0"] == SPARE[0]
-
-
-def test_the_page_has_the_same_colours():
-    page = (resources.files("mien.serve") / "page" / "app.js").read_text("utf-8")
-    table = re.search(r"const COLOURS = \{(.*?)\};", page, re.DOTALL)
-    assert dict(re.findall(r'(\w+): "(#\w+)"', table[1])) == COLOURS
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import logging
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +15,12 @@ from starlette.testclient import TestClient
 
 import mien
 from mien.demo import PORTRAIT
+from mien.labels import FER2013
 from mien.serve.app import create
 from mien.serve.metrics import ACCESS
 from mien.serve.problems import MEDIA_TYPE, Problem
 from mien.serve.schemas import Answer, JobOut, ModelOut, VersionOut
+from mien.style import font, ink_on, palette
 from tests.serve.conftest import asking, settings
 from tests.sources.test_pictures import bmp
 
@@ -210,6 +213,15 @@ def test_it_is_ready_between_its_beginning_and_its_end():
 def test_what_can_be_got_can_be_asked_for_its_head(client, path):
     assert client.head(path).status_code == 200
     assert client.head(path).headers["content-type"] == client.get(path).headers["content-type"]
+
+
+def test_the_page_has_the_colours_and_the_typeface_of_all_drawings(client):
+    script = client.get("/colours.js")
+    assert script.headers["content-type"].startswith("text/javascript")
+    told = json.loads(re.search(r"\{.*\}", script.text)[0])
+    assert told == {label: [colour, ink_on(colour)] for label, colour in palette(FER2013).items()}
+    assert client.get("/aileron.ttf").content == font(16).font_bytes
+    assert client.get("/sample.jpg").content == PORTRAIT.read_bytes()
 
 
 def counted(client) -> dict[str, float]:

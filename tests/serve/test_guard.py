@@ -485,6 +485,7 @@ def test_browsers_are_told_to_load_and_to_frame_nothing_of_others():
         "style-src": "'self'",
         "img-src": "'self' blob: data:",
         "media-src": "'self' blob:",
+        "font-src": "'self'",
         "connect-src": "'self'",
         "base-uri": "'none'",
         "form-action": "'none'",

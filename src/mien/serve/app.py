@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -15,6 +15,7 @@ from fastapi.responses import FileResponse
 from fastapi.routing import APIRoute
 
 import mien
+from mien.demo import PORTRAIT
 from mien.recognizer import Recognizer
 from mien.serve.docs import add_docs, add_file
 from mien.serve.engine import Engine
@@ -36,6 +37,7 @@ from mien.serve.settings import Settings
 from mien.serve.sharing import client_of
 from mien.serve.streams import Streams
 from mien.serve.uploads import request_body, uploads
+from mien.style import font, ink_on, palette
 
 NOTICE = (
     "Expressions, not feelings: what a face shows, not what a person feels. Do not judge people by "
@@ -64,7 +66,7 @@ def create(settings: Settings | None = None) -> FastAPI:
     _about(app, service)
     _pictures(app, service)
     _videos(app, service)
-    _page(app)
+    _page(app, service.recognizer.labels)
     add_docs(app)
     _add_heads(app)
     app.state.model = service.recognizer.card.name
@@ -198,13 +200,27 @@ def _videos(app: FastAPI, service: _Service) -> None:
         return Response(status_code=204)
 
 
-def _page(app: FastAPI) -> None:
-    """Its files one by one: a folder mounted at / would answer for every path there is not."""
+def _page(app: FastAPI, labels: Sequence[str]) -> None:
+    """Its files one by one: a folder mounted at / would answer for every path there is not.
+
+    Colours and typeface are those of all drawings, the sample is the portrait of `mien demo`.
+    """
     folder = Path(str(resources.files("mien.serve") / "page"))
+    colours = {label: (colour, ink_on(colour)) for label, colour in palette(labels).items()}
+    script = f"export const COLOURS = {json.dumps(colours)}; // and of words on them"
 
     add_file(app, "/", folder / "index.html")
     for file in folder.iterdir():
         add_file(app, f"/{file.name}", file)
+    add_file(app, "/sample.jpg", PORTRAIT)
+
+    @app.get("/colours.js", include_in_schema=False)
+    async def colours_js() -> Response:
+        return Response(script, media_type="text/javascript")
+
+    @app.get("/aileron.ttf", include_in_schema=False)
+    async def typeface() -> Response:
+        return Response(font(16).font_bytes, media_type="font/ttf")
 
 
 def _add_heads(app: FastAPI) -> None:

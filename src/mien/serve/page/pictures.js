@@ -1,0 +1,147 @@
+// Pictures: made smaller where they are large, sent, and shown with their faces beside them.
+
+import { Card, faceOf, make, words } from "./faces.js";
+import { hide, mark } from "./marks.js";
+import { askJson } from "./service.js";
+import { note } from "./table.js";
+
+const MOST_SENT = 2560; // px on a side: a face that is read has 30 px at least
+const MOST_BYTES = 6_000_000;
+const MOST_SHOWN = 1280;
+const LEAST_SHOWN = 480;
+const MOST_SAVED = 4096;
+const WORDS = 0.027 / 14; // of the shorter side: words as large as in mien/style.py
+const MOST_OPEN = 2; // cards
+
+// Turned as its EXIF says; null where this browser cannot read it.
+const decode = (file) => createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null);
+
+const least = (most, { width, height }) => Math.min(1, most / Math.max(width, height));
+
+function drawn(bitmap, scale, canvas = new OffscreenCanvas(1, 1)) {
+  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  pen.fillStyle = "#fff"; // below what is transparent, as the service has it
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  return pen;
+}
+
+// What is sent of a picture, and how much smaller that is.
+async function prepared(file) {
+  const bitmap = await decode(file);
+  const scale = bitmap ? least(MOST_SENT, bitmap) : 1;
+  if (!bitmap || (scale === 1 && file.size <= MOST_BYTES)) return { bitmap, scale, sent: file };
+  const sent = await drawn(bitmap, scale).canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
+  return { bitmap, scale, sent };
+}
+
+export const scaled = ({ x, y, width, height }, by) => ({ x: x * by, y: y * by, width: width * by, height: height * by });
+
+// The box in the picture as it was chosen, in whole pixels.
+function original(reading, scale) {
+  const { x, y, width, height } = reading.box;
+  const [left, top, right, bottom] = [x, y, x + width, y + height].map((at) => Math.round(at / scale));
+  return { ...reading, box: { x: left, y: top, width: right - left, height: bottom - top } };
+}
+
+// Read `file`; what is said of it.
+export async function readPicture(item, file, isBlurred) {
+  item.tell("reading …");
+  item.advance(null);
+  const { bitmap, scale, sent } = await prepared(file);
+  const form = new FormData();
+  form.append("pictures", sent, file.name);
+  const answer = await askJson("v1/recognize", { method: "POST", body: form, signal: item.signal });
+  const readings = answer.pictures[0].readings.map((reading) => original(reading, scale));
+  const faces = readings.map(faceOf);
+  readings.forEach((reading, place) => note(item, reading, { place: place + 1 }));
+  const told = faces.length ? `${faces.length} face${faces.length > 1 ? "s" : ""}` : "no face found";
+  show(item, file, bitmap, faces, isBlurred);
+  item.finish(told);
+  return faces.length ? `${told}, ${faces.map((face) => face.label).join(", ")}` : told;
+}
+
+function show(item, file, bitmap, faces, isBlurred) {
+  const cards = make("div", { className: "faces" });
+  for (const face of faces) {
+    const card = new Card(face.number, faces.length <= MOST_OPEN).update(face);
+    cards.append(card.element);
+    face.card = card.element;
+  }
+  if (!faces.length) cards.append(make("p", { className: "hint", textContent: "A face needs about 30 pixels to be found." }));
+  if (!bitmap) {
+    item.body.append(make("p", { className: "hint", textContent: "This browser cannot show such a file; its faces were read all the same." }), cards);
+    return;
+  }
+  const view = new View(file, bitmap, faces, isBlurred);
+  view.stage.setAttribute("aria-label", `${item.name}: ${faces.map((face) => `face ${face.number}, ${words(face)}`).join("; ") || "no face"}`);
+  item.body.append(view.stage, cards);
+  view.draw();
+  item.veil = () => view.veil();
+  item.files = async () => [[`${item.name.replace(/\.[^.]*$/, "")}-faces.jpg`, await view.saved()]];
+}
+
+// A picture on the screen: the pixels, with blurred faces where asked, and a layer of boxes and words over them.
+class View {
+  constructor(file, bitmap, faces, isBlurred) {
+    Object.assign(this, { file, faces, isBlurred, active: null });
+    const longer = Math.max(bitmap.width, bitmap.height);
+    this.scale = Math.min(MOST_SHOWN, Math.max(LEAST_SHOWN, longer)) / longer;
+    const [pixels, layer] = [make("canvas", { ariaHidden: "true" }), make("canvas", { ariaHidden: "true", className: "layer" })];
+    this.pen = drawn(bitmap, this.scale, pixels);
+    bitmap.close();
+    this.stage = make("div", { className: "stage", role: "img" }, pixels, layer);
+    this.layer = layer.getContext("2d");
+    if (isBlurred()) hide(this.pen, this.boxes(this.scale));
+    for (const face of faces) this.light(face);
+    new ResizeObserver(() => this.draw()).observe(this.stage);
+  }
+
+  boxes(scale) {
+    return this.faces.map(({ box }) => scaled(box, scale));
+  }
+
+  // A card that is pointed at shows its face.
+  light({ card, number }) {
+    const set = (active) => () => { this.active = active; this.draw(); };
+    for (const kind of ["pointerenter", "focusin"]) card.addEventListener(kind, set(number));
+    for (const kind of ["pointerleave", "focusout"]) card.addEventListener(kind, set(null));
+  }
+
+  draw() {
+    const width = this.stage.clientWidth;
+    if (!width) return;
+    const ratio = (window.devicePixelRatio * width) / this.pen.canvas.width;
+    const layer = this.layer.canvas;
+    layer.width = this.pen.canvas.width * ratio;
+    layer.height = this.pen.canvas.height * ratio;
+    mark(this.layer, this.at(this.scale * ratio), window.devicePixelRatio, { active: this.active });
+  }
+
+  at(scale) {
+    return this.faces.map((face) => ({ ...face, box: scaled(face.box, scale) }));
+  }
+
+  async veil() {
+    if (this.isBlurred()) {
+      hide(this.pen, this.boxes(this.scale));
+      return;
+    }
+    const bitmap = await decode(this.file);
+    if (!bitmap || this.isBlurred()) return; // asked for again meanwhile
+    drawn(bitmap, this.scale, this.pen.canvas);
+  }
+
+  // The marked picture in its own size, as a file.
+  async saved() {
+    const bitmap = await decode(this.file);
+    const scale = least(MOST_SAVED, bitmap);
+    const pen = drawn(bitmap, scale);
+    if (this.isBlurred()) hide(pen, this.boxes(scale));
+    mark(pen, this.at(scale), Math.max(0.9, Math.min(pen.canvas.width, pen.canvas.height) * WORDS));
+    return pen.canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
+  }
+}

@@ -1,0 +1,80 @@
+// Every reading: the table that is shown, as the command shows it, and the one that is saved, as `mien recognize --csv` has it.
+
+import { LABELS, make, percent } from "./faces.js";
+
+const MOST_SHOWN = 200;
+const MOST_KEPT = 50_000;
+const $ = (id) => document.getElementById(id);
+let rows = [];
+let drawing = 0;
+
+// Keep a reading of `item`; `place` counts the faces of a picture from 1.
+export function note(item, reading, { place = null, time = "", frame = "" } = {}) {
+  rows.push({ item, reading, place, time, frame });
+  if (rows.length > 1.1 * MOST_KEPT) rows = rows.slice(-MOST_KEPT);
+  later();
+}
+
+export function forget(item) {
+  rows = rows.filter((row) => row.item !== item);
+  later();
+}
+
+const later = () => { drawing ||= setTimeout(draw, 300); };
+
+function draw() {
+  drawing = 0;
+  $("table").hidden = rows.length === 0;
+  const films = rows.some((row) => row.time !== "");
+  const shown = rows.slice(-MOST_SHOWN);
+  $("count").textContent = rows.length > shown.length ? `the newest ${shown.length} of ${rows.length.toLocaleString("en")}` : "";
+  const heading = ["file", ...(films ? ["time"] : []), "face", "box (x y w h)", "found", "expression", ...LABELS];
+  document.querySelector("thead").replaceChildren(make("tr", {}, ...heading.map((text) => make("th", { scope: "col", textContent: text }))));
+  document.querySelector("tbody").replaceChildren(...newestFirst(shown).map((row) => line(row, films)));
+}
+
+// The faces of a picture or frame stay in their order.
+function newestFirst(given) {
+  const groups = [];
+  for (const row of given) {
+    if (groups.length && row.item === groups[0][0].item && row.time === groups[0][0].time) groups[0].push(row);
+    else groups.unshift([row]);
+  }
+  return groups.flat();
+}
+
+function line({ item, reading, place, time }, films) {
+  const { x, y, width, height } = reading.box;
+  const row = make("tr", {}, make("th", { scope: "row", textContent: item.name }));
+  const add = (text, strong = false) => row.append(make("td", { className: strong ? "best" : "" }, `${text}`));
+  if (films) add(time === "" ? "" : `${time.toFixed(2)} s`);
+  add(reading.face_id ?? place);
+  add([x, y, width, height].join(" "));
+  add(reading.score === null || reading.score === undefined ? "" : reading.score.toFixed(2));
+  add(`${reading.label} ${percent(reading.confidence)}${reading.status === "ok" ? "" : ` (${reading.status})`}`, true);
+  for (const label of LABELS) add(reading.expressions[label].toFixed(3), label === reading.label);
+  return row;
+}
+
+// The columns are those of `mien recognize --csv`.
+export function csv() {
+  const heading = [
+    ..."path index time_s frame face_id x y width height score label confidence status".split(" "),
+    ...LABELS, ...LABELS.map((label) => `smoothed_${label}`), "error",
+  ];
+  const lines = rows.map(({ item, reading, time, frame }) => {
+    const { x, y, width, height } = reading.box;
+    return [
+      item.name, "", time, frame, reading.face_id, x, y, width, height, reading.score, reading.label, reading.confidence, reading.status,
+      ...LABELS.map((label) => reading.expressions[label]), ...LABELS.map((label) => reading.smoothed?.[label]), "",
+    ].map(cell).join(",");
+  });
+  return new Blob([[heading.join(","), ...lines, ""].join("\n")], { type: "text/csv" });
+}
+
+// A name that begins like a formula stays text in a spreadsheet.
+function cell(value) {
+  const text = String(value ?? "");
+  const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
