@@ -107,11 +107,14 @@ class Timeline:
 
     def heading(self) -> str:
         """The film's name, and how many of its faces are shown."""
+        return f"{self.title}: {self.count()}" if self.title else self.count()
+
+    def count(self) -> str:
+        """How many of the film's faces are shown."""
         faces, shown = len(self._lanes), len(self.lanes())
-        count = f"{faces} face{'s' * (faces != 1)}" if faces else "no face"
         if shown < faces:
-            count = f"{shown} of {faces} faces, those seen longest"
-        return f"{self.title}: {count}" if self.title else count
+            return f"{shown} of {faces} faces, those seen longest"
+        return f"{faces} face{'s' * (faces != 1)}" if faces else "no face"
 
     def ticks(self) -> list[tuple[float, str]]:
         """Times for the axis, and how they are written: seconds, or minutes and seconds."""

@@ -41,6 +41,8 @@ def _told(timeline: Timeline) -> dict[str, Any]:
     return {
         "colours": palette(timeline.labels),
         "span": (first, last if last > first else first + 1),
+        "count": timeline.count(),
+        "unit": timeline.unit,
         "ticks": timeline.ticks(),
         "cuts": [round(time_s, 3) for time_s in timeline.cuts_s],
         "lanes": [_lane(lane, timeline.step_s) for lane in timeline.lanes()],

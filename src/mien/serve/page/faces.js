@@ -36,13 +36,14 @@ export class Card {
     this.title = make("span", { className: "label" });
     this.share = make("span", { className: "share" });
     this.note = make("span", { className: "note" });
-    this.bars = new Map(LABELS.map((label) => [label, { fill: make("span"), share: make("dd") }]));
-    const list = make("dl");
-    for (const [label, { fill, share }] of this.bars) {
-      fill.style.background = colour(label);
+    this.bars = new Map(LABELS.map((label) => [label, { part: make("i"), fill: make("span"), share: make("dd") }]));
+    const [strip, list] = [make("span", { className: "strip", ariaHidden: "true" }), make("dl")]; // the strip while the list is closed
+    for (const [label, { part, fill, share }] of this.bars) {
+      part.style.background = fill.style.background = colour(label);
+      strip.append(part);
       list.append(make("dt", { textContent: label }), make("dd", { className: "bar", ariaHidden: "true" }, fill), share);
     }
-    const summary = make("summary", {}, make("span", { className: "unseen", textContent: "Face " }), this.chip, this.title, this.share, this.note);
+    const summary = make("summary", {}, make("span", { className: "unseen", textContent: "Face " }), this.chip, this.title, this.share, strip, this.note);
     this.element = make("details", { className: "face", open }, summary, list);
   }
 
@@ -52,8 +53,8 @@ export class Card {
     this.title.textContent = label;
     this.share.textContent = percent(confidence);
     this.note.textContent = status === "ok" ? note : `check: ${WARNINGS[status] ?? status}`;
-    for (const [name, { fill, share }] of this.bars) {
-      fill.style.width = `${100 * scores[name]}%`;
+    for (const [name, { part, fill, share }] of this.bars) {
+      part.style.width = fill.style.width = `${100 * scores[name]}%`;
       share.textContent = percent(scores[name]);
     }
     return this;

@@ -7,13 +7,14 @@ export class Timeline {
   // `seek` is called with a time that was chosen.
   constructor(name, seek = null) {
     this.seek = seek;
+    this.title = make("h3", { textContent: "Timeline" });
     this.key = make("ul", { className: "key" });
     this.lanes = make("div");
     this.axis = make("div", { className: "axis", ariaHidden: "true" });
     this.hand = make("div", { className: "hand", hidden: true });
     this.plot = make("div", { className: "plot", role: seek ? "slider" : "group", ariaLabel: seek ? `Time in ${name}` : `Last moments of ${name}` }, this.lanes, this.axis, this.hand);
     this.told = make("p", { className: "told" });
-    this.element = make("div", { className: "timeline" }, this.key, this.plot, this.told);
+    this.element = make("div", { className: "timeline" }, this.title, this.key, this.plot, this.told);
     this.rows = new Map();
     new ResizeObserver(() => this.draw()).observe(this.plot);
     if (seek) this.listen();
@@ -22,6 +23,7 @@ export class Timeline {
   show(data) {
     this.data = data;
     this.labels = Object.keys(data.colours);
+    this.title.replaceChildren("Timeline", make("span", { textContent: `${data.count}; time in ${data.unit}` }));
     this.draw();
   }
 
@@ -190,8 +192,8 @@ export class Moments {
       if (!moments.length) this.faces.delete(face);
       else lanes.push({ face, runs: runs(moments) });
     }
-    const ticks = [-30, -20, -10, 0].map((ago) => [now + ago, ago ? `${ago} s` : "now"]);
-    return { colours: Object.fromEntries(LABELS.map((label) => [label, colour(label)])), span: [first, now], ticks, cuts: [], lanes };
+    const ticks = [-30, -20, -10, 0].map((ago) => [now + ago, ago ? `${ago}` : "now"]);
+    return { colours: Object.fromEntries(LABELS.map((label) => [label, colour(label)])), span: [first, now], ticks, cuts: [], lanes, count: "the last 30 s", unit: "s" };
   }
 }
 
