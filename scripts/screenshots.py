@@ -4,12 +4,13 @@
     python scripts/screenshots.py compare audit      # these
     python scripts/screenshots.py --look FOLDER      # whole pages as .png, for a reviewer's eyes
 
-NAME.webp shows a page on a desk (1280 px) in light and on a phone (390 px) in the dark; --look
-gives both in both. No picture of a data set is shown: faces are drawn, or the package's portrait.
+NAME.webp shows a page on a desk (1280 px) in light and on a phone (390 px) in the dark, or the
+other way round; --look gives both in both. No picture of a data set is shown: faces are drawn, or the package's portrait.
 """
 
 import argparse
 import contextlib
+import functools
 import io
 import shutil
 import subprocess
@@ -22,11 +23,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 from scipy.ndimage import uniform_filter1d
 
+from mien.data.drawn import draw_clip
 from mien.labels import FER2013
 from mien.output import Tables
 from mien.recognizer import Recognizer
@@ -50,7 +53,9 @@ class Scene:
 
     name: str
     open: Callable[[Path], AbstractContextManager[str]]
-    act: Callable[[Any], None] | None = None
+    act: Callable[[Any], None] = lambda _: None
+    shown: tuple[str, str] = SCHEMES
+    """Of NAME.webp: the scheme on the desk, and the one on the phone."""
 
 
 def mien(*words: object) -> None:
@@ -114,12 +119,63 @@ def go_to(place: str) -> Callable[[Any], None]:
     return lambda page: page.evaluate(f"document.getElementById('{place}').scrollIntoView()")
 
 
+@contextlib.contextmanager
+def service(_: Path) -> Iterator[str]:
+    """The address of `mien serve`."""
+    command = [sys.executable, "-m", "mien", "serve", "--port", "0", "--threads", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield next(line.split()[1] for line in process.stderr if line.startswith("mien: http"))
+        finally:
+            process.terminate()
+
+
+def try_sample(page: Any) -> None:
+    page.click("#sample")
+    page.wait_for_selector(".face")
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(500)  # bars grow
+
+
+def read_film(page: Any) -> None:
+    page.set_input_files(
+        "#files", {"name": "drawn.mp4", "mimeType": "video/mp4", "buffer": drawn_film()}
+    )
+    page.wait_for_selector("video", timeout=120_000)
+    page.evaluate("document.querySelector('video').currentTime = 2.2")
+    page.wait_for_timeout(1000)
+
+
+@functools.cache
+def drawn_film() -> bytes:
+    """Two drawn people, of whom one goes away for a moment."""
+    people = [
+        np.concatenate([draw_clip(what, np.random.default_rng(seed), 30, 300) for what in shown])
+        for seed, shown in ((7, ("surprise", "happy", "sad")), (9, ("happy", "surprise", "happy")))
+    ]
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as out:
+        video = out.add_stream("libx264", rate=12)
+        video.width, video.height, video.pix_fmt = 800, 450, "yuv420p"
+        for number, faces in enumerate(zip(*people, strict=True)):
+            canvas = np.full((450, 800, 3), (96, 104, 112), np.uint8)
+            for left, face in zip((70, 430), faces, strict=True):
+                if left == 70 or not 32 <= number < 56:
+                    canvas[75:375, left : left + 300] = face[..., None]
+            out.mux(video.encode(av.VideoFrame.from_ndarray(canvas, format="rgb24")))
+        out.mux(video.encode())
+    return file.getvalue()
+
+
 SCENES = (
     Scene("compare", comparison),
     Scene("evaluate", evaluation, go_to("corrupted-faces")),
     Scene("data", partial(data, "stats")),
     Scene("audit", partial(data, "audit")),
     Scene("report", report),
+    Scene("serve", service),
+    Scene("serve-sample", service, try_sample),
+    Scene("serve-film", service, read_film, ("dark", "light")),
 )
 
 
@@ -134,17 +190,18 @@ def views(scene: Scene, browser: Browser, address: str, whole: bool) -> dict[str
                 reduced_motion="reduce",
             )
             page.goto(address)
-            if scene.act is not None:
-                scene.act(page)
+            scene.act(page)
             picture = page.screenshot(full_page=whole)
             found[f"{size}-{scheme}"] = Image.open(io.BytesIO(picture)).convert("RGB")
             page.close()
     return found
 
 
-def sheet(found: dict[str, Image.Image]) -> Image.Image:
-    """The desk in light, and beside it the phone in the dark."""
-    desk, phone = found["desk-light"], found["phone-dark"]
+def sheet(scene: Scene, found: dict[str, Image.Image]) -> Image.Image:
+    """The desk, and beside it the phone."""
+    desk, phone = (
+        found[f"{size}-{scheme}"] for size, scheme in zip(SIZES, scene.shown, strict=True)
+    )
     whole = Image.new("RGB", (desk.width + _GAP_PX + phone.width, desk.height), "#808790")
     whole.paste(desk, (0, 0))
     whole.paste(phone, (desk.width + _GAP_PX, 0))
@@ -180,7 +237,7 @@ def main() -> None:
             with scene.open(Path(folder) / scene.name) as address:
                 found = views(scene, browser, address, whole=asked.look is not None)
             if asked.look is None:
-                save(sheet(found), IMAGES / f"{scene.name}.webp")
+                save(sheet(scene, found), IMAGES / f"{scene.name}.webp")
             else:
                 asked.look.mkdir(parents=True, exist_ok=True)
                 for name, picture in found.items():
