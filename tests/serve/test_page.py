@@ -255,20 +255,9 @@ EDGES = [(x, y) for x in (-60, 255, 570) for y in (-60, 175, 410)]
 
 def pixels(page, canvas: str) -> np.ndarray:
     """(H, W, 4) of what a canvas shows."""
-    width, height, data = page.evaluate(
-        """(which) => {
-          const { width, height } = document.querySelector(which);
-          const pen = document.querySelector(which).getContext("2d");
-          const bytes = pen.getImageData(0, 0, width, height).data;
-          let text = "";
-          for (let i = 0; i < bytes.length; i += 9999) {
-            text += String.fromCharCode(...bytes.subarray(i, i + 9999));
-          }
-          return [width, height, btoa(text)];
-        }""",
-        canvas,
-    )
-    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
+    told = page.evaluate("(which) => document.querySelector(which).toDataURL()", canvas)
+    image = Image.open(io.BytesIO(base64.b64decode(told.partition(",")[2])))
+    return np.asarray(image.convert("RGBA"))
 
 
 def leak(shown: np.ndarray, x: int, y: int, side: int = 130) -> int:
@@ -525,6 +514,25 @@ def test_a_film_tells_its_progress_and_outlives_a_reload(page, job: Job, tmp_pat
     wait_for(page, lambda: job.deleted)
     page.reload()
     expect(page.locator("#sample")).to_be_visible()
+
+
+def test_a_film_with_clear_faces_is_covered_where_they_are_to_be_blurred(page, job: Job, tmp_path):
+    job.state |= {"state": "done", "frames": 101}
+    choose_film(page, tmp_path)
+    video = page.locator("video")
+    expect(video).to_be_visible()
+    page.locator("#blur").check()
+    expect(video).to_be_hidden()
+    with page.expect_download() as download:
+        page.click("#all")
+    with zipfile.ZipFile(download.value.path()) as saved:
+        assert "c.mp4/table.jsonl" in saved.namelist()
+        assert "c.mp4/overlay.mp4" not in saved.namelist()
+    choose_film(page, tmp_path)
+    expect(page.locator("video:visible")).to_have_count(1)
+    page.reload()
+    page.locator("#blur").check()
+    expect(page.locator("video:visible")).to_have_count(1)
 
 
 def test_a_film_is_cancelled(page, job: Job, tmp_path):

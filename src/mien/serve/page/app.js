@@ -21,6 +21,7 @@ const warn = (text) => { $("notice").textContent = text; };
 let queue = Promise.resolve();
 
 function read(files) {
+  if (!files.length) return;
   warn("");
   for (const file of files) {
     const item = add(file.name);
@@ -38,9 +39,9 @@ function add(name) {
 
 // The next file is not kept waiting until a film is read.
 async function film(item, file) {
-  let id = null;
-  await told(item, async () => { id = await sendFilm(item, file, isBlurred()); return "sent"; });
-  if (id) told(item, () => followFilm(item, id));
+  let sent = null;
+  await told(item, async () => { sent = await sendFilm(item, file, isBlurred()); return "sent"; });
+  if (sent) told(item, () => followFilm(item, sent, isBlurred));
 }
 
 async function told(item, does) {
@@ -70,6 +71,7 @@ $("sample").addEventListener("click", async () => {
 for (const kind of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
     event.preventDefault();
+    if (kind === "dragleave" && event.relatedTarget) return; // it is still over the page
     document.body.classList.toggle("over", kind === "dragover");
     if (kind === "drop") read([...event.dataTransfer.files]);
   });
@@ -130,9 +132,9 @@ $("clear").addEventListener("click", () => {
   $("files").focus();
 });
 
-for (const { id, name } of known()) {
-  const item = add(name);
-  told(item, () => followFilm(item, id));
+for (const film of known()) {
+  const item = add(film.name);
+  told(item, () => followFilm(item, film, isBlurred));
 }
 
 askJson("version").then((v) => { $("model").textContent = `mien ${v.mien}, ${v.model}, ${v.detector}`; }).catch((error) => warn(error.message));

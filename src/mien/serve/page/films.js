@@ -8,13 +8,14 @@ import { Timeline, durations } from "./timeline.js";
 const POLL_S = 0.6;
 const SILENT_S = 2;
 const STORE = "films";
+const COVERED = "It was read without blurring its faces. Choose it again to have them blurred.";
 const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
-// The films of this tab that the service has, as {id, name}.
+// The films of this tab that the service has, as {id, name, blur}.
 export const known = () => JSON.parse(sessionStorage.getItem(STORE) ?? "[]");
 const keep = (films) => sessionStorage.setItem(STORE, JSON.stringify(films));
 
-// Send a film; its job's id.
+// Send a film; what is known of it.
 export async function sendFilm(item, file, blur) {
   const form = new FormData();
   form.append("blur", blur);
@@ -25,12 +26,13 @@ export async function sendFilm(item, file, blur) {
   };
   sent(0);
   const { id } = await send("v1/videos", form, { signal: item.signal, sent });
-  keep([...known(), { id, name: item.name }]);
-  return id;
+  const film = { id, name: item.name, blur };
+  keep([...known(), film]);
+  return film;
 }
 
 // Follow a job and show what was read; what is said of it.
-export async function followFilm(item, id) {
+export async function followFilm(item, { id, blur }, isBlurred) {
   item.signal.addEventListener("abort", () => {
     forget(id);
     ask(`v1/videos/${id}`, { method: "DELETE" }).catch(() => {}); // it may be gone already
@@ -43,7 +45,7 @@ export async function followFilm(item, id) {
     throw error;
   }
   if (job.state === "failed") throw new Failure(job.error);
-  await show(item, job);
+  await show(item, job, () => blur || !isBlurred());
   const told = [`${job.frames} frames`, ...job.warnings].join("; ");
   item.finish(`${told}; kept until ${until(job.expires_in_s)}`);
   return told;
@@ -95,7 +97,8 @@ function words(seconds) {
   return minutes === 1 ? "about a minute" : `about ${minutes} minutes`;
 }
 
-async function show(item, job) {
+// `allowed`: whether its faces may be seen as they are in it.
+async function show(item, job, allowed) {
   const fetched = async (file) => (await ask(`v1/videos/${job.id}/${file}`, { signal: item.signal })).blob();
   const names = job.files.filter((file) => !file.endsWith("-metadata.json"));
   const [film, lines, page] = await Promise.all(["overlay.mp4", "table.jsonl", "timeline.html"].map(fetched));
@@ -109,10 +112,14 @@ async function show(item, job) {
   const video = make("video", { controls: true, playsInline: true, src: address, ariaLabel: `${item.name} with its faces marked` });
   const timeline = new Timeline(item.name, (time) => { video.currentTime = time - data.span[0]; timeline.point(time); });
   video.addEventListener("timeupdate", () => timeline.point(data.span[0] + video.currentTime));
-  item.body.append(make("div", { className: "stage" }, video), cards(data), timeline.element, links(item, names, fetched));
+  const stage = make("div", { className: "stage" }, video, make("p", { className: "hint", textContent: COVERED }));
+  item.veil = () => stage.classList.toggle("covered", !allowed());
+  item.veil();
+  item.body.append(stage, cards(data), timeline.element, links(item, names, fetched));
   timeline.show(data);
   timeline.point(data.span[0]);
-  item.files = () => Promise.all(names.map(async (name) => [`${item.name}/${name}`, await fetched(name)]));
+  const wanted = () => names.filter((name) => name !== "overlay.mp4" || allowed());
+  item.files = () => Promise.all(wanted().map(async (name) => [`${item.name}/${name}`, await fetched(name)]));
 }
 
 // Of each face its mean, as many as the timeline has.

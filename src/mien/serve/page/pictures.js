@@ -138,6 +138,7 @@ class View {
   // The marked picture in its own size, as a file.
   async saved() {
     const bitmap = await decode(this.file);
+    if (!bitmap) throw new Error(`${this.file.name} is no longer where it was; choose it again.`);
     const scale = least(MOST_SAVED, bitmap);
     const pen = drawn(bitmap, scale);
     if (this.isBlurred()) hide(pen, this.boxes(scale));
