@@ -39,31 +39,42 @@ function averages({ data, width, height }, columns, rows) {
   return small;
 }
 
+const MANY = 6;
+const ROOM = 100; // screen pixels that words need beside each of many faces
+
 // Boxes and words of `faces`; `unit` is the size of a screen's pixel in those of the canvas. `slots` remembers where the words
 // of each number stood, so that they stay there. Where words have no room, the number remains.
 export function mark(pen, faces, unit, { active = null, slots = new Map() } = {}) {
   const line = Math.max(1, 2 * unit);
-  const size = (faces.length > 6 ? 11 : 14) * unit;
+  const size = (faces.length > MANY ? 11 : 14) * unit;
+  const short = Number(faces.length > MANY && pen.canvas.width / unit < ROOM * Math.sqrt(faces.length));
   pen.font = `${size}px Aileron, system-ui, sans-serif`;
   pen.textBaseline = "middle";
+  pen.textAlign = "center";
   pen.lineJoin = "round";
   const solid = faces.map(({ box }) => [box.x, box.y, box.x + box.width, box.y + box.height]);
   for (const face of faces) frame(pen, face, active === face.number ? 2 * line : line);
   for (const [place, face] of faces.entries()) {
+    const texts = [`${face.number}  ${words(face)}`, `${face.number}`].slice(short);
+    const { text, at, slot } = placed(pen, solid[place], texts, size, solid, slots.get(face.number));
     pen.globalAlpha = active === null || active === face.number ? 1 : 0.35;
-    const told = `${face.number}  ${words(face)}`;
-    const [wide, high] = [pen.measureText(told).width + size, Math.round(1.6 * size)];
-    const free = freePlace(solid[place], wide, high, solid, pen.canvas, slots.get(face.number));
-    if (free) {
-      slots.set(face.number, free.slot);
-      solid.push(free.at);
-      plate(pen, told, free.at[0], free.at[1], wide, high, face.label);
-    } else {
-      const number = `${face.number}`;
-      plate(pen, number, Math.max(0, solid[place][0]), Math.max(0, solid[place][1]), pen.measureText(number).width + size * 0.7, high, face.label);
-    }
+    plate(pen, text, at, face.label);
+    slots.set(face.number, slot);
+    solid.push(at);
   }
   pen.globalAlpha = 1;
+}
+
+// The first of `texts` that has room, and where; the last one in the box's corner if none has.
+function placed(pen, box, texts, size, solid, before) {
+  const high = Math.round(1.6 * size);
+  const wide = (text) => pen.measureText(text).width + 0.8 * size;
+  for (const text of texts) {
+    const free = freePlace(box, wide(text), high, solid, pen.canvas, before);
+    if (free) return { text, ...free };
+  }
+  const [text, left, top] = [texts.at(-1), Math.max(0, box[0]), Math.max(0, box[1])];
+  return { text, at: [left, top, left + wide(text), top + high] };
 }
 
 // A box, and around it a border that contrasts; dashed where the status is not ok.
@@ -79,12 +90,11 @@ function frame(pen, { box, label, status }, line) {
   pen.setLineDash([]);
 }
 
-function plate(pen, text, x, y, wide, high, label) {
+function plate(pen, text, [left, top, right, bottom], label) {
   pen.fillStyle = colour(label);
-  pen.fillRect(x, y, wide, high);
+  pen.fillRect(left, top, right - left, bottom - top);
   pen.fillStyle = inkOn(label);
-  pen.textAlign = "center";
-  pen.fillText(text, x + wide / 2, y + high / 2);
+  pen.fillText(text, (left + right) / 2, (top + bottom) / 2);
 }
 
 // Where a box has words at it that touch nothing solid, the place of `before` first; undefined if there is none.
