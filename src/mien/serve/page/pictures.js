@@ -38,7 +38,7 @@ async function prepared(file) {
   return { bitmap, scale, sent };
 }
 
-export const scaled = ({ x, y, width, height }, by) => ({ x: x * by, y: y * by, width: width * by, height: height * by });
+const scaled = ({ x, y, width, height }, by) => ({ x: x * by, y: y * by, width: width * by, height: height * by });
 
 // The box in the picture as it was chosen, in whole pixels.
 function original(reading, scale) {

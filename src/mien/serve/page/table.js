@@ -3,15 +3,18 @@
 import { LABELS, make, percent } from "./faces.js";
 
 const MOST_SHOWN = 200;
-const MOST_KEPT = 50_000;
+const MOST_KEPT = 200_000; // a camera may be on for hours
 const $ = (id) => document.getElementById(id);
 let rows = [];
-let drawing = 0;
+let [drawing, dropped] = [0, 0];
 
 // Keep a reading of `item`; `place` counts the faces of a picture from 1.
 export function note(item, reading, { place = null, time = "", frame = "" } = {}) {
   rows.push({ item, reading, place, time, frame });
-  if (rows.length > 1.1 * MOST_KEPT) rows = rows.slice(-MOST_KEPT);
+  if (rows.length > 1.1 * MOST_KEPT) {
+    dropped += rows.length - MOST_KEPT;
+    rows = rows.slice(-MOST_KEPT);
+  }
   later();
 }
 
@@ -27,7 +30,9 @@ function draw() {
   $("table").hidden = rows.length === 0;
   const films = rows.some((row) => row.time !== "");
   const shown = rows.slice(-MOST_SHOWN);
-  $("count").textContent = rows.length > shown.length ? `the newest ${shown.length} of ${rows.length.toLocaleString("en")}` : "";
+  const told = rows.length > shown.length ? [`the newest ${shown.length} of ${rows.length.toLocaleString("en")}`] : [];
+  if (dropped) told.push(`${dropped.toLocaleString("en")} older ones are no longer kept`);
+  $("count").textContent = told.join("; ");
   const heading = ["file", ...(films ? ["time"] : []), "face", "box (x y w h)", "found", "expression", ...LABELS];
   document.querySelector("thead").replaceChildren(make("tr", {}, ...heading.map((text) => make("th", { scope: "col", textContent: text }))));
   document.querySelector("tbody").replaceChildren(...newestFirst(shown).map((row) => line(row, films)));
