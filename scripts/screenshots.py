@@ -5,7 +5,8 @@
     python scripts/screenshots.py --look FOLDER      # whole pages as .png, for a reviewer's eyes
 
 NAME.webp shows a page on a desk (1280 px) in light and on a phone (390 px) in the dark, or the
-other way round; --look gives both in both. No picture of a data set is shown: faces are drawn, or the package's portrait.
+other way round; --look gives both in both. No picture of a data set is shown: faces are drawn, or
+the package's portrait.
 """
 
 import argparse

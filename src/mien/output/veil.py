@@ -17,7 +17,8 @@ HELD_S = SEARCH_S + 0.1
 """So long before and after a face is found in a film it is hidden, too: longer than a new face may
 go unseen."""
 
-_WIDER = 1.4
+WIDER = 1.4
+"""Times the face's side: of the square that is hidden."""
 _AVERAGES = 6
 _MOST_BYTES = 96 * 2**20
 
@@ -31,7 +32,7 @@ def hide(canvas: Pixels, boxes: Iterable[Box]) -> None:
 
     height, width = canvas.shape[:2]
     for box in boxes:
-        square = box.square(_WIDER)
+        square = box.square(WIDER)
         if (seen := square.within(width, height)) is None:
             continue
         part = canvas[seen.y : seen.y + seen.height, seen.x : seen.x + seen.width]

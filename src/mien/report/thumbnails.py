@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MienError
-from mien.output.veil import hide
+from mien.output.veil import WIDER, hide
 from mien.report.page import webp
 from mien.sources import open_source
 from mien.sources.frames import Cut
 from mien.types import Reading
 
 _SIDE_PX = 96
-_WIDER = 1.4
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Thumbnails:
             return None
         if pixels is None:
             return None
-        frame = reading.face.box.square(_WIDER).within(pixels.shape[1], pixels.shape[0])
+        frame = reading.face.box.square(WIDER).within(pixels.shape[1], pixels.shape[0])
         if frame is None:
             return None
         if not self.clear:
