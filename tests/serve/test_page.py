@@ -281,10 +281,10 @@ def test_a_blurred_face_leaks_at_no_edge_and_in_no_corner(page):
     untouched = np.s_[110:140, 110:200]
     assert (shown[untouched][..., :3] == CHECKS[untouched]).all()
     page.locator("#blur").uncheck()
-    page.wait_for_function(
-        "document.querySelector('.stage canvas').getContext('2d').getImageData(320, 240, 1, 1)"
-        ".data[0] % 255 === 0"
-    )
+    for _ in range(50):  # the policy forbids what Playwright would wait with
+        if (pixels(page, ".stage canvas")[..., :3] == CHECKS).all():
+            break
+        page.wait_for_timeout(100)
     assert (pixels(page, ".stage canvas")[..., :3] == CHECKS).all()
     page.locator("#blur").check()
     assert max(leak(pixels(page, ".stage canvas"), x, y) for x, y in EDGES) < 60
