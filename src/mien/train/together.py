@@ -14,6 +14,7 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import Tensor, distributed
 
+from mien.errors import InputError
 from mien.train.launch import place
 
 _PATIENCE = timedelta(days=1)
@@ -22,12 +23,22 @@ _PATIENCE = timedelta(days=1)
 
 @contextlib.contextmanager
 def joined() -> Iterator[None]:
-    """Join the other processes, if `mien.train.launch.place` says that there are any."""
+    """Join the other processes, if `mien.train.launch.place` says that there are any.
+
+    InputError if SLURM does not say how many each machine has.
+    """
     rank, size = place()
     if size == 1:
         yield
         return
-    cluster = TorchElasticEnvironment() if TorchElasticEnvironment.detect() else SLURMEnvironment()
+    try:
+        elastic = TorchElasticEnvironment.detect()
+        cluster = TorchElasticEnvironment() if elastic else SLURMEnvironment()
+    except RuntimeError as error:  # of srun with --ntasks: how many are on each machine is not said
+        raise InputError(
+            f"{size} processes of SLURM, not so many a machine; start them by srun "
+            "--nodes N --ntasks-per-node M"
+        ) from error
     if torch.cuda.is_available():
         torch.cuda.set_device(cluster.local_rank())
     distributed.init_process_group(
