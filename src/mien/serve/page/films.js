@@ -139,7 +139,8 @@ function links(item, names, fetched) {
   const buttons = names.map((name) => make("button", {
     type: "button", textContent: name, onclick: async () => { save(await fetched(name), name); },
   }));
-  return make("div", { className: "links", role: "group", ariaLabel: `Files of ${item.name}` }, ...buttons);
+  const title = make("span", { className: "hint", textContent: "Download" });
+  return make("div", { className: "links", role: "group", ariaLabel: `Files of ${item.name}` }, title, ...buttons);
 }
 
 export function save(blob, name) {
