@@ -120,7 +120,7 @@ def test_cuts_and_doubtful_readings_are_marked(drawn):
     below = [p.vertices for part in band.collections for p in part.get_paths()]
     (check,) = [points for points in below if points[:, 1].min() < 0]
     assert (check[:, 0].min(), check[:, 0].max()) == (1, 2)
-    assert legend(figure) == [*LABELS, "check: status is not ok", "cut", "away"]
+    assert legend(figure) == [*LABELS, "in doubt", "cut", "away"]
 
 
 def test_what_lasts_is_named_in_words(drawn):

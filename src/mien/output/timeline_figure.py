@@ -88,7 +88,7 @@ def _legend(figure: Any, timeline: Timeline) -> None:
     entries: list[Any] = [Patch(color=colours[label], label=label) for label in colours]
     moments = [moment for lane in timeline.lanes() for moment in lane.moments]
     if any(not moment.sure for moment in moments):
-        entries.append(Line2D([], [], color=INK, linewidth=4, label="check: status is not ok"))
+        entries.append(Line2D([], [], color=INK, linewidth=4, label="in doubt"))
     if timeline.cuts_s:
         entries.append(Line2D([], [], color=INK, linewidth=1, linestyle=(0, (4, 3)), label="cut"))
     if moments:

@@ -59,7 +59,7 @@ export class Timeline {
     this.key.replaceChildren(...shown.map((name) => {
       const patch = make("i", { className: this.labels.includes(name) ? "" : name });
       if (this.labels.includes(name)) patch.style.background = colour(name);
-      return make("li", {}, patch, { check: "status is not ok" }[name] ?? name);
+      return make("li", {}, patch, { check: "in doubt" }[name] ?? name);
     }));
   }
 
