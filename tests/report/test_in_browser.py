@@ -136,6 +136,17 @@ def test_all_pairs_stand_in_one_matrix(comparison: Path, visit):
     expect(page.locator("#pairs-table-told")).to_contain_text(" points [")
 
 
+def test_the_matrix_is_walked_by_arrow_keys(comparison: Path, visit):
+    page = visit(comparison)
+    cells = page.locator("#pairs-table td[title]:visible")
+    page.locator("#pairs-table td[tabindex]").press("ArrowRight")
+    expect(cells.nth(1)).to_be_focused()
+    expect(page.locator("#pairs-table-told")).to_have_text(cells.nth(1).get_attribute("title"))
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#pairs-table tbody tr").nth(2).locator("td").nth(1)).to_be_focused()
+
+
 def test_at_most_five_sentences_come_first(comparison: Path, visit):
     page = visit(comparison)
     assert 3 <= page.locator("#in-short li").count() <= 5

@@ -70,6 +70,21 @@ for (const table of document.querySelectorAll(".matrix")) {
     const cell = target.closest("td[title]");
     if (cell) told.textContent = cell.title;
   });
+  let focused = table.querySelector("tbody td[title]");
+  if (focused) focused.tabIndex = 0;
+  table.addEventListener("focusin", ({ target }) => { told.textContent = target.title; });
+  table.addEventListener("keydown", (event) => {
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    for (const by of [1, 2]) { // over the empty diagonal
+      const next = table.rows[focused.parentNode.rowIndex + by * step[0]]?.cells[focused.cellIndex + by * step[1]];
+      if (!next?.matches("td[title]:not([hidden])") || next.parentNode.hidden) continue;
+      [focused.tabIndex, next.tabIndex] = [-1, 0];
+      focused = next;
+      return focused.focus();
+    }
+  });
 }
 
 for (const frame of document.querySelectorAll("iframe")) {
