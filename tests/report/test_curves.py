@@ -92,7 +92,7 @@ def test_reliability_of_all_models_before_and_after():
     before, after = bins(b3=(0.25, 0.5, 10)), bins(b12=(0.85, 0.75, 40))
     left, right = reliability_diagrams({"a": before}, {"a": after}).axes
     assert left.get_title("left") == "at temperature 1"
-    assert right.get_title("left") == "with each model's temperature"
+    assert right.get_title("left") == "with its temperature"
     assert points(left) == {"a": ([0.25], [0.5])}
     assert points(right) == {"a": ([0.85], [0.75])}
     assert titles(left) == ("confidence", "accuracy")

@@ -81,7 +81,8 @@ def confusion_matrix(
 def reliability_diagrams(before: dict[str, Reliability], after: dict[str, Reliability]) -> Any:
     """Accuracy by confidence of all models, at temperature 1 and as they are."""
     figure, panels = new_figure(WIDE, 4.2, columns=2)
-    titles = ("at temperature 1", "with each model's temperature")
+    whose = "its" if len(after) == 1 else "each model's"
+    titles = ("at temperature 1", f"with {whose} temperature")
     for axes, title, by_model in zip(panels.flat, titles, (before, after), strict=True):
         axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle=":", zorder=0)
         for number, (name, found) in enumerate(by_model.items()):
