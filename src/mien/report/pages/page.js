@@ -92,7 +92,12 @@ for (const frame of document.querySelectorAll("iframe")) {
     frame.style.height = "0";
     frame.style.height = `${frame.contentDocument.documentElement.scrollHeight + 4}px`;
   };
-  frame.addEventListener("load", fit);
+  frame.addEventListener("load", () => {
+    fit();
+    new ResizeObserver(() => { // what is told of a moment may be longer than of another
+      if (frame.contentDocument.documentElement.scrollHeight > frame.clientHeight) fit();
+    }).observe(frame.contentDocument.body);
+  });
   window.addEventListener("resize", fit);
 }
 
