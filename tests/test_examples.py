@@ -68,4 +68,5 @@ def test_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_each_example_is_tried():
     tried = {"read_photo.py", "film_to_table.py", "train_and_compare.sh", "tour.ipynb"}
+    tried.add("nginx.conf")  # by tests/serve/test_proxy.py
     assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == tried

@@ -152,6 +152,7 @@ def ended(lr: float = 0.1, **metrics: float) -> SimpleNamespace:
         max_epochs=3,
         num_training_batches=4,
         loggers=[],
+        is_global_zero=True,
     )
 
 
