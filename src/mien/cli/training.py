@@ -9,7 +9,7 @@ import typer
 
 from mien.cli.bundles import calibrate_bundle
 from mien.cli.options import DataFormat, DataLabels, DataPaths
-from mien.cli.show import busy, console, need_report, need_train, say
+from mien.cli.show import busy, console, need_report, need_train, say, warn
 from mien.errors import InputError
 
 if TYPE_CHECKING:
@@ -139,10 +139,10 @@ def _fit(
     try:
         fit(recipe, data, run, resume=resume, loggers=loggers)
     except KeyboardInterrupt:
-        sys.stderr.write(
-            f"mien: stopped; the same command with --resume goes on after the last whole epoch "
-            f"({run})\n"
-        )
+        if not place()[0]:
+            warn(
+                f"stopped; the same command with --resume goes on after the last whole epoch ({run})"
+            )
         raise typer.Exit(130) from None
     if place()[0]:
         return []

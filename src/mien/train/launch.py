@@ -41,7 +41,8 @@ def shares(batch: int, size: int) -> None:
 
 def launch(devices: int, command: Sequence[str]) -> int:
     """Run `mien` with these words in so many processes of this machine; the exit code of the first
-    that failed, else 0."""
+    that failed, 128 and its number after a signal, else 0."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -53,4 +54,6 @@ def launch(devices: int, command: Sequence[str]) -> int:
         elastic_launch(config, sys.executable)("-m", "mien", *command)
     except ChildFailedError as error:
         return error.get_first_failure()[1].exitcode
+    except SignalException as stop:  # Ctrl-C: the others were told, too
+        return 128 + int(stop.sigval)
     return 0

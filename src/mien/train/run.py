@@ -139,11 +139,13 @@ def _fit(recipe: Recipe, model: nn.Module, inputs: Inputs, folder: RunFolder, lo
     except SystemExit as stop:  # Lightning's answer to Ctrl-C and to SIGTERM
         raise KeyboardInterrupt from stop
     except torch.OutOfMemoryError as error:
-        batch = recipe.training.batch
+        batch, sums = recipe.training.batch, recipe.training.accumulate
+        less = f"--set training.batch={batch // 2} --set training.accumulate={2 * sums}"
+        if batch == 1:
+            less = "--set training.checkpoint_activations=true"
         raise OutOfMemory(
-            f"the device has too little memory for training.batch={batch}; half of it with "
-            f"twice the steps: --set training.batch={batch // 2} "
-            f"--set training.accumulate={2 * recipe.training.accumulate}"
+            f"the device has too little memory for training.batch={batch}; the same steps in less: "
+            f"{less}"
         ) from error
     if not number():
         if first and history.best < before:  # no later epoch was better
