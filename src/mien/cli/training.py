@@ -140,9 +140,8 @@ def _fit(
         fit(recipe, data, run, resume=resume, loggers=loggers)
     except KeyboardInterrupt:
         if not place()[0]:
-            warn(
-                f"stopped; the same command with --resume goes on after the last whole epoch ({run})"
-            )
+            last = "the same command with --resume goes on after the last whole epoch"
+            warn(f"stopped; {last} ({run})")
         raise typer.Exit(130) from None
     if place()[0]:
         return []
