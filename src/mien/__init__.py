@@ -16,6 +16,9 @@ __version__ = "0.2.0.dev0"
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**27))
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
+# Since 1.29, ONNX Runtime tells its makers of every session, and numbers the machine for that.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 if TYPE_CHECKING:
     from pathlib import Path
 
