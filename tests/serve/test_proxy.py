@@ -39,17 +39,22 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def port(start, tmp_path_factory):
+def services(start):
+    return [start("--allow-host", NAME, "--rate", "40") for _ in range(2)]
+
+
+@pytest.fixture(scope="module")
+def port(services, tmp_path_factory):
     """Of nginx, which waits for heads and bodies for 1 s instead of 10."""
     place, tls, plain = tmp_path_factory.mktemp("nginx"), free_port(), free_port()
-    service = start("--allow-host", NAME, "--rate", "40")
     request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={NAME}"]
     files = ["-keyout", place / "privkey.pem", "-out", place / "fullchain.pem"]
     subprocess.run([*request, *files], check=True, capture_output=True)
     site = FILE.read_text().replace("/etc/ssl/mien", str(place)).replace(" 10s;", " 1s;")
     site = site.replace("listen 443", f"listen 127.0.0.1:{tls}")
     site = site.replace("listen 80;", f"listen 127.0.0.1:{plain};").replace(
-        "127.0.0.1:8000", f"127.0.0.1:{service.port}"
+        "server 127.0.0.1:8000 fail_timeout=5s;",
+        " ".join(f"server 127.0.0.1:{one.port} fail_timeout=5s;" for one in services),
     )
     (place / "site.conf").write_text(site)
     (place / "nginx.conf").write_text(AROUND.format(place))
@@ -65,12 +70,19 @@ def port(start, tmp_path_factory):
     nginx.wait(10)
 
 
+@contextlib.contextmanager
+def client(port, address="127.0.0.1"):
+    headers = {"Host": f"{NAME}:{port}", "Origin": f"https://{NAME}:{port}"}
+    transport = httpx.HTTPTransport(local_address=address, verify=False)
+    base = f"https://127.0.0.1:{port}"
+    with httpx.Client(base_url=base, headers=headers, transport=transport, timeout=20) as found:
+        yield found
+
+
 @pytest.fixture
 def http(port):
-    headers = {"Host": f"{NAME}:{port}", "Origin": f"https://{NAME}:{port}"}
-    address = f"https://127.0.0.1:{port}"
-    with httpx.Client(base_url=address, headers=headers, verify=False, timeout=20) as client:
-        yield client
+    with client(port) as found:
+        yield found
 
 
 def test_pictures_and_the_page_come_through_and_the_metrics_do_not(http):
@@ -132,9 +144,34 @@ def test_a_client_cannot_be_another_one(http):
     assert statuses == {200, 429}
 
 
+def asked(service):
+    """How often the models of a service were asked for."""
+    own = httpx.HTTPTransport(local_address="127.0.0.9")  # its rate is used up above
+    with httpx.Client(transport=own) as prometheus:
+        told = prometheus.get(f"{service.address}/metrics").raise_for_status().text
+    found = re.search(r'mien_requests_total{path="/v1/models",status="200"} (\d+)', told)
+    return int(found[1]) if found else 0
+
+
+def test_a_client_stays_with_one_of_several_services_until_it_is_gone(port, services):
+    def ask(last):
+        with client(port, f"127.0.0.{last}") as one:
+            return {one.get("/v1/models").status_code for _ in range(5)}
+
+    shares = set()
+    for last in range(10, 20):
+        before = [asked(service) for service in services]
+        assert ask(last) == {200}
+        shares.add(tuple(asked(one) - old for one, old in zip(services, before, strict=True)))
+    assert shares == {(0, 5), (5, 0)}
+    services[0].stop()
+    assert [ask(last) for last in range(20, 30)] == [{200}] * 10
+
+
 def test_only_what_the_example_says_was_changed():
     """The test's changes must find their places in the file."""
     told = FILE.read_text()
     assert len(re.findall(r" 10s;", told)) == 3
-    for place in ("listen 443", "listen 80;", "127.0.0.1:8000", "/etc/ssl/mien"):
+    upstream = "server 127.0.0.1:8000 fail_timeout=5s;"
+    for place in ("listen 443", "listen 80;", upstream, "/etc/ssl/mien"):
         assert place in told
