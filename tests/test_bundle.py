@@ -1,4 +1,5 @@
 import dataclasses
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -197,7 +198,7 @@ def test_unknown_views_and_devices_are_refused(brightness: Bundle):
     ],
 )
 def test_a_graphics_card_is_used_where_there_is_one(
-    monkeypatch, brightness, device, card, expected
+    monkeypatch, brightness, device, card, expected, capsys
 ):
     """What onnxruntime is asked for: no test machine has the card."""
     there = ["CPUExecutionProvider"] + ["CUDAExecutionProvider"] * card
@@ -205,23 +206,41 @@ def test_a_graphics_card_is_used_where_there_is_one(
 
     class Session(onnxruntime.InferenceSession):
         def __init__(self, path, options, providers):
-            asked.update(providers=providers, threads=options.intra_op_num_threads)
+            names = [one if isinstance(one, str) else one[0] for one in providers]
+            asked.update(providers=names, threads=options.intra_op_num_threads)
             spins = options.get_session_config_entry("session.intra_op.allow_spinning")
             assert (spins, options.log_severity_level) == ("0", 3), "waits asleep, and says errors"
             super().__init__(path, options, providers=["CPUExecutionProvider"])
 
+        def get_providers(self):
+            return asked["providers"]
+
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: sys.stdout.write("none"))
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
     Classifier(brightness, device=device, threads=3)
     assert asked == {"providers": expected, "threads": 3}
     Classifier(brightness, device=device)
     assert asked["threads"] == 0, "as many as there are cores"
+    assert capsys.readouterr().out == ""
 
 
 def test_no_graphics_card_where_one_is_asked_for(monkeypatch, brightness: Bundle):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    with pytest.raises(InputError, match="pip install onnxruntime-gpu, or use cpu"):
+    with pytest.raises(InputError, match="pip uninstall onnxruntime and pip install 'onnxruntime"):
         Classifier(brightness, device="cuda")
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_card_that_cannot_be_used_is_not_passed_over(monkeypatch, brightness: Bundle):
+    """A build for cards, which takes the processor in silence where it finds no driver."""
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    with pytest.raises(InputError, match="cannot use a graphics card here: the driver"):
+        Classifier(brightness, device="cuda")
+    grey = [np.zeros((48, 48), np.uint8)]
+    assert Classifier(brightness, device="auto").probabilities(grey).shape == (1, 7)
 
 
 def test_threads_share_one_classifier(brightness: Bundle):

@@ -15,6 +15,7 @@ from mien.card import Card, load_card
 from mien.errors import BundleError, InputError
 from mien.extras import need
 from mien.files import check_folder, home, replacing_folder, sha256
+from mien.sessions import open_session
 from mien.views import VIEWS, passes
 
 State = list[NDArray[np.float32]]
@@ -164,11 +165,10 @@ class Classifier:
         # Threads that wait by spinning would take the cores from those that decode and detect.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.card = bundle.card
-        wanted = providers(device)
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(bundle.model_file), options, providers=wanted
-            )
+            self._session = open_session(str(bundle.model_file), options, device)
+        except InputError:
+            raise
         except Exception as error:
             raise BundleError(f"{bundle.model_file} cannot be run: {error}") from error
         self._inputs = [one.name for one in self._session.get_inputs()]
@@ -223,21 +223,6 @@ class Classifier:
         mean = softmax(logits).reshape(*shape, logits.shape[1]).mean(0)
         kept = [tensor.reshape(*shape, *tensor.shape[1:]).swapaxes(0, 1) for tensor in after]
         return temper(mean, self.card.temperature), kept
-
-
-def providers(device: str) -> list[str]:
-    """ONNX Runtime's names; `auto` is a graphics card where this onnxruntime drives one."""
-    import onnxruntime
-
-    if device not in ("auto", "cpu", "cuda"):
-        raise InputError(f"expected device auto, cpu or cuda, got {device!r}")
-    has_card = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    if device == "cuda" and not has_card:
-        raise InputError(
-            "this onnxruntime drives no graphics card; pip install onnxruntime-gpu, or use cpu"
-        )
-    first = ["CUDAExecutionProvider"] if has_card and device != "cpu" else []
-    return [*first, "CPUExecutionProvider"]
 
 
 def temper(probabilities: NDArray[Any], temperature: float) -> NDArray[np.float64]:

@@ -203,10 +203,12 @@ def test_a_video_that_finds_no_room_may_come_again_in_a_minute(clip, monkeypatch
 
 
 def test_the_command_names_what_the_service_was_given():
-    command = worker_command(Settings(model="m", threads=2, limits=Limits(video_s=5)), "yunet")
+    command = worker_command(
+        Settings(model="m", device="cpu", threads=2, limits=Limits(video_s=5)), "yunet"
+    )
     assert command[1:] == [
         *("-m", "mien.serve.worker", "--model", "m", "--detector", "yunet"),
-        *("--seconds", "5", "--pixels", "25000000", "--threads", "2"),
+        *("--device", "cpu", "--seconds", "5", "--pixels", "25000000", "--threads", "2"),
     ]
 
 

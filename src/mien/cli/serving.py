@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperCommand
 
-from mien.cli.options import DEFAULT, DetectorName, ModelName, Threads
+from mien.cli.options import DEFAULT, DetectorName, Device, ModelName, Threads
 from mien.errors import InputError
 from mien.extras import installed
 from mien.serve.limits import MIB, Limits, size
@@ -20,7 +20,7 @@ PREFIX = "MIEN_SERVE"
 _LIMITS = {limit.name: limit for limit in dataclasses.fields(Limits)}
 _GROUPS: dict[str, tuple[str, ...]] = {
     "Address": ("host", "port", "allow_host"),
-    "Model": ("model", "detector", "threads", "batch"),
+    "Model": ("model", "detector", "device", "threads", "batch"),
     "Safety": ("api_key_file", "urls", "access_log"),
     "One client": (),
     "All clients": (),
@@ -81,6 +81,7 @@ def serve(
     ] = None,
     model: ModelName = DEFAULT,
     detector: DetectorName = "yunet",
+    device: Device = "auto",
     threads: Threads = None,
     batch: Annotated[
         int, typer.Option(help="Faces in one run of the network, of several requests together.")
@@ -117,6 +118,7 @@ def serve(
     settings = Settings(
         model=model,
         detector=detector,
+        device=device,
         threads=threads,
         batch=batch,
         api_key=None if api_key_file is None else _read_key(api_key_file),

@@ -11,15 +11,14 @@ import functools
 import itertools
 from collections.abc import Collection, Iterable, Sequence
 from importlib.resources import files
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.bundle import providers
 from mien.errors import InputError
 from mien.faces.poses import from_cell, look_again, quarter, same_place, to_cell, turned_back
+from mien.sessions import open_session
 from mien.types import Box, Face
 
 MIN_FACE_PX = 30
@@ -80,10 +79,12 @@ class YuNet:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # several pictures at once are worth more
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
+        self._session = open_session(
             (files("mien.faces") / "yunet.onnx").read_bytes(),
             options,
-            providers=_providers(device),
+            "cpu" if device == "auto" else device,
+            # The card's best algorithm is not sought by trial for each new size of a picture.
+            cudnn_conv_algo_search="HEURISTIC",
         )
 
     @property
@@ -235,14 +236,6 @@ class YuNet:
         cells = _cells(canvases[0].shape[:2])
         told = np.concatenate([grid.reshape(*grid.shape[:2], -1) for grid in grids], 2)
         return [_distinct(_decoded(each, cells, least), least) for each in told]
-
-
-def _providers(device: str) -> list[Any]:
-    names: list[Any] = providers(device)
-    if device != "cuda":
-        return names[-1:]
-    # The card's best algorithm is not sought by trial for each new size of a picture.
-    return [(names[0], {"cudnn_conv_algo_search": "HEURISTIC"}), *names[1:]]
 
 
 def _close_px(place: Box) -> int:

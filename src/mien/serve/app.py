@@ -85,7 +85,10 @@ class _Service:
         self.settings = settings
         self.metrics = Metrics()
         self.recognizer = Recognizer(
-            settings.model, detector=settings.detector, threads=settings.threads
+            settings.model,
+            detector=settings.detector,
+            device=settings.device,
+            threads=settings.threads,
         )
         self.engine = Engine(self.recognizer, settings)
         self.engine.batches = self.metrics.batch.observe

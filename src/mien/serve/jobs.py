@@ -358,7 +358,8 @@ def worker_command(settings: Settings, detector: str) -> list[str]:
     """The command of a process that reads a job."""
     command = [
         *(sys.executable, "-m", "mien.serve.worker", "--model", settings.model),
-        *("--detector", detector, "--seconds", str(settings.limits.video_s)),
+        *("--detector", detector, "--device", settings.device),
+        *("--seconds", str(settings.limits.video_s)),
         *("--pixels", str(settings.limits.pixels)),
     ]
     return command if settings.threads is None else [*command, "--threads", str(settings.threads)]

@@ -16,6 +16,7 @@ class Settings:
 
     model: str = DEFAULT
     detector: str = "yunet"
+    device: str = "auto"
     threads: int | None = None
     batch: int = 16
     """Faces of several requests that share a run of the network; 1 for none."""

@@ -82,6 +82,7 @@ def main() -> None:
     parser.add_argument("video", type=Path)
     parser.add_argument("--model", required=True)
     parser.add_argument("--detector", required=True)
+    parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--pixels", type=int, required=True)
@@ -95,7 +96,8 @@ def main() -> None:
             return
         if hasattr(os, "nice"):
             os.nice(5)  # somebody waits for a picture's answer
-        recognizer = Recognizer(given.model, detector=given.detector, threads=given.threads)
+        chosen = {name: getattr(given, name) for name in ("detector", "device", "threads")}
+        recognizer = Recognizer(given.model, **chosen)
         read(video, recognizer, seconds=given.seconds, pixels=given.pixels, blur=given.blur)
     except MienError as error:
         sys.stderr.write(f"{error}\n")
