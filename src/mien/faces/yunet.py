@@ -9,6 +9,7 @@ safe to share between threads.
 
 import functools
 import itertools
+import math
 from collections.abc import Collection, Iterable, Sequence
 from importlib.resources import files
 
@@ -45,7 +46,8 @@ _UPRIGHT = 0.89  # 84 % of upright faces of FER-2013 have more, 6 % of those on 
 _LYING, _TURNED = 0.85, 0.87  # of one that lies, of one in a turned photo (a cat's there: 0.86)
 _TURNED_LEAST_PX = 30  # a smaller face is not looked at again
 _LIES_DEG, _STEP_DEG = 45, 30  # a face rolled by more is followed turned upright, in such steps
-_HOLD = 0.8  # share of what a followed face was in how large it is
+_HOLD = 0.85  # share of what a followed face was in how large it is
+_HELD, _FREE = 0.1, 0.25  # by so much (logarithm of a side) it differs: held as above, not held
 _STEPS = (-_STEP_DEG, 0, _STEP_DEG)
 _FOLLOWED_UPRIGHT, _FOLLOWED_GAIN = 0.87, 0.04  # small looks are less sure than `detect`'s
 _WHEEL_PX, _TURNED_PX = 640, 448  # canvases of a turned photo, of a face in all directions
@@ -299,16 +301,25 @@ def _way(was: Face, step_deg: int | None = None) -> _Way:
 
 def _held(face: Face, was: Face) -> Face:
     """A face where a small look finds it, about as large and as tilted as it was: that is measured
-    by close looks, of which small ones differ by some per cent."""
+    by close looks, of which small ones differ by some per cent. What differs by more has grown, or
+    comes into the picture."""
     if abs(was.roll_deg) > _LIES_DEG or face.landmarks is None:
         return face
     (x, y), sides = face.box.centre, (face.box.width, face.box.height)
     before = was.box.width, was.box.height
-    width, height = (b**_HOLD * s ** (1 - _HOLD) for b, s in zip(before, sides, strict=True))
+    width, height = (_mixed(b, s) for b, s in zip(before, sides, strict=True))
     box = Box(round(x - width / 2), round(y - height / 2), round(width), round(height))
     turn = cv2.getRotationMatrix2D((x, y), face.roll_deg - was.roll_deg, 1)
     points = np.asarray(face.landmarks) @ turn[:, :2].T + turn[:, 2]
     return Face(box, face.score, tuple((round(a, 2), round(b, 2)) for a, b in points.tolist()))
+
+
+def _mixed(before: int, now: int) -> float:
+    """A side in px, between what it was and what it is now."""
+    before, now = max(before, 1), max(now, 1)
+    free = (abs(math.log(now / before)) - _HELD) / (_FREE - _HELD)
+    share = _HOLD * (1 - min(max(free, 0), 1))
+    return float(before**share * now ** (1 - share))
 
 
 def _look(picture: Pixels, place: Box, turn_deg: int) -> _Look | _TurnedLook:
