@@ -1,15 +1,19 @@
 """What lies in examples/ runs, from start to end, in an empty folder."""
 
+import inspect
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mien.cli import main
+from mien.cli.serving import PREFIX, serve
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -66,7 +70,18 @@ def test_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         exec("".join(cell["source"]), names)
 
 
+def test_the_settings_of_several_services_are_options_of_one():
+    """And the address that is changed for nginx stands once in its file."""
+    told = yaml.safe_load((EXAMPLES / "replicas.yaml").read_text())["services"]
+    names = [n for n in told["mien"]["environment"] if n.startswith(PREFIX)]
+    options = inspect.signature(serve).parameters
+    assert names and {name.removeprefix(f"{PREFIX}_").lower() for name in names} <= {*options}
+    found = re.search(r"sed s/(.*?)/mien:8000/", told["nginx"]["command"])[1]
+    assert (EXAMPLES / "nginx.conf").read_text().count(found) == 1
+
+
 def test_each_example_is_tried():
     tried = {"read_photo.py", "film_to_table.py", "train_and_compare.sh", "tour.ipynb"}
+    tried.add("replicas.yaml")
     tried.add("nginx.conf")  # by tests/serve/test_proxy.py
     assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == tried

@@ -86,7 +86,7 @@ def repository(tmp_path: Path, tiny_recipe) -> Path:
     (root / "scripts" / "results.py").write_text(ADD)
     (root / "results" / "runs.csv").write_text("name,what\nold,x\n")
     (root / "research" / "queue.md").write_text(ENTRIES)
-    long = {**tiny_recipe.training.model_dump(), "epochs": 15}
+    long = {**tiny_recipe.training.model_dump(), "epochs": 5}
     type(tiny_recipe).model_validate({**tiny_recipe.model_dump(), "training": long}).save(
         root / "tiny.yaml"
     )
@@ -129,7 +129,7 @@ def test_the_queue_survives_an_interruption(repository: Path, drawn: Path, tmp_p
 
     assert "mine: done" in told()
     assert (run / "history.csv").read_text().startswith(before)
-    assert len(run_queue.accuracies(run)) == 15
+    assert len(run_queue.accuracies(run)) == 5
     assert (place / "mine" / "flip" / "metrics.json").exists()
     with (repository / "results" / "runs.csv").open(newline="") as file:
         row = list(csv.DictReader(file))[-1]
