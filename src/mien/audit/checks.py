@@ -6,6 +6,9 @@ from typing import Literal
 
 Severity = Literal["error", "warning", "hint"]
 
+_ALIKE = (
+    "Score: correlation of the details with the most similar other picture, 1 for the same pixels."
+)
 TRAIN = "train"
 """The split that is trained on: what lies in another as well is a leak."""
 
@@ -62,8 +65,7 @@ class Check(Enum):
         "error",
         "Training pictures in a test split, altered",
         "The same photo, shifted, scaled, mirrored, re-compressed, brightened or overprinted. "
-        "Score: correlation of the details with the most similar other picture, 1 for the same "
-        "pixels.",
+        + _ALIKE,
         "leave the training copies out",
     )
     CONFLICT = (
@@ -77,7 +79,7 @@ class Check(Enum):
         "MD304",
         "error",
         "The same photo, altered, with different labels",
-        "Score as in MD302.",
+        "At most one label can be right. " + _ALIKE,
         "leave the training pictures out, or set one label",
     )
     REPEATED = (
@@ -91,14 +93,14 @@ class Check(Enum):
         "MD306",
         "hint",
         "The same photo, altered, more than once in a split",
-        "Score as in MD302. They do little harm in training; a validation split would leak.",
+        "They do little harm in training; a validation split would leak. " + _ALIKE,
         "keep each group in one part when you divide a split",
     )
     SHARED = (
         "MD307",
         "warning",
         "The same photo in two test splits",
-        "A model that was selected on one split has seen part of the other. Score as in MD302.",
+        "A model that was selected on one split has seen part of the other. " + _ALIKE,
         "report the accuracy without them, too",
     )
     SUSPECT = (
