@@ -19,7 +19,7 @@ from mien.report.figures import (
 )
 from mien.report.names import Named, name_ends, name_points
 from mien.runs import History
-from mien.style import SOFT
+from mien.style import SERIES, SOFT
 
 _FEW, _SURE = 0.002, 0.02
 """Shares of the images, by confidence and the surest, of which accuracy is drawn: of few it
@@ -132,26 +132,29 @@ def coverage_curves(
 @styled
 def accuracy_by_cost(by_model: Mapping[str, tuple[int, Estimate]], named: int) -> Any:
     """Accuracy over multiply-accumulates per face; the first so many are `named` and have their
-    intervals, the others are grey."""
+    intervals, the others are grey. Signs change where colours come round again."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     figure, panels = new_figure(WIDE, 4.6)
     axes = panels.flat[0]
-    entries = []
+    entries, bars = [], []
     for number, (name, (macs, accuracy)) in enumerate(by_model.items()):
-        value, ends = in_percent([accuracy])
+        (value,), ((down,), (up,)) = in_percent([accuracy])
+        x = macs / 1e6
         if number >= named:
-            axes.plot([macs / 1e6], value, "o", color=SOFT, markersize=3, alpha=0.6)
+            axes.plot(x, value, "o", color=SOFT, markersize=3, alpha=0.6)
+            bars.append((x, value, value))
             continue
-        tone = colour(number)
-        axes.errorbar([macs / 1e6], value, ends, fmt="o", color=tone, elinewidth=1, label=name)
-        entries.append((name, macs / 1e6, float(value[0]), tone))
+        tone, sign = colour(number), "osD"[number // len(SERIES) % 3]
+        axes.errorbar(x, value, [[down], [up]], fmt=sign, color=tone, elinewidth=1, label=name)
+        entries.append((name, x, float(value), tone))
+        bars.append((x, value - down, value + up))
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set(xlabel="computation of a face, million multiply-accumulates", ylabel="accuracy, %")
-    name_points(axes, entries)
+    name_points(axes, entries, bars)
     return figure
 
 

@@ -10,6 +10,8 @@ from mien.style import INK
 
 Named: TypeAlias = tuple[str, float, float, str]
 """A name, where it belongs (x, y), and a colour."""
+Bar: TypeAlias = tuple[float, float, float]
+"""An interval at x, from one y to another."""
 _LINE_PT = 12.5
 """From one name to the next."""
 _REACH_PT = (9, 14, 20, 28, 38, 50, 64, 80, 100)
@@ -44,9 +46,9 @@ def name_ends(axes: Any, entries: Sequence[Named]) -> None:
 
 
 @styled
-def name_points(axes: Any, entries: Sequence[Named]) -> None:
-    """The same for points all over: names stand close by, where they cover neither points nor one
-    another."""
+def name_points(axes: Any, entries: Sequence[Named], bars: Sequence[Bar]) -> None:
+    """The same for points all over: names stand close by, where they cover neither `bars` nor one
+    another; of a point alone, the bar has no length."""
     figure, narrow = axes.figure, is_narrow()
     if narrow:
         _number_below(figure, entries)
@@ -54,7 +56,7 @@ def name_points(axes: Any, entries: Sequence[Named]) -> None:
     scale = 72 / figure.dpi
     points = [axes.transData.transform((x, y)) * scale for _, x, y, _ in entries]
     left, right = axes.bbox.x0 * scale, axes.bbox.x1 * scale
-    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in points]
+    taken = [_around(axes, bar, scale) for bar in bars]
     for number, ((name, x, y, tone), (at_x, at_y)) in enumerate(
         zip(entries, points, strict=True), 1
     ):
@@ -83,6 +85,13 @@ def name_points(axes: Any, entries: Sequence[Named]) -> None:
             color=INK,
             arrowprops=_leader(tone, int(offsets[place][0] < 0)),
         )
+
+
+def _around(axes: Any, bar: Bar, scale: float) -> tuple[float, ...]:
+    """What a bar and its point take of the figure."""
+    x, low, high = bar
+    ends = axes.transData.transform([(x, low), (x, high)]) * scale
+    return ends[0, 0] - 5, ends[0, 1] - 5, ends[1, 0] + 5, ends[1, 1] + 5
 
 
 def _leader(tone: str, side: int) -> dict[str, Any]:
