@@ -119,7 +119,7 @@ def test_cuts_and_doubtful_readings_are_marked(drawn):
     assert [line.get_xdata()[0] for line in band.lines] == [3.0], "the beginning is no cut"
     below = [p.vertices for part in band.collections for p in part.get_paths()]
     (check,) = [points for points in below if points[:, 1].min() < 0]
-    assert (check[:, 0].min(), check[:, 0].max()) == (1, 2)
+    assert (check[:, 0].min(), check[:, 0].max()) == (1, 3), "each until the next"
     assert legend(figure) == [*LABELS, "in doubt", "cut", "away"]
 
 

@@ -1,5 +1,6 @@
 """A timeline as a picture: a lane of stacked areas for each face."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ from mien.faces.tracking import SMOOTHED
 from mien.files import replacing
 from mien.marks import MARK
 from mien.output.timeline import Lane, Moment, Timeline, stretches
-from mien.style import INK, PAPER, SOFT, ink_on, palette
+from mien.style import INK, PAPER, SOFT, figure_type, ink_on, palette
 
-_AWAY = "#f3f4f6"
+_AWAY: dict[str, Any] = {"facecolor": PAPER, "edgecolor": SOFT, "hatch": "////"}
+"""No expression is hatched."""
 _LEGEND: dict[str, Any] = {
     **{"fontsize": 9, "columnspacing": 1.2, "handlelength": 1.4, "handletextpad": 0.5},
     **{"ncols": 11, "frameon": False},
@@ -21,7 +23,12 @@ _WORD = 0.06
 
 def save(timeline: Timeline, path: Path) -> None:
     """Draw as the format of the suffix, PNG by default; needs mien[report]."""
-    need("matplotlib", extra="report")
+    matplotlib = need("matplotlib", extra="report")
+    with matplotlib.rc_context({**figure_type(), "hatch.linewidth": 0.6}):
+        _save(timeline, path)
+
+
+def _save(timeline: Timeline, path: Path) -> None:
     from matplotlib.figure import Figure
 
     lanes = timeline.lanes()
@@ -34,7 +41,7 @@ def save(timeline: Timeline, path: Path) -> None:
     if not lanes:
         bands[0].text(0.5, 0.5, "no face", ha="center", transform=bands[0].transAxes)
     _legend(figure, timeline)
-    bands[0].set_title(timeline.heading(), loc="left", weight="bold", color=INK)
+    bands[0].set_title(timeline.heading(), loc="left", color=INK)
     bands[-1].set_xlabel(f"time, {timeline.unit}; probabilities {SMOOTHED}", color=INK)
     kind = path.suffix[1:].lower() or "png"
     told = {"Software" if kind == "png" else "Creator": MARK}
@@ -50,7 +57,8 @@ def _draw(band: Any, timeline: Timeline, lane: Lane) -> None:
         columns = [*zip(*(moment.values for moment in run), strict=True)]
         band.stackplot(times, columns, colors=colours, edgecolor=PAPER, linewidth=0.2)
         doubtful = [not moment.sure for moment in run]
-        band.fill_between(times, -0.09, -0.03, where=doubtful, color=INK, linewidth=0)
+        until = [one or other for one, other in pairwise([False, *doubtful])]
+        band.fill_between(times, -0.09, -0.03, where=until, color=INK, linewidth=0)
         for begin, end, place in stretches(run):
             if end - begin > _WORD * width:
                 _name(band, run, (begin + end) / 2, place, timeline.labels)
@@ -72,7 +80,7 @@ def _dress(band: Any, timeline: Timeline) -> None:
         band.axvline(time_s, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     band.set_xlim(first, last if last > first else first + 1)
     band.set_ylim(-0.09, 1)
-    band.axhspan(0, 1, color=_AWAY, linewidth=0, zorder=0)
+    band.axhspan(0, 1, **_AWAY, linewidth=0, zorder=0)
     band.set_xticks(*zip(*timeline.ticks(), strict=True))
     band.set_yticks((0, 0.5, 1), ("0", "", "1"))
     band.tick_params(colors=SOFT)
@@ -85,12 +93,15 @@ def _legend(figure: Any, timeline: Timeline) -> None:
     from matplotlib.patches import Patch
 
     colours = palette(timeline.labels)
-    entries: list[Any] = [Patch(color=colours[label], label=label) for label in colours]
+    entries: list[Any] = [
+        Patch(facecolor=colours[label], edgecolor=SOFT, linewidth=0.5, label=label)
+        for label in colours
+    ]
     moments = [moment for lane in timeline.lanes() for moment in lane.moments]
     if any(not moment.sure for moment in moments):
         entries.append(Line2D([], [], color=INK, linewidth=4, label="in doubt"))
     if timeline.cuts_s:
         entries.append(Line2D([], [], color=INK, linewidth=1, linestyle=(0, (4, 3)), label="cut"))
     if moments:
-        entries.append(Patch(facecolor=_AWAY, edgecolor=SOFT, linewidth=0.5, label="away"))
+        entries.append(Patch(**_AWAY, linewidth=0.5, label="away"))
         figure.legend(handles=entries, loc="outside lower center", **_LEGEND)

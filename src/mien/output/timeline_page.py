@@ -10,7 +10,7 @@ from mien.faces.tracking import SMOOTHED
 from mien.files import write_text
 from mien.marks import MARK
 from mien.output.timeline import Lane, Timeline
-from mien.style import page_colours, palette
+from mien.style import page_look, palette
 
 _MOST_MOMENTS = 700
 """Of each face: so that the file stays below 300 kB."""
@@ -29,7 +29,7 @@ def page_of(timeline: Timeline) -> str:
         ("MARK", MARK),
         ("TITLE", html.escape(timeline.heading())),
         ("NOTE", f"Time in {timeline.unit}; probabilities {SMOOTHED}."),
-        ("COLOURS", page_colours()),
+        ("LOOK", page_look()),
         ("DATA", data),
     ):
         page = page.replace(f"{{{{{name}}}}}", text)

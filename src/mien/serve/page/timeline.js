@@ -88,7 +88,7 @@ export class Timeline {
       const x = times.map((time) => width * this.across(time));
       let lower = times.map(() => 0);
       for (const [place, label] of this.labels.entries()) {
-        const upper = lower.map((value, i) => value + shares[i][place]);
+        const upper = lower.map((value, i) => (place === this.labels.length - 1 ? 100 : value + shares[i][place])); // they are rounded
         pen.fillStyle = colour(label);
         pen.beginPath();
         upper.forEach((value, i) => pen.lineTo(x[i], full * (1 - Math.min(1, value / 100))));
