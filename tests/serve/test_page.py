@@ -159,7 +159,7 @@ def test_a_face_has_one_number_in_picture_cards_and_table(page):
     expect(page.locator(".chip")).to_have_text(["1", "2", "3"])
     expect(page.locator("tbody tr td:nth-child(2)")).to_have_text(["1", "2", "3"])
     heads = page.locator("thead th").all_inner_texts()
-    assert heads == ["file", "face", "box (x y w h)", "found", "expression", *FER2013]
+    assert heads == ["file", "face", "box (x y w h)", "detector score", "expression", *FER2013]
 
 
 def test_a_large_photo_of_a_telephone_is_made_smaller_and_its_boxes_are_right(page):

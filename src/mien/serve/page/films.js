@@ -15,6 +15,9 @@ const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds
 export const known = () => JSON.parse(sessionStorage.getItem(STORE) ?? "[]");
 const keep = (films) => sessionStorage.setItem(STORE, JSON.stringify(films));
 
+// The browser asks before it leaves the page: what is half sent would be lost.
+const stay = (event) => event.preventDefault();
+
 // Send a film; what is known of it.
 export async function sendFilm(item, file, blur) {
   const form = new FormData();
@@ -25,7 +28,13 @@ export async function sendFilm(item, file, blur) {
     item.tell(share < 1 ? `sending, ${percent(share)}` : "sent; the service looks at it …");
   };
   sent(0);
-  const { id } = await send("v1/videos", form, { signal: item.signal, sent });
+  addEventListener("beforeunload", stay);
+  let id;
+  try {
+    ({ id } = await send("v1/videos", form, { signal: item.signal, sent }));
+  } finally {
+    removeEventListener("beforeunload", stay);
+  }
   const film = { id, name: item.name, blur };
   keep([...known(), film]);
   return film;

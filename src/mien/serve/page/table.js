@@ -3,6 +3,7 @@
 import { LABELS, make, percent } from "./faces.js";
 
 const MOST_SHOWN = 200;
+const TITLES = { "detector score": "How surely this is a face, 0 to 1" };
 const MOST_KEPT = 200_000; // a camera may be on for hours
 const $ = (id) => document.getElementById(id);
 let rows = [];
@@ -30,23 +31,17 @@ function draw() {
   $("table").hidden = rows.length === 0;
   const films = rows.some((row) => row.time !== "");
   const shown = rows.slice(-MOST_SHOWN);
-  const told = rows.length > shown.length ? [`the newest ${shown.length} of ${rows.length.toLocaleString("en")}`] : [];
+  const told = rows.length > shown.length ? [`the last ${shown.length} of ${rows.length.toLocaleString("en")}`] : [];
   if (dropped) told.push(`${dropped.toLocaleString("en")} older ones are no longer kept`);
   $("count").textContent = told.join("; ");
-  const heading = ["file", ...(films ? ["time"] : []), "face", "box (x y w h)", "found", "expression", ...LABELS];
-  document.querySelector("thead").replaceChildren(make("tr", {}, ...heading.map((text) => make("th", { scope: "col", textContent: text }))));
-  document.querySelector("tbody").replaceChildren(...newestFirst(shown).map((row) => line(row, films)));
+  const heads = ["file", ...(films ? ["time"] : []), "face", "box (x y w h)", "detector score", "expression", ...LABELS];
+  document.querySelector("thead").replaceChildren(make("tr", {}, ...heads.map((text) => make("th", { scope: "col", textContent: text, title: TITLES[text] ?? "" }))));
+  document.querySelector("tbody").replaceChildren(...asAbove(shown).map((row) => line(row, films)));
 }
 
-// The faces of a picture or frame stay in their order.
-function newestFirst(given) {
-  const groups = [];
-  for (const row of given) {
-    if (groups.length && row.item === groups[0][0].item && row.time === groups[0][0].time) groups[0].push(row);
-    else groups.unshift([row]);
-  }
-  return groups.flat();
-}
+// The newest file first, as they stand above the table; each in its own order, of faces and of time.
+const asAbove = (given) => [...new Set(given.map(({ item }) => item))].sort(above).flatMap((item) => given.filter((row) => row.item === item));
+const above = (a, b) => (a.element.compareDocumentPosition(b.element) & Node.DOCUMENT_POSITION_PRECEDING ? 1 : -1);
 
 function line({ item, reading, place, time }, films) {
   const { x, y, width, height } = reading.box;
