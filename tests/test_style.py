@@ -77,11 +77,12 @@ def test_other_words_have_colours_of_their_own():
     ("size", "faces", "expected"),
     [
         ((80, 80), 1, 12),  # the smallest that can be read
-        ((640, 360), 1, 12),
-        ((1920, 1080), 1, 28),
-        ((4000, 3000), 1, 78),
+        ((640, 360), 1, 15),
+        ((1920, 1080), 1, 43),  # 10 px where it is 390 wide, on a phone
+        ((4000, 500), 1, 22),
+        ((4000, 3000), 1, 104),
         ((3000, 4000), 6, 78),
-        ((4000, 3000), 24, 37),  # smaller in a crowd
+        ((4000, 3000), 24, 50),  # smaller in a crowd
     ],
 )
 def test_words_are_in_proportion_to_the_picture(size, faces, expected):

@@ -290,12 +290,12 @@ def test_readings_know_their_labels():
 @pytest.mark.parametrize(
     ("reading", "told"),
     [
-        (OF_A_FILM, "<Reading a.mp4 0.500 s happy 70% at (1, 2) unsure>"),
+        (OF_A_FILM, "<Reading a.mp4 0.500 s happy 70 % at (1, 2) unsure>"),
         (NOBODY, "<Reading b.png no_face>"),
-        (Reading(FACE, SCORES), "<Reading happy 70% at (1, 2)>"),
+        (Reading(FACE, SCORES), "<Reading happy 70 % at (1, 2)>"),
         (
             Reading(FACE, SCORES, path="/there/" + "long" * 20 + ".jpg"),
-            "<Reading longl...long.jpg happy 70% at (1, 2)>",
+            "<Reading longl...long.jpg happy 70 % at (1, 2)>",
         ),
     ],
 )

@@ -150,10 +150,10 @@ def test_the_table_has_a_bar_for_each_expression_of_each_face():
     )
     assert two.splitlines() == [
         "12.3 frames/s, 2 dropped; Ctrl-C ends",
-        "expression  face 0             face 4",
-        "dark        ██████        50%                 0%",
-        "grey        ███           25%  ████████████ 100%",
-        "light       ███           25%                 0%",
+        "expression  face 0              face 4",
+        "dark        ██████        50 %                 0 %",
+        "grey        ███           25 %  ████████████ 100 %",
+        "light       ███           25 %                 0 %",
     ]
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mien.bundle import Classifier, State
 from mien.faces.tracking import Tracker
 from mien.stream import Detections
+from mien.style import percent
 from mien.types import Reading
 
 
@@ -71,6 +72,7 @@ class ClipReadings(dict[tuple[str | None, int | None, int], Reading]):
     def lines(self) -> list[str]:
         """One for each, for the terminal."""
         return [
-            f"{path or 'clip'} face {face_id}, whole clip: {reading.label} {reading.confidence:.0%}"
+            f"{path or 'clip'} face {face_id}, whole clip: "
+            f"{reading.label} {percent(reading.confidence or 0.0)}"
             for (path, _, face_id), reading in self.items()
         ]

@@ -1,8 +1,12 @@
 """One look for all that mien draws: the colours of expressions, type and proportions."""
 
+import base64
 import functools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mien.files import replacing
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
@@ -48,7 +52,9 @@ _PAGE = {
 }
 """The colours of pages by name, on light and on dark paper."""
 _SIZES = (12, 13, 15, 17, 19, 22, 25, 28, 32, 37, 43, 50, 58, 67, 78, 90, 104, 120, 140, 160)
-_OF_SIDE = 0.027
+_OF_WIDTH, _OF_SIDE = 0.026, 0.045
+"""Words in heights: of a picture's width, so that they are read on a phone, where 10 px of its 390
+are left, and at most so much of the shorter side."""
 _MANY = 6
 
 
@@ -59,16 +65,22 @@ def palette(labels: Sequence[str]) -> dict[str, str]:
     return {label: COLOURS.get(label) or spare[label] for label in labels}
 
 
-def page_colours() -> str:
-    """CSS: the colours of pages as custom properties (`--ink`), by the reader's light or dark."""
+def page_look() -> str:
+    """CSS of pages that stand alone: the typeface (`--type`) and the colours (`--ink`, ...) as
+    custom properties, by the reader's light or dark."""
     light, dark = (
         "".join(f"--{name}:{pair[place]};" for name, pair in _PAGE.items()) for place in (0, 1)
     )
-    return f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
+    face = base64.b64encode(font(16).font_bytes).decode()
+    return (
+        f"@font-face{{font-family:Aileron;src:url(data:font/ttf;base64,{face})}}"
+        f":root{{--type:Aileron,system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;{light}}}"
+        f"@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
+    )
 
 
 def in_page(drawing: str) -> str:
-    """A drawing as SVG whose colours follow the page's (`page_colours`)."""
+    """A drawing as SVG whose colours follow the page's (`page_look`)."""
     for name, (light, _) in _PAGE.items():
         drawing = drawing.replace(light.lower(), f"var(--{name})")
     return drawing
@@ -93,12 +105,19 @@ def ink_on(colour: str) -> str:
     return "#000000" if luminance(colour) > 0.179 else "#ffffff"
 
 
+def percent(share: float) -> str:
+    """A share, 0-1, as it is written everywhere: `98 %`, with a space as in the SI."""
+    return f"{100 * share:.0f} %"
+
+
 def text_px(width: int, height: int, faces: int = 1) -> int:
-    """The size of words in a picture, in proportion to its shorter side; smaller in a crowd.
+    """The size of words in a picture, in proportion to it; smaller in a crowd.
 
     There are twenty sizes, so that words of a film are drawn once and kept.
     """
-    size = _OF_SIDE * min(width, height) * min(1.0, (_MANY / max(1, faces)) ** 0.5)
+    size = min(_OF_WIDTH * width, _OF_SIDE * min(width, height)) * min(
+        1.0, (_MANY / max(1, faces)) ** 0.5
+    )
     return max((s for s in _SIZES if s <= size), default=_SIZES[0])
 
 
@@ -108,3 +127,20 @@ def font(px: int) -> "FreeTypeFont":
     from PIL import ImageFont
 
     return ImageFont.load_default(px)  # type: ignore[return-value]  # FreeType is in its wheels
+
+
+@functools.lru_cache
+def figure_type() -> dict[str, list[str]]:
+    """matplotlib's setting for the same typeface, and another for the signs that it lacks.
+
+    matplotlib takes files alone: one lies where it keeps what it knows of typefaces.
+    """
+    import matplotlib
+    from matplotlib.font_manager import fontManager
+
+    path = Path(matplotlib.get_cachedir()) / "mien-aileron.ttf"
+    if not path.is_file():
+        with replacing(path) as file:
+            file.write(font(16).font_bytes)
+    fontManager.addfont(path)
+    return {"font.family": ["Aileron", "DejaVu Sans"]}

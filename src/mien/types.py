@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 from mien.errors import ShapeError
 from mien.extras import need
 from mien.labels import FER2013
+from mien.style import percent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -161,7 +162,7 @@ class Reading:
         time = "" if self.time_s is None else f"{self.time_s:.3f} s"
         told = [name if len(name) <= 16 else f"{name[:5]}...{name[-8:]}", time]
         if self.face is not None and self.scores is not None:
-            told += [self.scores.label[:10], f"{self.scores.confidence:.0%}"]
+            told += [self.scores.label[:9], percent(self.scores.confidence)]
             told += [f"at ({self.face.box.x}, {self.face.box.y})"]
         told += [self.status] if self.status != "ok" else []
         return f"<Reading {' '.join(filter(None, told))}>"

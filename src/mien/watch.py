@@ -11,6 +11,7 @@ from mien.memory import ClipReadings
 from mien.output import Tables
 from mien.recognizer import Recognizer
 from mien.sources.live import Live
+from mien.style import percent
 from mien.types import Readings, Scores
 
 if TYPE_CHECKING:
@@ -94,4 +95,4 @@ def _bar(scores: Scores | None, label: str) -> str:
     value = scores.to_dict()[label] if scores else 0.0
     cells = "█" * round(value * _BAR_CELLS)
     style = "bold cyan" if scores and scores.label == label else "dim"
-    return f"[{style}]{cells:<{_BAR_CELLS}}[/{style}] {value:4.0%}"
+    return f"[{style}]{cells:<{_BAR_CELLS}}[/{style}] {percent(value):>5}"

@@ -43,7 +43,7 @@ def test_each_side_of_the_limits() -> None:
     found = list(check_pictures(pool(Dataset("five", ("x",), {"train": split}))))
     assert [(f.check.code, f.name, f.detail) for f in found] == [
         ("MD201", "just nothing", "standard deviation 4.5 of 255"),
-        ("MD202", "just flat", "70% of one grey"),
+        ("MD202", "just flat", "70 % of one grey"),
         ("MD201", "flat and blank", "standard deviation 0.5 of 255"),
     ]
     assert [f.score for f in found] == pytest.approx([4.5, 0.7, 0.5], abs=3e-4)

@@ -68,7 +68,7 @@ def test_words_above_the_panels(monkeypatch: pytest.MonkeyPatch, method: str, wo
     found = np.zeros((6, 6))
     found[2, 2] = 0.93
     row = draw([explanation(found, np.full((48, 48), 100, np.uint8), method)])
-    assert written == ["happy 88%", words]
+    assert written == ["happy 88 %", words]
     for panel in (LEFT, RIGHT):
         assert row[:30, panel].min() < 100, "dark on white"
 

@@ -58,8 +58,8 @@ def test_words_cover_no_face_and_no_other_words(seed: int, count: int):
 
 def test_a_line_leads_to_words_that_stand_off():
     faces = [Box(100 + 50 * i, 100 + 50 * j, 50, 50) for j in range(3) for i in range(3)]
-    marks = [Mark(box, "", "happy 99%", COLOURS["happy"]) for box in faces]
-    marks[4] = Mark(faces[4], "", "sad 99%", COLOURS["sad"])
+    marks = [Mark(box, "", "happy 99 %", COLOURS["happy"]) for box in faces]
+    marks[4] = Mark(faces[4], "", "sad 99 %", COLOURS["sad"])
     canvas = np.full((400, 400, 3), 77, np.uint8)
     mark(canvas, marks)
     blue = np.abs(canvas.astype(int) - rgb(COLOURS["sad"])).max(axis=2) < 40
@@ -82,6 +82,6 @@ def test_letters_lose_the_accents_that_the_typeface_lacks():
 
 def test_words_are_smaller_where_the_picture_is_narrow():
     canvas = np.full((80, 80, 3), 77, np.uint8)
-    mark(canvas, [Mark(Box(20, 30, 30, 30), "12", "disgust 100%", COLOURS["disgust"])])
+    mark(canvas, [Mark(Box(20, 30, 30, 30), "12", "disgust 100 %", COLOURS["disgust"])])
     ground = (canvas[:28] == rgb(COLOURS["disgust"])).all(axis=2)
     assert ground.any(axis=0).sum() > 60

@@ -57,14 +57,14 @@ def test_the_table_has_a_row_per_face_with_box_score_label_and_all_probabilities
             reading(Box(0, 0, 9, 9), (0.1, 0.2, 0.7), score=0.456, status="small"),
         ]
     )
-    names = ["face", "box (x y w h)", "found", "expression", *LABELS]
+    names = ["face", "box (x y w h)", "detector score", "expression", *LABELS]
     assert cells(heading) == names
-    assert cells(first) == ["1", "10 5 20 24", "0.90", "happy 75%", "0.125", "0.750", "0.125"]
+    assert cells(first) == ["1", "10 5 20 24", "0.90", "happy 75 %", "0.125", "0.750", "0.125"]
     assert cells(second) == [
-        *("3", "-1 0 7 8", "-", "angry 50% (unsure)", "0.500", "0.200", "0.300"),
+        *("3", "-1 0 7 8", "-", "angry 50 % (unsure)", "0.500", "0.200", "0.300"),
     ]
     assert cells(third) == [
-        *("4", "0 0 9 9", "0.46", "sad 70% (small)", "0.100", "0.200", "0.700"),
+        *("4", "0 0 9 9", "0.46", "sad 70 % (small)", "0.100", "0.200", "0.700"),
     ]
 
 
@@ -82,7 +82,7 @@ def test_the_table_takes_no_label_for_markup():
     face = Face(Box(0, 0, 9, 9), 0.9)
     heading, row = printed([Reading(face, Scores(labels, (0.25, 0.75)))], labels)
     assert cells(heading)[4:] == ["[red]", "[/]"]
-    assert cells(row)[3] == "[/] 75%"
+    assert cells(row)[3] == "[/] 75 %"
 
 
 @pytest.fixture
@@ -99,16 +99,16 @@ def test_a_drawing_numbers_each_face_and_tells_all_of_its_probabilities(words):
     sad = reading(Box(250, 250, 90, 90), (0.1, 0.3, 0.6), status="unsure")
     output.draw(picture, [NO_FACE, reading(Box(10, 10, 90, 90)), sad])
     assert words == [
-        *("1", "2", "happy 75%", "sad 60%, unsure"),
-        *("1   happy 75%", "angry", "12%", "happy", "75%", "sad", "12%"),
-        *("2   sad 60%, unsure", "angry", "10%", "happy", "30%", "sad", "60%"),
+        *("1", "2", "happy 75 %", "sad 60 %, unsure"),
+        *("1   happy 75 %", "angry", "12 %", "happy", "75 %", "sad", "12 %"),
+        *("2   sad 60 %, unsure", "angry", "10 %", "happy", "30 %", "sad", "60 %"),
     ]
     assert (picture == 77).all(), "the caller's picture is not drawn on"
 
 
 def test_a_small_face_has_its_number_beside_it(words):
     output.overlay(np.full((480, 480, 3), 77, np.uint8), [reading(Box(9, 9, 20, 20), face_id=7)])
-    assert words[1:] == ["7 happy 75%"], "the first was measured and not drawn"
+    assert words[1:] == ["7 happy 75 %"], "the first was measured and not drawn"
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_frame_shows_the_id_and_the_smoothed_expression(words):
             reading(Box(90, 40, 20, 20)),
         ],
     )
-    told = {"0 angry 90%", "12 happy 75%", "happy 75%", "smoothed over 0.4 s"}
+    told = {"0 angry 90 %", "12 happy 75 %", "happy 75 %", "smoothed over 0.4 s"}
     assert told <= {*words}
     assert shown.shape == frame.shape
     assert (frame == 77).all(), "the caller's frame is not drawn on"

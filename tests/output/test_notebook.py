@@ -61,8 +61,8 @@ def test_a_card_has_the_face_its_words_and_its_bars():
     cut = read_picture(PORTRAIT)[63 : 63 + 113, 178 : 178 + 90]
     expected = cv2.resize(cut, face.shape[1::-1], interpolation=cv2.INTER_AREA)
     assert np.abs(face.astype(int) - expected).mean() < 6
-    assert "astronaut.jpg happy 75%" in page
-    assert re.findall(r"<td>([^<]*)</td>", page) == ["&lt;b&gt;", "25%", "happy", "75%"]
+    assert "astronaut.jpg happy 75 %" in page
+    assert re.findall(r"<td>([^<]*)</td>", page) == ["&lt;b&gt;", "25 %", "happy", "75 %"]
     assert re.findall(r"width:(\d+)px\"></div>", page) == ["20", "60"]
 
 
@@ -78,7 +78,7 @@ def test_bars_alone_where_there_is_no_photo(tmp_path: Path):
     ):
         page = mien.Readings([reading])._repr_html_()
         assert thumbnails(page) == []
-        assert "75%" in page
+        assert "75 %" in page
     nobody = mien.Reading(None, None, "no_face", path="<i>.jpg")
     assert "&lt;i&gt;.jpg no_face" in mien.Readings([nobody])._repr_html_()
     assert "no readings" in mien.Readings()._repr_html_()

@@ -98,11 +98,11 @@ def test_the_page_sums_up_photos_and_each_face_of_a_film(tmp_path: Path):
     facts = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", html))
     assert facts == {
         **{"photos": "4", "films": "1", "faces in films": "1", "faces in photos": "2"},
-        **{"unreadable": "1", "unsure readings": "0%"},
+        **{"unreadable": "1", "unsure readings": "0 %"},
     }
     assert re.findall("<h2>(.*?)</h2>", html) == ["In short", "Photos", "talk.mp4"]
-    assert re.search("album</span></th><td>2 faces</td>.*?</div>happy 100%<", html, re.DOTALL)
-    assert re.search("face 3</span></th><td>2.0 s</td>.*?happy 50%, sad 50%<", html, re.DOTALL)
+    assert re.search("album</span></th><td>2 faces</td>.*?</div>happy 100 %<", html, re.DOTALL)
+    assert re.search("face 3</span></th><td>2.0 s</td>.*?happy 50 %, sad 50 %<", html, re.DOTALL)
     assert html.count("<iframe srcdoc=") == 1
     assert pictures(html) == [], "there are no such files"
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", html), "nothing is fetched"

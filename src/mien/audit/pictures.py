@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mien.audit.checks import Check, Finding
 from mien.audit.pool import Pool
+from mien.style import percent
 
 BLANK_BELOW = 5.0
 """Standard deviation in grey levels of 0-255. In FER-2013: 0, 0.7, 3.9, then a dark face at 9.1."""
@@ -31,7 +32,7 @@ def check_pictures(pool: Pool) -> Iterator[Finding]:
             detail = f"standard deviation {deviation:.1f} of 255"
             yield pool.finding(Check.BLANK, row, detail, deviation)
         else:
-            yield pool.finding(Check.FLAT, row, f"{shares[row]:.0%} of one grey", shares[row])
+            yield pool.finding(Check.FLAT, row, f"{percent(shares[row])} of one grey", shares[row])
 
 
 def flatness(images: NDArray[np.uint8]) -> NDArray[np.float64]:

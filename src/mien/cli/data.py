@@ -8,6 +8,7 @@ import typer
 
 from mien.cli.options import DataArgument, DataFormat, PageFolder
 from mien.cli.show import bar, busy, console, need_report, need_train, say
+from mien.style import percent
 
 
 def data_stats(
@@ -184,7 +185,7 @@ def data_synthesize(
             f"{each.drawn:,}",
             f"{each.too_near:,}",
             *("-" if value is None else f"{value:.1f}" for value in distances),
-            *("-" if value is None else f"{value:.0%}" for value in shares),
+            *("-" if value is None else percent(value) for value in shares),
         )
     console().print(table)
     say(f"faces: {out / FACES} ({found.written:,})\nsheets: {out / 'contact.png'}, neighbours.png")

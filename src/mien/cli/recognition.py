@@ -19,6 +19,7 @@ from mien.cli.options import (
 )
 from mien.cli.show import busy, console, end, need_report, say, unknown_bar, warn
 from mien.errors import InputError
+from mien.style import percent
 
 if TYPE_CHECKING:
     from mien.analyse import Outputs
@@ -348,4 +349,4 @@ def _line(reading: "Reading") -> str:
     if reading.face_id is not None:
         where += f" face {reading.face_id}"
     doubt = "" if reading.status == "ok" else f" ({reading.status})"
-    return f"{where}: {reading.label} {reading.confidence:.0%}{doubt}"
+    return f"{where}: {reading.label} {percent(reading.confidence or 0.0)}{doubt}"

@@ -24,6 +24,7 @@ from mien.cli.options import (
     Votes,
 )
 from mien.cli.show import bar, busy, need_report, need_train, say
+from mien.style import percent
 
 
 def evaluate(
@@ -211,7 +212,7 @@ def explain(
         found = explainer.explain(photo, label=label)
     save_picture(out, draw(found))
     for number, face in enumerate(found, 1):
-        say(f"{number} {face.label} {face.score:.0%} ({face.method})")
+        say(f"{number} {face.label} {percent(face.score)} ({face.method})")
     say(f"picture: {out}")
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 from mien.explain.explainer import Explanation
 from mien.output.boxes import paste, plate
+from mien.style import percent
 
 _SIDE_PX, _LINE_PX, _GAP_PX, _TEXT_PX = 320, 30, 8, 15
 
@@ -33,7 +34,7 @@ def _row(found: Explanation) -> NDArray[np.uint8]:
         heat += f": brightest, {100 * found.map.max():.0f} points lost"
     row = np.full((_LINE_PX + _SIDE_PX + _GAP_PX, 2 * _SIDE_PX + 3 * _GAP_PX, 3), 255, np.uint8)
     for left, panel, text in (
-        (_GAP_PX, face, f"{found.label} {found.score:.0%}"),
+        (_GAP_PX, face, f"{found.label} {percent(found.score)}"),
         (2 * _GAP_PX + _SIDE_PX, _heated(face, found.map), heat),
     ):
         row[_LINE_PX : _LINE_PX + _SIDE_PX, left : left + _SIDE_PX] = panel

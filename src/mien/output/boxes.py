@@ -85,10 +85,14 @@ def mark(canvas: Pixels, marks: Sequence[Mark], caption: str = "") -> None:
 
 
 def _at_edge(note: Pixels, faces: Sequence[Place], room: tuple[int, int]) -> Place:
-    """A corner, or else a middle, that no face is at; the lower left one if all are taken."""
-    right, bottom = room[0] - note.shape[1], room[1] - note.shape[0]
-    corners = [(x, y) for y in (bottom, 0) for x in (0, right, right // 2)]
-    places = [(x, y, x + note.shape[1], y + note.shape[0]) for x, y in corners]
+    """A corner, or else a place at the edge, that no face is at; the lower left corner if all are
+    taken."""
+    height, width = note.shape[:2]
+    right, bottom = max(0, room[0] - width), max(0, room[1] - height)
+    corners = [(x, y) for y in (bottom, 0) for x in (0, right)]
+    corners += [(x, y) for y in (bottom, 0) for x in range(right // 2 % height, right, height)]
+    corners += [(x, y) for x in (0, right) for y in range(0, bottom, height)]
+    places = [(x, y, x + width, y + height) for x, y in corners]
     return next((place for place in places if not _covers(place, faces)), places[0])
 
 

@@ -15,7 +15,7 @@ from mien.marks import MARK
 from mien.output.boxes import Mark, mark
 from mien.output.panels import beside
 from mien.output.veil import hide
-from mien.style import palette
+from mien.style import palette, percent
 from mien.types import Box, Reading, Scores
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def to_table(readings: Sequence[Reading], labels: tuple[str, ...]) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("face", "box (x y w h)", "found", "expression"):
+    for heading in ("face", "box (x y w h)", "detector score", "expression"):
         table.add_column(heading, no_wrap=True)
     for label in labels:
         table.add_column(escape(label), justify="right")
@@ -46,12 +46,13 @@ def to_table(readings: Sequence[Reading], labels: tuple[str, ...]) -> "Table":
         if reading.face is None or reading.scores is None:
             continue
         box, score = reading.face.box, reading.face.score
+        shown = percent(reading.scores.confidence)
         doubt = "" if reading.status == "ok" else f" [dim]({reading.status})[/dim]"
         table.add_row(
             str(number),
             f"{box.x} {box.y} {box.width} {box.height}",
             "-" if score is None else f"{score:.2f}",
-            f"[bold]{escape(reading.scores.label)}[/bold] {reading.confidence:.0%}{doubt}",
+            f"[bold]{escape(reading.scores.label)}[/bold] {shown}{doubt}",
             *(_cell(v, v == reading.confidence) for v in reading.scores.values),
         )
     return table
@@ -104,7 +105,7 @@ def overlay(picture: Pixels, readings: Sequence[Reading], *, blur: bool = False)
 def _mark(reading: Reading, box: Box, scores: Scores, number: str) -> Mark:
     sure = reading.status == "ok"
     doubt = "" if sure else f", {reading.status}"
-    words = f"{scores.label} {scores.confidence:.0%}{doubt}"
+    words = f"{scores.label} {percent(scores.confidence)}{doubt}"
     return Mark(box, number, words, palette(scores.labels)[scores.label], sure)
 
 

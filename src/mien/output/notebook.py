@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from mien.errors import InputError, MienError
 from mien.output.drawing import draw, save_picture
 from mien.sources import load, read_picture
-from mien.style import palette
+from mien.style import palette, percent
 from mien.types import SHOWN, Box, Reading
 
 Pixels = NDArray[np.uint8]
 
 _THUMB_PX = 72
 _STYLE = "display:inline-block;vertical-align:top;margin:4px;font:12px sans-serif;width:190px"
+_BAR = "height:9px;outline:1px solid #888"
 
 
 def drawn(readings: Sequence[Reading], picture: Any = None) -> Pixels:
@@ -112,8 +113,8 @@ def _bars(reading: Reading) -> str:
     colours = palette(tuple(reading.expressions))
     rows = "".join(
         f"<tr><td>{html.escape(label)}</td><td>"
-        f'<div style="background:{colours[label]};height:9px;width:{round(80 * value)}px"></div>'
-        f"</td><td>{value:.0%}</td></tr>"
+        f'<div style="{_BAR};background:{colours[label]};width:{round(80 * value)}px"></div>'
+        f"</td><td>{percent(value)}</td></tr>"
         for label, value in reading.expressions.items()
     )
     return f"<table>{rows}</table>" if rows else ""

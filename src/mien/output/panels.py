@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.output.boxes import Mark, paste, plate
-from mien.style import INK, PAPER, RULE, font, ink_on, palette, rgb, text_px
+from mien.style import INK, PANEL, PAPER, SOFT, font, ink_on, palette, percent, rgb, text_px
 from mien.types import Scores
 
 Pixels = NDArray[np.uint8]
@@ -56,7 +56,8 @@ def _width(scores: Sequence[Scores], px: int) -> int:
 
 
 def _panel(one: Mark, scores: Scores, px: int, size: tuple[int, int]) -> Pixels:
-    """The number and the words of a face, and a bar for each probability; `size`: (H, W)."""
+    """The number and the words of a face, and a bar with an outline, by which it is seen in any
+    colour, for each probability; `size`: (H, W)."""
     line, width = round(1.5 * px), size[1]
     panel = np.full((*size, 3), 255, np.uint8)
     heading = f"{one.number}   {one.words}"
@@ -68,8 +69,10 @@ def _panel(one: Mark, scores: Scores, px: int, size: tuple[int, int]) -> Pixels:
         top = px // 2 + line * place
         paste(panel, plate(label, px, PAPER, INK), left, top)
         lower, upper = top + round(0.45 * px), top + round(1.15 * px)
-        panel[lower:upper, bar : bar + round(_BAR * px)] = rgb(RULE)
-        panel[lower:upper, bar : bar + max(1, round(_BAR * px * value))] = rgb(colours[label])
-        share = plate(f"{value:.0%}", px)
+        panel[lower:upper, bar : bar + round(_BAR * px)] = rgb(PANEL)
+        end, edge = bar + max(1, round(_BAR * px * value)), max(1, px // 14)
+        panel[lower - edge : upper + edge, bar - edge : end + edge] = rgb(SOFT)
+        panel[lower:upper, bar:end] = rgb(colours[label])
+        share = plate(percent(value), px)
         paste(panel, share, width - share.shape[1] - px // 4, top)
     return panel

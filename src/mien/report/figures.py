@@ -16,16 +16,14 @@ from numpy.typing import NDArray
 
 from mien.evaluate.intervals import Estimate
 from mien.extras import need
-from mien.style import INK, RULE, SERIES, SOFT, in_page
+from mien.style import INK, RULE, SERIES, SOFT, figure_type, in_page
 
 _Arguments = ParamSpec("_Arguments")
 _Drawn = TypeVar("_Drawn")
 
 _STYLE = {
-    "font.family": "sans-serif",
     "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
+    "axes.titlesize": 12,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -75,7 +73,8 @@ def styled(draw: Callable[_Arguments, _Drawn]) -> Callable[_Arguments, _Drawn]:
 
     @functools.wraps(draw)
     def in_style(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Drawn:
-        with need("matplotlib", extra="report").rc_context(_STYLE):
+        matplotlib = need("matplotlib", extra="report")
+        with matplotlib.rc_context(_STYLE | figure_type()):
             return draw(*args, **kwargs)
 
     return in_style
@@ -134,7 +133,7 @@ def _svg(figure: Any) -> str:
     figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata=nothing)
     text = buffer.getvalue()
     text = re.sub(r"<(metadata|style).*?</\1>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = re.sub(r"'?DejaVu Sans'?[^;\"]*", "var(--type)", text)
+    text = re.sub(r"'?Aileron'?[^;\"]*", "var(--type)", text)
     text = re.sub(r'="[^"]*"', lambda given: re.sub(r"(\.\d\d)\d+", r"\1", given[0]), text)
     text = re.sub(r' (?:xmlns(?::xlink)?|version)="[^"]*"', "", text).replace("xlink:href", "href")
     text = re.sub(r' id="(?![mpC][0-9a-f]{10}")[^"]*"', "", text)
@@ -179,7 +178,7 @@ def bars(
     ax.grid(axis="y", visible=False)
     ax.set_xlabel(axis)
     if len(series) > 1:
-        ax.legend(loc="lower right")
+        name_below(figure, ax)
     return figure
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mien import __version__
 from mien.extras import need
 from mien.marks import MARK
-from mien.style import page_colours
+from mien.style import page_look
 
 _SECTION = re.compile(r"<section(?: id=\"([^\"]*)\")?>\s*<h2>(.*?)</h2>", re.DOTALL)
 
@@ -35,7 +35,7 @@ def render(template: str, **context: Any) -> str:
         lstrip_blocks=True,
     )
     found = environment.get_template(template).render(
-        version=__version__, mark=MARK, colours=page_colours(), **context
+        version=__version__, mark=MARK, look=page_look(), **context
     )
     return _with_contents(str(found))
 

@@ -14,7 +14,7 @@ from mien.output.timeline import Timeline
 from mien.output.timeline_page import page_of
 from mien.report.page import render
 from mien.report.thumbnails import Thumbnails, clearest
-from mien.style import palette
+from mien.style import palette, percent
 from mien.summary import SummaryRow
 from mien.types import Reading, Readings
 
@@ -36,7 +36,7 @@ class Shown:
     def words(self) -> str:
         """The three largest shares."""
         largest = sorted(self.shares.items(), key=lambda pair: -pair[1])[:3]
-        return ", ".join(f"{label} {share:.0%}" for label, share in largest if share >= 0.005)
+        return ", ".join(f"{label} {percent(share)}" for label, share in largest if share >= 0.005)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def write_report(table: Path, out: Path, *, clear: bool = False) -> Path:
         colours_of=palette(readings.labels),
         counts=_counts(readings, rows),
         folders=[_folder(row) for row in rows if row.kind == "folder"],
-        faces=[(_name(r.path), f"{r.label} {r.confidence:.0%}", uri) for r, uri in faces if uri],
+        faces=[(_name(r.path), _words(r), uri) for r, uri in faces if uri],
         photos=len(photos),
         films=[*_films(readings, rows, thumbnails)],
         all_films=sum(row.kind == "film" for row in rows),
@@ -89,7 +89,11 @@ def _counts(readings: Readings, rows: Sequence[SummaryRow]) -> dict[str, str]:
         "unreadable": sum(row.unreadable for row in whole),
     }
     shown = {title: f"{number:,}" for title, number in told.items() if number}
-    return shown | ({"unsure readings": f"{unsure / len(faces):.0%}"} if faces else {})
+    return shown | ({"unsure readings": percent(unsure / len(faces))} if faces else {})
+
+
+def _words(reading: Reading) -> str:
+    return f"{reading.label} {percent(reading.confidence or 0.0)}"
 
 
 def _folder(row: SummaryRow) -> Shown:
