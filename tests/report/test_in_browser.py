@@ -6,14 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from mien.audit.checks import Check
+from mien.audit.page import write_audit
 from mien.evaluate import save
 from mien.labels import FER2013
 from mien.output import open_table
 from mien.report import compare as comparing
+from mien.report import data_page, evaluation_page, search_page
 from mien.report.compare import compare
 from mien.report.readings_page import write_report
 from mien.types import Box, Face, Reading, Readings, Scores
+from tests.audit.test_page import POOL, audit, group
 from tests.report.test_compare import evaluation
+from tests.report.test_data_page import CASES
+from tests.report.test_evaluation_page import a_robustness
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs mien[dev]")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs mien[dev]")
@@ -65,6 +71,30 @@ def readings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     written.write(with_labels)
     written.close()
     return write_report(table, table.with_name("report.html"))
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Pages of an evaluation, a data set, an audit and a search, with one drawing for all."""
+    folder, one = tmp_path_factory.mktemp("others"), evaluation("net", 0.6, 0, 70)
+    trials = [
+        search_page.Trial(n, "finished", n / 9, {"training.batch": 2**n}, {0: n / 9})
+        for n in range(1, 4)
+    ]
+    found = [*group(1, 0.99, 0, 70), *(POOL.finding(Check.FLAT, n, "grey", 0.7) for n in range(9))]
+    with pytest.MonkeyPatch.context() as patched:
+        for module in (data_page.figures, evaluation_page, search_page):
+            patched.setattr(module, "drawing", lambda _: {"wide": "<svg></svg>"})
+            patched.setattr(module, "png", lambda _: b"", raising=False)
+        a_robustness(one, folder / "evaluation")
+        evaluation_page.write_evaluation(one, one.metrics(), folder / "evaluation", None)
+        search_page.write_search(folder / "search.html", "s", trials, {"training.batch": 1.0}, set())
+        return {
+            "evaluation": folder / "evaluation" / "index.html",
+            "search": folder / "search.html",
+            "data": data_page.write_statistics(CASES["no train"], folder / "data"),
+            "audit": write_audit(audit(*found), folder / "audit")[0],
+        }
 
 
 @pytest.fixture
@@ -163,6 +193,21 @@ def test_a_page_has_no_barrier_and_is_no_wider_than_its_screen(
 ):
     """By the rules of axe-core (WCAG 2 and good practice)."""
     page = visit(request.getfixturevalue(name), size, scheme)
+    found = axe.Axe().run(page)
+    assert len(found.response["passes"]) > 10
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "scheme"),
+    [
+        *(("evaluation", DESK, "light"), ("data", PHONE, "light")),
+        *(("audit", PHONE, "dark"), ("search", DESK, "dark")),
+    ],
+)
+def test_the_other_pages_have_no_barrier(name: str, size, scheme: str, visit, others):
+    page = visit(others[name], size, scheme)
     found = axe.Axe().run(page)
     assert len(found.response["passes"]) > 10
     assert found.violations_count == 0, found.generate_report()

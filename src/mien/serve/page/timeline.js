@@ -198,7 +198,7 @@ export class Moments {
   }
 }
 
-const AWAY_S = 1;
+const [AWAY_S, LONE_S] = [1, 0.3];
 
 function runs(moments) {
   const found = [];
@@ -209,5 +209,10 @@ function runs(moments) {
     run.shares.push(shares);
     run.check.push(check);
   });
+  for (const run of found.filter(({ times }) => times.length === 1)) { // of a slow service: it would have no width
+    run.times.push(run.times[0] + LONE_S);
+    run.shares.push(run.shares[0]);
+    run.check.push(run.check[0]);
+  }
   return found;
 }
