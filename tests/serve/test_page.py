@@ -17,6 +17,7 @@ from PIL import Image
 
 from mien.demo import PORTRAIT
 from mien.labels import FER2013
+from mien.marks import MARK
 from mien.output.timeline import Timeline
 from mien.sources import read_picture
 from mien.style import COLOURS, rgb
@@ -160,6 +161,9 @@ def test_a_face_has_one_number_in_picture_cards_and_table(page):
     expect(page.locator("tbody tr td:nth-child(2)")).to_have_text(["1", "2", "3"])
     heads = page.locator("thead th").all_inner_texts()
     assert heads == ["file", "face", "box (x y w h)", "detector score", "expression", *FER2013]
+    send(page, np.full((200, 600, 3), 90, np.uint8), "q.png")
+    expect(page.locator("tbody th")).to_have_text(["q.png"] * 3 + ["p.png"] * 3)
+    expect(page.locator("tbody tr td:nth-child(2)")).to_have_text([*"123123"])
 
 
 def test_a_large_photo_of_a_telephone_is_made_smaller_and_its_boxes_are_right(page):
@@ -441,7 +445,9 @@ def test_all_is_saved_as_one_zip(page):
         assert saved.testzip() is None
         names = ["mien.csv", "naïve-faces.jpg", "naïve-faces-2.jpg"]
         assert saved.namelist() == names
-        picture = np.asarray(Image.open(io.BytesIO(saved.read(names[1]))))
+        file = Image.open(io.BytesIO(saved.read(names[1])))
+    assert file.getexif()[0x0131] == MARK, "no photo, where its folder is read"
+    picture = np.asarray(file)
     assert picture.shape == (480, 640, 3)
     assert leak(picture, 230, 130, 60) < 60, "blurred, too"
 
@@ -533,6 +539,20 @@ def test_a_film_with_clear_faces_is_covered_where_they_are_to_be_blurred(page, j
     page.reload()
     page.locator("#blur").check()
     expect(page.locator("video:visible")).to_have_count(1)
+
+
+def test_the_browser_asks_before_a_film_half_sent_is_lost(page, tmp_path):
+    film(tmp_path / "c.mp4", [0, 5, 10])
+    asks = """() => {
+      const leaving = new Event("beforeunload", { cancelable: true });
+      return !dispatchEvent(leaving);
+    }"""
+    page.route("**/v1/videos", lambda _: None)
+    assert not page.evaluate(asks)
+    choose_film(page, tmp_path)
+    wait_for(page, lambda: page.evaluate(asks))
+    page.get_by_role("button", name="Cancel: c.mp4").click()
+    wait_for(page, lambda: not page.evaluate(asks))
 
 
 def test_a_film_is_cancelled(page, job: Job, tmp_path):
