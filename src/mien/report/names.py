@@ -57,6 +57,8 @@ def name_points(axes: Any, entries: Sequence[Named], bars: Sequence[Bar]) -> Non
     points = [axes.transData.transform((x, y)) * scale for _, x, y, _ in entries]
     left, right = axes.bbox.x0 * scale, axes.bbox.x1 * scale
     taken = [_around(axes, bar, scale) for bar in bars]
+    named: list[tuple[float, ...]] = []
+    leaders: list[tuple[float, ...]] = []
     for number, ((name, x, y, tone), (at_x, at_y)) in enumerate(
         zip(entries, points, strict=True), 1
     ):
@@ -70,10 +72,14 @@ def name_points(axes: Any, entries: Sequence[Named], bars: Sequence[Bar]) -> Non
         free = (
             n
             for n, box in enumerate(boxes)
-            if left <= box[0] and box[2] <= right and not any(_meet(box, one) for one in taken)
+            if left <= box[0] and box[2] <= right
+            if not any(_meet(box, one) for one in taken + named)
+            if not any(_crosses(line, box) for line in leaders)
+            if not any(_crosses((at_x, at_y, *offsets[n]), one) for one in named)
         )
         place = next(free, 0)
-        taken.append(boxes[place])
+        named.append(boxes[place])
+        leaders.append((at_x, at_y, *offsets[place]))
         axes.annotate(
             text,
             (x, y),
@@ -102,6 +108,13 @@ def _leader(tone: str, side: int) -> dict[str, Any]:
 
 def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _crosses(line: tuple[float, ...], box: tuple[float, ...]) -> bool:
+    """Whether a line from x, y over so far (dx, dy) goes through a box."""
+    x, y, dx, dy = line
+    steps = [(x + n / 20 * dx, y + n / 20 * dy) for n in range(20)]
+    return any(box[0] < a < box[2] and box[1] < b < box[3] for a, b in steps)
 
 
 def _number_below(figure: Any, entries: Sequence[Named]) -> None:
