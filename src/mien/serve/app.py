@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse
 from fastapi.routing import APIRoute
 
 import mien
-from mien.demo import PORTRAIT
+from mien.page.parts import MODULES, made
 from mien.recognizer import Recognizer
 from mien.serve.docs import add_docs, add_file
 from mien.serve.engine import Engine
@@ -37,7 +37,6 @@ from mien.serve.settings import Settings
 from mien.serve.sharing import client_of
 from mien.serve.streams import Streams
 from mien.serve.uploads import request_body, uploads
-from mien.style import font, ink_on, palette
 
 NOTICE = (
     "Expressions, not feelings: what a face shows, not what a person feels. Do not judge people by "
@@ -47,6 +46,7 @@ NOTICE = (
     "time."
 )
 _KEY = "key"
+_KINDS = {".js": "text/javascript", ".ttf": "font/ttf", ".jpg": "image/jpeg"}
 _GUARDED = (400, 401, 403, 421, 429)
 _ACCEPTING = responses(*_GUARDED, 408, 413, 415, 422, 503)
 
@@ -204,26 +204,18 @@ def _videos(app: FastAPI, service: _Service) -> None:
 
 
 def _page(app: FastAPI, labels: Sequence[str]) -> None:
-    """Its files one by one: a folder mounted at / would answer for every path there is not.
-
-    Colours and typeface are those of all drawings, the sample is the portrait of `mien demo`.
-    """
-    folder = Path(str(resources.files("mien.serve") / "page"))
-    colours = {label: (colour, ink_on(colour)) for label, colour in palette(labels).items()}
-    script = f"export const COLOURS = {json.dumps(colours)}; // and of words on them"
-
-    add_file(app, "/", folder / "index.html")
-    for file in folder.iterdir():
+    """Its files one by one: a folder mounted at / would answer for every path there is not."""
+    add_file(app, "/", MODULES / "index.html")
+    for file in MODULES.iterdir():
         add_file(app, f"/{file.name}", file)
-    add_file(app, "/sample.jpg", PORTRAIT)
+    for name, content in made(labels).items():
+        _add_made(app, name, content)
 
-    @app.get("/colours.js", include_in_schema=False)
-    async def colours_js() -> Response:
-        return Response(script, media_type="text/javascript")
 
-    @app.get("/aileron.ttf", include_in_schema=False)
-    async def typeface() -> Response:
-        return Response(font(16).font_bytes, media_type="font/ttf")
+def _add_made(app: FastAPI, name: str, content: bytes) -> None:
+    @app.get(f"/{name}", include_in_schema=False)
+    async def send() -> Response:
+        return Response(content, media_type=_KINDS[Path(name).suffix])
 
 
 def _add_heads(app: FastAPI) -> None:

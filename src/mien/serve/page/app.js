@@ -1,10 +1,10 @@
-// The page of mien serve: what the hands do. Plain modules of the browser, nothing from elsewhere.
+// The page: what the hands do. Plain modules of the browser, nothing from elsewhere.
 
+import { about, followFilm, known, sendFilm } from "./answers.js";
 import { Camera } from "./camera.js";
-import { followFilm, known, save, sendFilm } from "./films.js";
+import { save } from "./faces.js";
 import { Item, items } from "./items.js";
 import { readPicture } from "./pictures.js";
-import { askJson } from "./service.js";
 import { csv } from "./table.js";
 import { zip } from "./zip.js";
 
@@ -17,7 +17,7 @@ const say = (text) => { $("status").textContent = text; };
 // What everybody has to see.
 const warn = (text) => { $("notice").textContent = text; };
 
-// An item for each file at once; pictures and films are sent one after the other.
+// An item for each file at once; they are read, and films sent, one after the other.
 let queue = Promise.resolve();
 
 function read(files) {
@@ -63,7 +63,7 @@ $("files").addEventListener("change", (event) => {
 
 $("sample").addEventListener("click", async () => {
   const answer = await fetch("sample.jpg").catch(() => null);
-  if (!answer?.ok) { warn("The service does not answer; is it still running?"); return; }
+  if (!answer?.ok) { warn("The picture does not come; is its server still running?"); return; }
   read([new File([await answer.blob()], "sample.jpg", { type: "image/jpeg" })]);
   document.querySelector("#results h2").focus({ preventScroll: true }); // the button is gone
 });
@@ -137,4 +137,4 @@ for (const film of known()) {
   told(item, () => followFilm(item, film, isBlurred));
 }
 
-askJson("version").then((v) => { $("model").textContent = `mien ${v.mien}, ${v.model}, ${v.detector}`; }).catch((error) => warn(error.message));
+about().then((text) => { $("model").textContent = text; }).catch((error) => warn(error.message));

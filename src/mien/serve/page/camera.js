@@ -1,9 +1,9 @@
-// The camera: frames go to the service one by one, and what it reads is drawn over the mirror image.
+// The camera: frames are read one by one, and what they show is drawn over the mirror image.
 
+import { openCamera, ready } from "./answers.js";
 import { Card, LABELS, faceOf, make } from "./faces.js";
 import { Item } from "./items.js";
 import { hide, mark } from "./marks.js";
-import { ask, openStream } from "./service.js";
 import { note } from "./table.js";
 import { Moments, Timeline } from "./timeline.js";
 
@@ -23,7 +23,7 @@ export class Camera {
 
   async start() {
     if (!navigator.mediaDevices) throw new Error("The browser gives the camera only to https pages and to this machine's own.");
-    await ask("v1/models"); // a socket does not say that it wants a key
+    await ready();
     try {
       this.stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, facingMode: "user" }, audio: false });
     } catch (error) {
@@ -32,10 +32,11 @@ export class Camera {
     this.mirrored = this.stream.getVideoTracks()[0].getSettings().facingMode !== "environment";
     this.show();
     await this.video.play();
-    this.socket = openStream();
-    this.socket.onopen = () => { this.item.tell("on"); this.send(); };
-    this.socket.onmessage = (event) => { this.take(JSON.parse(event.data)); this.send(); };
-    this.socket.onclose = (event) => this.stop(event.reason || "The service closed the stream.");
+    this.reader = openCamera({
+      begin: () => { this.item.tell("on"); this.send(); },
+      take: (answer) => { this.take(answer); this.send(); },
+      over: (reason) => this.stop(reason),
+    });
   }
 
   show() {
@@ -64,21 +65,21 @@ export class Camera {
     const { over } = this;
     this.over = null;
     this.stream?.getTracks().forEach((track) => track.stop());
-    this.socket?.close();
+    this.reader?.close();
     this.item?.body.replaceChildren();
     this.item?.finish(reason);
     over(reason);
   }
 
-  // A frame goes out when the last one is answered: a slow service gets fewer, not later ones.
+  // A frame goes out when the last one is answered: a slow reader gets fewer, not later ones.
   send() {
-    const { video, frame, socket } = this;
-    if (socket.readyState !== WebSocket.OPEN) return;
+    const { video, frame } = this;
+    if (!this.over) return;
     if (!video.videoWidth) { setTimeout(() => this.send(), 100); return; }
     frame.width = video.videoWidth;
     frame.height = video.videoHeight;
     this.pen.drawImage(video, 0, 0);
-    frame.toBlob((blob) => blob && socket.readyState === WebSocket.OPEN && socket.send(blob), "image/jpeg", 0.85);
+    this.reader.send(frame);
   }
 
   take(answer) {

@@ -17,6 +17,12 @@ export function make(tag, properties = {}, ...inside) {
   return element;
 }
 
+export function save(blob, name) {
+  const link = make("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
 const WARNINGS = {
   small: "few pixels", rotated: "turned", blurred: "blurred", occluded: "partly covered", unsure: "no expression is clear",
 };

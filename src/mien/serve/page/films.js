@@ -1,6 +1,6 @@
 // Films: jobs of the service, followed until they are read, after a reload, too.
 
-import { Card, LABELS, faceOf, make, percent } from "./faces.js";
+import { Card, LABELS, faceOf, make, percent, save } from "./faces.js";
 import { Failure, ask, askJson, send } from "./service.js";
 import { note } from "./table.js";
 import { Timeline, durations } from "./timeline.js";
@@ -150,10 +150,4 @@ function links(item, names, fetched) {
   }));
   const title = make("span", { className: "hint", textContent: "Download" });
   return make("div", { className: "links", role: "group", ariaLabel: `Files of ${item.name}` }, title, ...buttons);
-}
-
-export function save(blob, name) {
-  const link = make("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

@@ -1,42 +1,17 @@
-// Pictures: made smaller where they are large, sent, and shown with their faces beside them.
+// Pictures: made smaller where they are large, read, and shown with their faces beside them.
 
+import { read } from "./answers.js";
+import { decode, drawn, least } from "./bitmaps.js";
 import { Card, faceOf, make, words } from "./faces.js";
 import { hide, mark } from "./marks.js";
-import { askJson } from "./service.js";
 import { note } from "./table.js";
 
-const MOST_SENT = 2560; // px on a side: a face that is read has 30 px at least
-const MOST_BYTES = 6_000_000;
+const MOST_READ = 2560; // px on a side: a face that is read has 30 px at least
 const MOST_SHOWN = 1280;
 const LEAST_SHOWN = 480;
 const MOST_SAVED = 4096;
 const [OF_WIDTH, OF_SIDE, WORDS] = [0.026, 0.045, 14]; // words as large as in mien/style.py
 const MOST_OPEN = 2; // cards
-
-// Turned as its EXIF says; null where this browser cannot read it.
-const decode = (file) => createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null);
-
-const least = (most, { width, height }) => Math.min(1, most / Math.max(width, height));
-
-function drawn(bitmap, scale, canvas = new OffscreenCanvas(1, 1)) {
-  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
-  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
-  const pen = canvas.getContext("2d", { willReadFrequently: true });
-  pen.fillStyle = "#fff"; // below what is transparent, as the service has it
-  pen.fillRect(0, 0, canvas.width, canvas.height);
-  pen.imageSmoothingQuality = "high";
-  pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  return pen;
-}
-
-// What is sent of a picture, and how much smaller that is.
-async function prepared(file) {
-  const bitmap = await decode(file);
-  const scale = bitmap ? least(MOST_SENT, bitmap) : 1;
-  if (!bitmap || (scale === 1 && file.size <= MOST_BYTES)) return { bitmap, scale, sent: file };
-  const sent = await drawn(bitmap, scale).canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
-  return { bitmap, scale, sent };
-}
 
 const scaled = ({ x, y, width, height }, by) => ({ x: x * by, y: y * by, width: width * by, height: height * by });
 
@@ -51,11 +26,9 @@ function original(reading, scale) {
 export async function readPicture(item, file, isBlurred) {
   item.tell("reading …");
   item.advance(null);
-  const { bitmap, scale, sent } = await prepared(file);
-  const form = new FormData();
-  form.append("pictures", sent, file.name);
-  const answer = await askJson("v1/recognize", { method: "POST", body: form, signal: item.signal });
-  const readings = answer.pictures[0].readings.map((reading) => original(reading, scale));
+  const bitmap = await decode(file);
+  const scale = bitmap ? least(MOST_READ, bitmap) : 1;
+  const readings = (await read(file, bitmap, scale, item.signal)).map((reading) => original(reading, scale));
   const faces = readings.map(faceOf);
   readings.forEach((reading, place) => note(item, reading, { place: place + 1 }));
   const told = faces.length ? `${faces.length} face${faces.length > 1 ? "s" : ""}` : "no face found";
