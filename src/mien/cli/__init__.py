@@ -16,7 +16,7 @@ from mien.cli.data import data_audit, data_crop, data_draw, data_stats, data_syn
 from mien.cli.recognition import demo, recognize, report, watch
 from mien.cli.scoring import calibrate, compare, evaluate, explain, groups
 from mien.cli.searching import search
-from mien.cli.serving import PREFIX, GroupedCommand, serve
+from mien.cli.serving import PREFIX, GroupedCommand, page, serve
 from mien.cli.training import recipes, train
 from mien.errors import FileError, InputError, MienError
 
@@ -36,7 +36,7 @@ data_app = typer.Typer(
 app.add_typer(data_app, name="data")
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(recognize, report, serve, demo, watch),
+    *(recognize, report, serve, page, demo, watch),
     *(train, search, recipes, evaluate, calibrate, compare, groups, explain),
     *(export, ensemble, quantize, push, pull),
 )

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from mien.cli.options import DEFAULT, DetectorName, Device, ModelName, Threads
+from mien.cli.show import busy, say
 from mien.errors import InputError
 from mien.extras import installed
 from mien.serve.limits import MIB, Limits, size
@@ -129,6 +130,25 @@ def serve(
         limits=Limits(**limits),
     )
     start(settings, host, port, tuple(allow_host or ()))
+
+
+def page(
+    out: Annotated[Path, typer.Argument(help="Folder to write.", metavar="OUT")],
+    model: ModelName = "mien-s",
+    runtime: Annotated[
+        Path | None,
+        typer.Option(
+            help="The npm package onnxruntime-web, a tarball or unpacked. Default: fetched once.",
+            metavar="PATH",
+        ),
+    ] = None,
+) -> None:
+    """Write a page that reads pictures and the camera in the browser alone, for any web server."""
+    from mien.page.write import write_page
+
+    with busy("writing the page"):
+        size = write_page(out, model, runtime)
+    say(f"page: {out}, {size / 1e6:.0f} MB; to try it: python -m http.server --directory {out}")
 
 
 def _read_key(file: Path) -> str:
