@@ -92,7 +92,7 @@ def test_it_is_the_service_s_page_without_what_only_a_service_has(mien, tmp_path
     html = (tmp_path / "out" / "index.html").read_text()
     assert "<!--" not in html
     assert not re.search(r"\bfilms?\b|docs|ask-key|video|POLICY|SIZE", html)
-    assert "no picture leaves your device" in html
+    assert "none leaves your device" in html
     assert "script-src 'self' 'wasm-unsafe-eval'" in html
 
 

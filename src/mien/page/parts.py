@@ -42,7 +42,7 @@ def made(labels: Sequence[str]) -> dict[str, bytes]:
 def for_browser(html: str, loaded_bytes: int) -> str:
     """The service's page without what is in `<!-- service -->`, with what is in `<!-- browser`."""
     html = re.sub(r"<!-- service -->.*?<!-- /service -->", "", html, flags=re.DOTALL)
-    html = re.sub(r"<!-- browser\n(.*?)\s*-->", r"\1", html, flags=re.DOTALL)
+    html = re.sub(r"<!-- browser\s+(.*?)\s*-->", r"\1", html, flags=re.DOTALL)
     filled = {
         "POLICY": BROWSER_POLICY,
         "SIZE": f"{loaded_bytes / 1e6:.0f} MB",
