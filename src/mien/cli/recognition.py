@@ -43,7 +43,10 @@ Table = Annotated[
 Jsonl = Annotated[
     Path | None, typer.Option(help="Write the table and landmarks as JSON lines; - prints them.")
 ]
-Parquet = Annotated[Path | None, typer.Option(help="Write the table as Parquet.")]
+Parquet = Annotated[
+    str | None,  # an address keeps its two slashes
+    typer.Option(help="Write the table as Parquet; with --on a folder of them.", metavar="PATH"),
+]
 Drawings = Annotated[
     Path | None,
     typer.Option(help="Draw boxes and scores: a file for one picture, a folder for several."),
@@ -94,6 +97,18 @@ Identify = Annotated[
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the --csv of a stopped run.")]
+On = Annotated[
+    str | None,
+    typer.Option(
+        help="Read on a Ray cluster: ray://HOST:10001, HOST:6379, or local, this machine's cores. "
+        "Sources may be s3://, gs:// and hdfs:// folders and Parquet tables, too. "
+        "The same command goes on with a stopped run.",
+        metavar="ADDRESS",
+    ),
+]
+Cards = Annotated[
+    float, typer.Option(help="Share of a graphics card for each worker of --on.", min=0)
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at a picture without a face.")]
 Private = Annotated[bool, typer.Option("--private", help="Allow addresses in private networks.")]
 _STDOUT = Path("-")
@@ -128,6 +143,8 @@ def recognize(
     views: Views = None,
     device: Device = "auto",
     threads: Threads = None,
+    on: On = None,
+    cards: Cards = 0.0,
 ) -> None:
     """Read the expression of every face in pictures or a video."""
     from mien.analyse import Outputs
@@ -135,17 +152,29 @@ def recognize(
     from mien.recognizer import Recognizer
     from mien.sources import Cut, open_source
 
-    stdout = _stdout(csv, jsonl, parquet, json)
-    tables = tuple(path for path in (csv, jsonl, parquet) if path not in (None, _STDOUT))
+    options: Any = {"device": device, "threads": threads, "align": align, "views": views}
+    options |= {"every_frame": every_frame, "identify": identify}
+    cut = Cut(every, fps, start, end)
+    if on is not None:
+        from mien.cli.clustering import check_on, recognize_on
+        from mien.cluster.plan import Job
+
+        others = {"--json": json, "--out": out, "--csv": csv, "--jsonl": jsonl, "--strict": strict}
+        others |= {"--video": video, "--plot": plot, "--segments": segments, "--summary": summary}
+        check_on(sources, parquet, others)
+        job = Job(str(parquet), model, detector, min_face, options, cut, private)
+        recognize_on(on, sources, job, cards)
+        return
+    table = None if parquet is None else Path(parquet)
+    stdout = _stdout(csv, jsonl, table, json)
+    tables = tuple(path for path in (csv, jsonl, table) if path not in (None, _STDOUT))
     outputs = Outputs(tables, out, video, plot, segments, blur, stdout, summary, bom)
-    source = open_source(_given(sources), private=private, cut=Cut(every, fps, start, end))
+    source = open_source(_given(sources), private=private, cut=cut)
     _check(source, outputs)  # before the weights are read
     if identify and source.kind in ("picture", "pictures"):
         raise InputError(f"{source.name} is no video: --identify tells the people of one apart")
-    options: Any = {"device": device, "threads": threads, "align": align, "views": views}
-    options["identify"] = identify
     faces = open_detector(detector, min_face, device)
-    recognizer = Recognizer(model, detector=faces, every_frame=every_frame, **options)
+    recognizer = Recognizer(model, detector=faces, **options)
     if source.kind == "picture" and outputs == Outputs(pictures=out, bom=bom) and not resume:
         _recognize_one(recognizer, source, json, out, strict)
     else:

@@ -32,10 +32,54 @@ def new_parquet(path: Path, labels: tuple[str, ...], origin: Origin | None) -> "
             raise
 
 
-class Parquet:
-    """A Parquet file, written in row groups."""
+class RowGroups:
+    """Readings as Parquet, group by group, into an open file; `extra` columns hold a truth each."""
 
     _ROWS = 10_000
+
+    def __init__(
+        self,
+        file: IO[bytes],
+        labels: tuple[str, ...],
+        origin: Origin | None,
+        extra: tuple[str, ...] = (),
+    ) -> None:
+        self._labels = labels
+        self._arrow = need("pyarrow", extra="report")
+        parquet = need("pyarrow.parquet", extra="report")
+        kinds = {name: self._arrow.float64() for name in columns(labels)}
+        kinds |= {name: self._arrow.string() for name in kinds if name in TEXTS}
+        kinds |= {name: self._arrow.int64() for name in kinds if name in WHOLES}
+        kinds |= dict.fromkeys(extra, self._arrow.bool_())
+        self._schema = self._arrow.schema(list(kinds.items()))
+        if origin is not None:
+            self._schema = self._schema.with_metadata({"mien": json.dumps(asdict(origin))})
+        self._rows: list[dict[str, Any]] = []
+        self._writer = parquet.ParquetWriter(file, self._schema)
+
+    def write(self, readings: Readings, **extra: bool) -> None:
+        """Add a row for each."""
+        self._rows += [r.to_row(self._labels) | extra for r in readings]
+        if len(self._rows) >= self._ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is left, and the end of the file."""
+        self._flush()
+        self._writer.close()
+
+    def drop(self) -> None:
+        """Write no more rows."""
+        with contextlib.suppress(OSError):  # a full disk, where its end does not fit either
+            self._writer.close()
+
+    def _flush(self) -> None:
+        self._writer.write_table(self._arrow.Table.from_pylist(self._rows, self._schema))
+        self._rows = []
+
+
+class Parquet:
+    """A Parquet file that gets its name when it is whole."""
 
     def __init__(
         self,
@@ -46,43 +90,29 @@ class Parquet:
         origin: Origin | None,
     ) -> None:
         self._file, self._part, self._path, self._labels = file, part, path, labels
-        self._arrow = need("pyarrow", extra="report")
-        kinds = {name: self._arrow.float64() for name in columns(labels)}
-        kinds |= {name: self._arrow.string() for name in kinds if name in TEXTS}
-        kinds |= {name: self._arrow.int64() for name in kinds if name in WHOLES}
-        self._schema = self._arrow.schema(list(kinds.items()))
-        if origin is not None:
-            self._schema = self._schema.with_metadata({"mien": json.dumps(asdict(origin))})
-        self._rows: list[dict[str, Any]] = []
-        self._writer: Any = None
+        self._origin = origin
+        self._rows: RowGroups | None = None
 
     def begin(self) -> None:
         """Begin the file."""
         self._file.truncate(0)
-        parquet = need("pyarrow.parquet", extra="report")
-        self._writer = parquet.ParquetWriter(self._file, self._schema)
+        self._rows = RowGroups(self._file, self._labels, self._origin)
 
     def write(self, readings: Readings) -> None:
         """Add a row for each."""
-        self._rows += [r.to_row(self._labels) for r in readings]
-        if len(self._rows) >= self._ROWS:
-            self._flush()
+        if self._rows is not None:
+            with file_errors(self._path):
+                self._rows.write(readings)
 
     def finish(self) -> None:
         """Give the file its name."""
-        self._flush()
-        self._writer.close()
         with file_errors(self._path):
+            if self._rows is not None:
+                self._rows.close()
             self._part.replace(self._path)
 
     def drop(self) -> None:
         """Leave nothing of the file."""
-        if self._writer is not None:
-            with contextlib.suppress(OSError):  # a full disk, where its end does not fit either
-                self._writer.close()
+        if self._rows is not None:
+            self._rows.drop()
         self._part.unlink(missing_ok=True)
-
-    def _flush(self) -> None:
-        with file_errors(self._path):
-            self._writer.write_table(self._arrow.Table.from_pylist(self._rows, self._schema))
-        self._rows = []

@@ -9,6 +9,7 @@ from mien.sources.formats import HEAD_BYTES, picture_format
 from mien.sources.frames import REMOTE, Cut, Source, is_video
 from mien.sources.pending import is_name
 from mien.sources.pictures import MAX_PIXELS, Color, frames_of, opened, printable, read_file
+from mien.sources.stored import Stored
 
 _LONG_HEAD_BYTES = 2**16
 
@@ -26,6 +27,8 @@ class How:
 
 def film_of(source: Any, how: How) -> Source | None:
     """The frames of a film; None for what is none. PictureError or InputError for a broken one."""
+    if isinstance(source, Stored):
+        return source.film(how)
     if is_video(source):
         from mien.sources.video import open_video
 

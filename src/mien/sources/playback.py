@@ -1,7 +1,7 @@
 """A film's frames with their numbers and times, from shortly before some time on."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -120,6 +120,26 @@ def _began(stream: Any, began: float, number: int, time_s: float) -> float:
     The head of a short .mkv may name a later time.
     """
     return time_s if number == 0 and _has_no_times(stream) else min(began, time_s)
+
+
+def key_frames(opened: Opened, wanted_s: Iterable[float]) -> list[float]:
+    """Times of the key frames at or before those that are wanted, each once; none where one is not
+    found by its time."""
+    found: list[float] = []
+    with opened() as container:
+        stream = film_stream(container)
+        began = float((stream.start_time or 0) * stream.time_base)
+        for time_s in wanted_s:
+            place = int((time_s + began) / stream.time_base)
+            try:
+                container.seek(place, stream=stream)
+            except FFmpegError:
+                return []
+            landed = next(packets(container, stream, Damage()), None)
+            if not landed or not landed.is_keyframe or landed.pts is None or landed.pts > place:
+                return []
+            found.append(float(landed.pts * stream.time_base) - began)
+    return sorted({time_s for time_s in found if time_s > 0})
 
 
 def _has_no_times(stream: Any) -> bool:

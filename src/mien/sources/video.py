@@ -3,12 +3,11 @@
 import contextlib
 import copy
 import math
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import av
 from av.error import FFmpegError
@@ -19,8 +18,9 @@ from mien.sources.ending import goes_on, has_a_hole, lacks_bytes, stated_s
 from mien.sources.frames import FASTEST_FPS, LIVE, PRIMER_S, REMOTE, Cut, Frame, Kind
 from mien.sources.packets import Care
 from mien.sources.pictures import MAX_PIXELS
-from mien.sources.playback import Playback, film_stream, last_before
+from mien.sources.playback import Playback, film_stream, key_frames, last_before
 from mien.sources.screen import Screen, deinterlaced, shown_aspect, shown_size
+from mien.sources.stored import temporary
 from mien.types import Readings
 
 MAX_FETCHED_BYTES = 500_000_000
@@ -111,6 +111,16 @@ class Video:
         other = copy.copy(self)
         other.cut = replace(self.cut, after_s=after_s)
         return other
+
+    def key_frames(self, every_s: float) -> list[float]:
+        """Times at which it can be cut into pieces of `every_s` or a little more: shortly before
+        key frames. None for a shorter film, or where frames are not found by their times."""
+        if self.duration_s is None or self.path.startswith(LIVE):
+            return []
+        end_s = min(self.duration_s, self.cut.end_s or self.duration_s)
+        number = int((end_s - self.cut.start_s) / every_s)
+        wanted = [self.cut.start_s + every_s * place for place in range(1, number)]
+        return [time_s - 0.5 / self.rate for time_s in key_frames(self._opened, wanted)]
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames(self.cut.after_s)
@@ -222,11 +232,17 @@ def open_video(
         return Video(str(existing(source, "video")), cut, most_pixels=most_pixels)
     from mien.sources.remote import fetch
 
-    data = fetch(url, private=private, max_bytes=MAX_FETCHED_BYTES, timeout_s=_FETCH_S)
-    file = tempfile.NamedTemporaryFile(suffix=Path(url).suffix[:8])  # noqa: SIM115
-    file.write(data)
+    file = temporary(url)
+    file.write(fetch(url, private=private, max_bytes=MAX_FETCHED_BYTES, timeout_s=_FETCH_S))
     file.flush()
-    video = Video(file.name, cut, name=url, most_pixels=most_pixels)
+    return fetched_video(file, url, cut, most_pixels=most_pixels)
+
+
+def fetched_video(
+    file: IO[bytes], name: str | None, cut: Cut | None = None, *, most_pixels: int = MAX_PIXELS
+) -> Video:
+    """The video in a temporary file, which it keeps for as long as it is in use; as `Video`."""
+    video = Video(file.name, cut, name=name, most_pixels=most_pixels)
     video._fetched = file
     return video
 

@@ -1,0 +1,169 @@
+"""Files and folders on this machine, in a bucket or on another file system that pyarrow or fsspec
+knows, by their addresses."""
+
+import contextlib
+import functools
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from mien.errors import FileError, InputError, PictureError
+from mien.extras import need
+from mien.sources.frames import LIVE, REMOTE
+from mien.sources.stored import temporary
+
+_WHOLE = ("s3", "gcs", "abfs")
+"""Stores where a file appears once it is whole; elsewhere it is renamed then."""
+_TRIES, _WAIT_S = 3, 0.5
+
+
+def is_stored(source: str) -> bool:
+    """Whether a text is an address in a store, such as s3://bucket/photos."""
+    scheme, found, _ = source.partition("://")
+    return bool(found) and scheme.isalnum() and not source.startswith((*REMOTE, *LIVE))
+
+
+class Place:
+    """A file or folder. InputError for an address of no store that is known here."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address if is_stored(address) else str(Path(address).absolute())
+        self._files, self._path = _opened(self.address)
+
+    def __truediv__(self, name: str) -> "Place":
+        place, query = self.address.partition("?")[::2]
+        return Place(f"{place.rstrip('/')}/{name}" + (f"?{query}" if query else ""))
+
+    @property
+    def name(self) -> str:
+        """The address without what opens the store."""
+        return self.address.partition("?")[0] if is_stored(self.address) else self.address
+
+    def is_folder(self) -> bool:
+        """Whether it is a folder, or a bucket's prefix; InputError where nothing is."""
+        kind = self._info().type.name
+        if kind == "NotFound":
+            raise InputError(f"{self.name} does not exist; check the address")
+        return bool(kind == "Directory")
+
+    def files(self, *, deep: bool = False) -> list[str]:
+        """Names of the files in a folder, in order; those of its folders too if `deep`, as
+        `sub/name`; none if it is not there."""
+        selector = need("pyarrow.fs", extra="ray").FileSelector
+        with self._errors():
+            found = self._files.get_file_info(selector(self._path, True, recursive=deep))
+        start = len(self._path.rstrip("/")) + 1
+        return sorted(info.path[start:] for info in found if info.type.name == "File")
+
+    def read(self) -> bytes:
+        """What the file holds; PictureError."""
+        return b"".join(self._tried(lambda file: [file.read()]))
+
+    def fetch(self) -> IO[bytes]:
+        """A temporary file that holds the same."""
+        copy = temporary(self.name)
+        self._tried(lambda file: shutil.copyfileobj(file, copy, 2**20))
+        copy.flush()
+        return copy
+
+    def open(self) -> Any:
+        """The file, for reading here and there."""
+        with self._errors():
+            return self._files.open_input_file(self._path)
+
+    def write(self, data: bytes, within: "Place") -> None:
+        """Make the file, which gets its name when it is whole; elsewhere it lies in the folder
+        `within`. FileError."""
+        with self._errors():
+            if self._files.type_name in _WHOLE:
+                self._put(self._path, data)
+                return
+            self._files.create_dir(within._path, recursive=True)
+            part = f"{within._path}/{uuid.uuid4().hex}"
+            self._put(part, data)
+            try:
+                self._files.move(part, self._path)
+            except OSError:  # HDFS replaces nothing: another worker has made the same file
+                if self._info().type.name != "File":
+                    raise
+                self._files.delete_file(part)
+
+    def delete(self) -> None:
+        """Take the folder away, if it is there."""
+        with self._errors(), contextlib.suppress(FileNotFoundError):
+            self._files.delete_dir(self._path)
+
+    def _put(self, path: str, data: bytes) -> None:
+        with self._files.open_output_stream(path) as file:
+            file.write(data)
+
+    def _tried(self, take: Any) -> Any:
+        """What `take` makes of the open file; a store may fail now and then."""
+        for again in range(_TRIES):
+            try:
+                with self._files.open_input_stream(self._path) as file:
+                    return take(file)
+            except OSError as error:
+                if again + 1 == _TRIES or isinstance(error, FileNotFoundError):
+                    reason = " ".join(str(error).split())[:200]
+                    raise PictureError(f"{self.name} cannot be fetched: {reason}") from error
+                time.sleep(_WAIT_S * 2**again)
+        return None
+
+    def _info(self) -> Any:
+        with self._errors():
+            return self._files.get_file_info(self._path)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise FileError(error.errno, " ".join(str(error).split())[:300], self.name) from error
+
+
+def _opened(address: str) -> tuple[Any, str]:
+    """pyarrow's file system, and the path in it."""
+    fs = need("pyarrow.fs", extra="ray")
+    if not is_stored(address):
+        return fs.LocalFileSystem(), address
+    place, _, query = address.partition("?")
+    scheme, _, rest = place.partition("://")
+    root, _, path = rest.partition("/")
+    files, base = _file_system(f"{scheme}://{root}/" + (f"?{query}" if query else ""))
+    return files, f"{base.rstrip('/')}/{path}".rstrip("/") or "/"
+
+
+@functools.cache
+def _file_system(root: str) -> tuple[Any, str]:
+    """That of a bucket or server, and its own path in it."""
+    fs = need("pyarrow.fs", extra="ray")
+    try:
+        files, base = fs.FileSystem.from_uri(root)
+    except (ValueError, NotImplementedError):  # pyarrow has none of this scheme
+        files, base = _by_fsspec(root)
+    except OSError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"{root} cannot be opened: {reason}") from error
+    return files, base
+
+
+def _by_fsspec(root: str) -> tuple[Any, str]:
+    import pyarrow.fs as fs
+
+    scheme = root.partition("://")[0]
+    try:
+        from fsspec.core import url_to_fs
+
+        files, base = url_to_fs(root)
+    except (ImportError, ValueError) as error:
+        raise InputError(
+            f"{root} is in no store that is known here ({error}); expected s3://, gs://, hdfs://, "
+            f"or the fsspec package of {scheme}"
+        ) from error
+    return fs.PyFileSystem(fs.FSSpecHandler(files)), base
