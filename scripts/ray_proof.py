@@ -27,6 +27,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.fs as fs
 import pyarrow.parquet as pq
 import typer
 
@@ -39,6 +40,18 @@ from mien.sources import read_picture
 from tests.clips import film
 
 MIEN = [sys.executable, "-m", "mien", "recognize"]
+PORT = 5055
+POISON = """
+import os, pathlib, signal
+
+def read_bytes(path, read=pathlib.Path.read_bytes):
+    data = read(path)
+    if data.endswith(b"POISON"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return data
+
+pathlib.Path.read_bytes = read_bytes
+"""
 PHOTOS, PIECE_S = 100, 8.0
 """Smaller parts than usual: a test of a few minutes has as many crashes of parts as a long run."""
 
@@ -143,11 +156,6 @@ def rows(folder: Path | str, files: Any = None) -> pa.Table:
     return pq.read_table(str(folder), filesystem=files).replace_schema_metadata()
 
 
-def same(found: pa.Table, plain: pa.Table) -> bool:
-    """Whether all rows and columns are equal, to the last digit."""
-    return bool(found.equals(plain))
-
-
 def with_kills(
     album: Path, out: Path, address: str, lose_a_node: Callable[[], None], last_s: float
 ) -> str:
@@ -176,8 +184,66 @@ def with_kills(
     return f"{', '.join(told)}; exit code {run.returncode}, {time.monotonic() - begun:.0f} s"
 
 
+def poisoned(folder: Path, address: str, plain: pa.Table) -> str:
+    """Twenty photos, of which one ends its reader (by `POISON`), and what comes of them."""
+    album = folder / "poison"
+    album.mkdir(exist_ok=True)
+    for photo in sorted((folder / "album").glob("photo-00001*.jpg")):
+        (album / photo.name).write_bytes(photo.read_bytes())
+    (album / "photo-bad.jpg").write_bytes(PORTRAIT.read_bytes() + b"POISON")
+    seconds, code = timed(command(str(album), str(folder / "poison-out"), address))
+    found = rows(folder / "poison-out").to_pylist()
+    bad = [row for row in found if row["status"] == "unreadable"]
+    wanted = [row for row in plain.to_pylist() if "photo-00001" in row["path"]]
+    good = [row for row in found if row not in bad]
+    said = bad[0]["error"].replace(f"{album}/", "") if len(bad) == 1 else f"{len(bad)} bad rows"
+    compared = [{**row, "path": None, "index": None} for row in (*good, *wanted)]
+    equal = len(bad) == 1 and compared[: len(good)] == compared[len(good) :]
+    return (
+        f"{'same' if equal else 'OTHER ROWS'} beside it: {said}; exit code {code}, {seconds:.0f} s"
+    )
+
+
+def in_a_bucket(folder: Path, address: str, plain: pa.Table) -> str:
+    """The album in S3 as moto serves it, read and written there."""
+    files = fs.S3FileSystem(allow_bucket_creation=True)
+    files.create_dir("mien-proof")
+    fs.copy_files(
+        str(folder / "album"), "mien-proof/album", destination_filesystem=files, use_threads=True
+    )
+    seconds, code = timed(command("s3://mien-proof/album", "s3://mien-proof/out", address))
+    found = rows("mien-proof/out", files)
+    paths = [Path(one).name for one in found["path"].to_pylist()]
+    equal = paths == [Path(one).name for one in plain["path"].to_pylist()]
+    equal = equal and found.drop(["path", "error"]).equals(plain.drop(["path", "error"]))
+    return f"{'same' if equal else 'OTHER ROWS'}; exit code {code}, {seconds:.0f} s"
+
+
+@contextmanager
+def surroundings(folder: Path) -> Iterator[None]:
+    """Poison for the processes to come, and the address of moto's S3."""
+    site = folder / "site"
+    site.mkdir(parents=True, exist_ok=True)
+    (site / "sitecustomize.py").write_text(POISON)
+    more = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
+    more |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{PORT}"}
+    path = os.environ.get("PYTHONPATH", "")
+    os.environ.update(more | {"PYTHONPATH": f"{site}:{path}", "AWS_EC2_METADATA_DISABLED": "true"})
+    moto = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-p", str(PORT)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        moto.kill()
+
+
 def main() -> None:
-    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    ask = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     ask.add_argument("--pictures", type=int, default=20_000)
     ask.add_argument("--films", type=int, default=20)
     ask.add_argument("--runs", type=int, default=10)
@@ -189,32 +255,49 @@ def main() -> None:
         read(*asked.read, str(asked.out))
         return
     random.seed(asked.seed)
-    album, wrong = asked.out / "album", 0
-    draw(album, asked.pictures, asked.films)
-    plain_file = asked.out / "plain.parquet"
-    cpu, told = cpu_s(), asked.out / "plain.json"
+    draw(asked.out / "album", asked.pictures, asked.films)
+    plain = in_one_process(asked.out)
+    with surroundings(asked.out), cluster() as (address, lose_a_node):
+        told = [*prove(asked.out, asked.runs, address, lose_a_node, plain)]
+    sys.exit(any("OTHER ROWS" in line for line in told))
+
+
+def in_one_process(folder: Path) -> pa.Table:
+    """The rows to be had; read once."""
+    file, told = folder / "plain.parquet", folder / "plain.json"
     if not told.exists():
-        seconds, _ = timed([*MIEN, str(album), "--parquet", str(plain_file)])
-        write_json(told, {"wall_s": seconds, "cpu_s": cpu_s() - cpu})
-    plain, cost = rows(plain_file), json.loads(told.read_text())
-    print(f"one process: {len(plain):,} rows, {cost}", flush=True)
-    with cluster() as (address, lose_a_node):
         cpu = cpu_s()
-        seconds, code = timed(command(str(album), str(asked.out / "quiet"), address))
-        equal = same(rows(asked.out / "quiet"), plain)
-        wrong += not equal
-        print(
-            f"two nodes: {'same rows' if equal else 'OTHER ROWS'}, exit code {code}, "
-            f"{{'wall_s': {seconds:.1f}, 'cpu_s': {cpu_s() - cpu:.1f}}}",
-            flush=True,
-        )
-        for number in range(asked.runs):
-            out = asked.out / f"killed-{number}"
-            told = with_kills(album, out, address, lose_a_node, seconds * 0.9)
-            equal = same(rows(out), plain)
-            wrong += not equal
-            print(f"run {number + 1}: {told}: {'same' if equal else 'OTHER ROWS'}", flush=True)
-    sys.exit(wrong > 0)
+        seconds, _ = timed([*MIEN, str(folder / "album"), "--parquet", str(file)])
+        write_json(told, {"wall_s": round(seconds, 1), "cpu_s": round(cpu_s() - cpu, 1)})
+    plain = rows(file)
+    print(f"one process: {len(plain):,} rows, {json.loads(told.read_text())}", flush=True)
+    return plain
+
+
+def prove(
+    folder: Path, runs: int, address: str, lose_a_node: Callable[[], None], plain: pa.Table
+) -> Iterator[str]:
+    """A line for each run, printed."""
+
+    def line(text: str) -> str:
+        print(text, flush=True)
+        return text
+
+    cpu = cpu_s()
+    seconds, code = timed(command(str(folder / "album"), str(folder / "quiet"), address))
+    cost = {"wall_s": round(seconds, 1), "cpu_s": round(cpu_s() - cpu, 1)}
+    yield line(f"two nodes: {verdict(folder / 'quiet', plain)}, exit code {code}, {cost}")
+    yield line(f"poison: {poisoned(folder, address, plain)}")
+    yield line(f"bucket: {in_a_bucket(folder, address, plain)}")
+    for number in range(runs):
+        out = folder / f"killed-{number}"
+        told = with_kills(folder / "album", out, address, lose_a_node, seconds * 0.9)
+        yield line(f"run {number + 1}: {verdict(out, plain)}: {told}")
+
+
+def verdict(folder: Path, plain: pa.Table) -> str:
+    """Whether all rows and columns are equal, to the last digit."""
+    return "same" if rows(folder).equals(plain) else "OTHER ROWS"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -87,10 +87,12 @@ def connected(address: str) -> Iterator[Any]:
             f"no Ray cluster answers at {address}: {reason}; expected ray://HOST:10001, HOST:6379 "
             "or local"
         ) from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+    # Ray prints there what its machines said before they were lost; its logs have it, too.
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
 
 
 def run(
