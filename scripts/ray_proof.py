@@ -1,4 +1,4 @@
-"""Does `mien recognize --on` give the rows of one machine, whatever is killed? And what does it cost?
+"""Does `mien recognize --on` give the rows of one machine, whatever is killed? What does it cost?
 
     python scripts/ray_proof.py --pictures 20000 --films 20 --runs 10 --out FOLDER
 
@@ -18,6 +18,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -123,20 +124,29 @@ def timed(wanted: list[str], **more: Any) -> tuple[float, int]:
     return time.monotonic() - begun, code
 
 
-def cpu_s() -> float:
-    """Processor seconds of all processes below this one, those that are over too."""
-    ticks, parents = {}, {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        number = int(stat.parent.name)
-        parents[number], ticks[number] = int(name[1]), sum(map(int, name[11:15]))
-    below = {os.getpid()}
-    for _ in range(9):
-        below |= {number for number, parent in parents.items() if parent in below}
-    return sum(ticks.get(number, 0) for number in below) / os.sysconf("SC_CLK_TCK")
+class Meter:
+    """Processor seconds of all processes of this session, which a thread looks at now and then:
+    Ray's workers are nobody's children."""
+
+    def __init__(self) -> None:
+        self._ticks: dict[int, int] = {}
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def _look(self) -> None:
+        while True:
+            self.seconds()
+            time.sleep(0.3)
+
+    def seconds(self) -> float:
+        """Up to now."""
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                told = stat.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(told[3]) == os.getsid(0):
+                self._ticks[int(stat.parent.name)] = sum(map(int, told[11:13]))
+        return sum([*self._ticks.values()]) / os.sysconf("SC_CLK_TCK")
 
 
 def readers() -> list[int]:
@@ -206,12 +216,15 @@ def poisoned(folder: Path, address: str, plain: pa.Table) -> str:
 
 def in_a_bucket(folder: Path, address: str, plain: pa.Table) -> str:
     """The album in S3 as moto serves it, read and written there."""
-    files = fs.S3FileSystem(allow_bucket_creation=True)
+    server = {"scheme": "http", "endpoint_override": f"127.0.0.1:{PORT}", "region": "us-east-1"}
+    query = "?" + "&".join(f"{name}={value}" for name, value in server.items())
+    files = fs.S3FileSystem(allow_bucket_creation=True, **server)
     files.create_dir("mien-proof")
     fs.copy_files(
         str(folder / "album"), "mien-proof/album", destination_filesystem=files, use_threads=True
     )
-    seconds, code = timed(command("s3://mien-proof/album", "s3://mien-proof/out", address))
+    addresses = [f"s3://mien-proof/{name}{query}" for name in ("album", "out")]
+    seconds, code = timed(command(*addresses, address))
     found = rows("mien-proof/out", files)
     paths = [Path(one).name for one in found["path"].to_pylist()]
     equal = paths == [Path(one).name for one in plain["path"].to_pylist()]
@@ -226,7 +239,6 @@ def surroundings(folder: Path) -> Iterator[None]:
     site.mkdir(parents=True, exist_ok=True)
     (site / "sitecustomize.py").write_text(POISON)
     more = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
-    more |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{PORT}"}
     path = os.environ.get("PYTHONPATH", "")
     os.environ.update(more | {"PYTHONPATH": f"{site}:{path}", "AWS_EC2_METADATA_DISABLED": "true"})
     moto = subprocess.Popen(
@@ -256,26 +268,32 @@ def main() -> None:
         return
     random.seed(asked.seed)
     draw(asked.out / "album", asked.pictures, asked.films)
-    plain = in_one_process(asked.out)
+    meter = Meter()
+    plain = in_one_process(asked.out, meter)
     with surroundings(asked.out), cluster() as (address, lose_a_node):
-        told = [*prove(asked.out, asked.runs, address, lose_a_node, plain)]
+        told = [*prove(asked.out, asked.runs, address, lose_a_node, plain, meter)]
     sys.exit(any("OTHER ROWS" in line for line in told))
 
 
-def in_one_process(folder: Path) -> pa.Table:
+def in_one_process(folder: Path, meter: Meter) -> pa.Table:
     """The rows to be had; read once."""
     file, told = folder / "plain.parquet", folder / "plain.json"
     if not told.exists():
-        cpu = cpu_s()
+        cpu = meter.seconds()
         seconds, _ = timed([*MIEN, str(folder / "album"), "--parquet", str(file)])
-        write_json(told, {"wall_s": round(seconds, 1), "cpu_s": round(cpu_s() - cpu, 1)})
+        write_json(told, {"wall_s": round(seconds, 1), "cpu_s": round(meter.seconds() - cpu, 1)})
     plain = rows(file)
     print(f"one process: {len(plain):,} rows, {json.loads(told.read_text())}", flush=True)
     return plain
 
 
 def prove(
-    folder: Path, runs: int, address: str, lose_a_node: Callable[[], None], plain: pa.Table
+    folder: Path,
+    runs: int,
+    address: str,
+    lose_a_node: Callable[[], None],
+    plain: pa.Table,
+    meter: Meter,
 ) -> Iterator[str]:
     """A line for each run, printed."""
 
@@ -283,9 +301,9 @@ def prove(
         print(text, flush=True)
         return text
 
-    cpu = cpu_s()
+    cpu = meter.seconds()
     seconds, code = timed(command(str(folder / "album"), str(folder / "quiet"), address))
-    cost = {"wall_s": round(seconds, 1), "cpu_s": round(cpu_s() - cpu, 1)}
+    cost = {"wall_s": round(seconds, 1), "cpu_s": round(meter.seconds() - cpu, 1)}
     yield line(f"two nodes: {verdict(folder / 'quiet', plain)}, exit code {code}, {cost}")
     yield line(f"poison: {poisoned(folder, address, plain)}")
     yield line(f"bucket: {in_a_bucket(folder, address, plain)}")

@@ -1,73 +1,204 @@
-"""What a worker writes: the rows of a run on one machine, whatever it is cut into."""
+"""What a worker writes: the rows of one machine, whatever they are read from and cut into."""
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mien.cluster.listing import listed
-from mien.cluster.plan import Job, Part, parts_of
+from mien.cluster.plan import Job, Part, parts_of, save_plan, saved_plan
+from mien.cluster.reading import recognizer_of
 from mien.cluster.worker import Reader
-from mien.demo import PORTRAIT
+from mien.errors import InputError
 from mien.output.saved import read_table
 from mien.recognizer import Recognizer
 from mien.sources import Cut
 from mien.types import Readings
 from tests.clips import film
+from tests.fakes import brightness_bundle
 
 OPTIONS = {"threads": 1, "device": "cpu"}
+POISON = """
+import os, pathlib
+
+def read_bytes(path, read=pathlib.Path.read_bytes):
+    data = read(path)
+    if data.endswith(b"POISON"):
+        os.kill(os.getpid(), 9)
+    return data
+
+pathlib.Path.read_bytes = read_bytes
+"""
 
 
 @pytest.fixture(scope="module")
-def recognizer() -> Recognizer:
-    return Recognizer(**OPTIONS)
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(brightness_bundle(tmp_path_factory.mktemp("bundle")).folder)
 
 
 @pytest.fixture(scope="module")
 def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos with and without a face, a broken one, and a film between them."""
+    """Photos of different brightness, a broken one, and a film between them."""
     folder = tmp_path_factory.mktemp("album")
-    for name in ("a.jpg", "b.jpg", "z/d.jpg"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(PORTRAIT.read_bytes())
+    (folder / "z").mkdir()
+    for number, name in enumerate(("a.png", "b.png", "d.png", "z/e.png")):
+        cv2.imwrite(str(folder / name), np.full((20, 20), 60 * number, np.uint8))
     (folder / "broken.png").write_bytes(b"\x89PNG and no more")
-    film(folder / "c.mp4", [n / 5 for n in range(30)], (320, 180))
+    film(folder / "c.mp4", [n / 5 for n in range(10)], (64, 48))
     return folder
 
 
-def job_for(out: Path, **more: object) -> Job:
-    return Job(str(out), "mien-m-int8", recognizer=OPTIONS, base=str(Path.cwd()), **more)
+@pytest.fixture
+def job(tmp_path: Path, bundle: str) -> Job:
+    """To read faces that fill their pictures."""
+    return Job(str(tmp_path / "out"), bundle, "none", recognizer=OPTIONS, base=str(Path.cwd()))
 
 
-def read_all(job: Job, parts: list[Part], careful: bool = False) -> Readings:
-    """The rows of all files of a job, read by one worker."""
-    reader, found = Reader(job), Readings()
-    for part in parts:
+def parts(job: Job, *sources: object, photos: int = 2) -> list[Part]:
+    return parts_of(listed([str(one) for one in sources], job.cut, False)[0], photos)
+
+
+def read_all(job: Job, found: list[Part], careful: bool = False) -> Readings:
+    """The rows of all files, read by one worker."""
+    reader, rows = Reader(job), Readings()
+    for part in found:
         pieces = reader.read(part, careful=careful).pieces
         for piece in pieces:
             reader.read(part, piece)
         if pieces:
             reader.join(part, len(pieces))
-        found += read_table(Path(job.out) / f"{part.name}.parquet")
-    return found
+        rows += read_table(Path(job.out) / f"{part.name}.parquet")
+    return rows
 
 
-def without_landmarks(readings: Readings) -> list[dict[str, object]]:
-    return [reading.to_row(readings.labels) for reading in readings]
+def told(readings: Readings, **other: object) -> list[dict[str, object]]:
+    return [reading.to_row(readings.labels) | other for reading in readings]
 
 
-def test_a_folder_in_parts(recognizer, album, tmp_path):
-    entries, notes = listed([str(album)], Cut(), False)
-    parts = parts_of(entries, photos=2)
-    assert [len(part.entries) for part in parts] == [2, 1, 1, 1] and notes == []
-    found = read_all(job_for(tmp_path / "out"), parts)
-    assert without_landmarks(found) == without_landmarks(recognizer.recognize(str(album)))
+def alone(job: Job, *sources: object) -> Readings:
+    """The rows of one machine."""
+    return recognizer_of(job).recognize(
+        str(sources[0]) if len(sources) == 1 else [*map(str, sources)], cut=job.cut
+    )
 
 
-@pytest.mark.parametrize("cut", [Cut(), Cut(every=2), Cut(fps=3, start_s=0.5, end_s=9.8)])
-def test_a_film_in_pieces(recognizer, tmp_path, cut):
+def test_a_folder_in_parts(job, album):
+    found = parts(job, album)
+    assert [len(part.entries) for part in found] == [2, 1, 1, 2]
+    assert told(read_all(job, found)) == told(alone(job, album))
+
+
+def test_one_photo_has_no_index(job, album):
+    assert told(read_all(job, parts(job, album / "a.png"))) == told(alone(job, album / "a.png"))
+
+
+def test_a_film_in_pieces_has_the_faces_of_the_whole(tmp_path):
     play = film(tmp_path / "play.mp4", [n / 10 for n in range(100)], (160, 90), faces=2)
-    job = job_for(tmp_path / "out", cut=cut, piece_s=3)
-    (part,) = parts_of(listed([str(play)], cut, False)[0])
+    cut = Cut(fps=3, start_s=0.5, end_s=9.8)
+    job = Job(str(tmp_path / "out"), "mien-s-int8", recognizer=OPTIONS, cut=cut, piece_s=3)
+    (part,) = parts(job, play)
     assert len(Reader(job).read(part).pieces) > 2
-    whole = recognizer.recognize(str(play), cut=cut)
-    assert without_landmarks(read_all(job, [part])) == without_landmarks(whole)
+    rows = told(read_all(job, [part]))
+    assert rows == told(Recognizer("mien-s-int8", **OPTIONS).recognize(str(play), cut=cut))
+    assert {row["face_id"] for row in rows} == {0, 1}
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi", "ts"])
+def test_films_of_all_kinds_in_pieces(job, tmp_path, suffix):
+    play = film(tmp_path / f"play.{suffix}", [n / 10 for n in range(80)], (64, 48))
+    job = replace(job, piece_s=2.6)
+    assert told(read_all(job, parts(job, play))) == told(alone(job, play))
+
+
+def test_a_film_that_breaks_off_does_so_once(job, tmp_path):
+    play = film(tmp_path / "play.mkv", [n / 10 for n in range(120)], (64, 48))
+    play.write_bytes(play.read_bytes()[: play.stat().st_size * 2 // 3])
+    job = replace(job, piece_s=2.6)
+    found = read_all(job, parts(job, play))
+    assert told(found) == told(alone(job, play))
+    assert [reading.status for reading in found].count("unreadable") == 1
+
+
+def test_a_store_is_read_and_written(job, album):
+    """Of pyarrow's file systems, the one that is everywhere."""
+    stored = replace(job, out=f"file://{job.out}")
+    found = read_all_from(stored, parts(stored, f"file://{album}"), Path(job.out))
+    wanted = [row | {"path": f"file://{row['path']}"} for row in told(alone(job, album))]
+    for row in wanted:
+        row["error"] = row["error"] and str(row["error"]).replace(str(album), f"file://{album}")
+    assert told(found) == wanted
+
+
+def read_all_from(job: Job, found: list[Part], folder: Path) -> Readings:
+    reader = Reader(job)
+    for part in found:
+        reader.read(part)
+    return Readings(r for part in found for r in read_table(folder / f"{part.name}.parquet"))
+
+
+@pytest.mark.parametrize("form", ["path", "bytes", "image"])
+def test_a_table_of_pictures(job, album, tmp_path, form):
+    files = [str(album / name) for name in ("a.png", "b.png", "broken.png", "d.png")]
+    data = [Path(file).read_bytes() for file in files]
+    columns = {
+        "path": {"path": files},
+        "bytes": {"path": files, "bytes": data},
+        "image": {"image": [{"bytes": b, "path": p} for b, p in zip(data, files, strict=True)]},
+    }[form]
+    pq.write_table(pa.table(columns), tmp_path / "list.parquet", row_group_size=3)
+    found = parts(job, tmp_path / "list.parquet", photos=3)
+    assert told(read_all(job, found)) == told(alone(job, *files))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_file_that_ends_its_reader_is_a_row(job, album, tmp_path, monkeypatch):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(POISON)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'site'}:{':'.join(sys.path)}")
+    bad = tmp_path / "bad.png"
+    bad.write_bytes((album / "a.png").read_bytes() + b"POISON")
+    files = (album / "a.png", bad, album / "b.png")
+    rows = read_all(job, parts(job, *files, photos=9), careful=True)
+    assert rows[1].status == "unreadable" and rows[1].index == 1
+    assert rows[1].error == f"{bad} ended the process that read it, twice (signal 9)"
+    wanted = alone(job, *files)
+    assert told(rows[:1] + rows[2:]) == told(wanted[:1] + wanted[2:])
+
+
+def test_the_same_command_goes_on_and_another_does_not(job, album):
+    origin, found = recognizer_of(job).origin(job.cut), parts(job, album)
+    assert saved_plan(job, [str(album)], origin) is None
+    save_plan(found, job, [str(album)], origin)
+    (album / "new.png").write_bytes(b"has come in between")
+    assert saved_plan(job, [str(album)], origin) == found
+    (album / "new.png").unlink()
+    with pytest.raises(InputError, match="begun with other sources"):
+        saved_plan(job, ["elsewhere"], origin)
+    with pytest.raises(InputError, match="begun with every 1, now 2"):
+        saved_plan(job, [str(album)], replace(origin, every=2))
+
+
+def test_a_folder_of_something_else_is_left_alone(job):
+    Path(job.out).mkdir()
+    pq.write_table(pa.table({"a": [1]}), Path(job.out) / "mine.parquet")
+    with pytest.raises(InputError, match="Parquet files of something else"):
+        saved_plan(job, ["photos"], recognizer_of(job).origin(job.cut))
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("rtsp://camera", "is live; --on reads files"),
+        ("nowhere", "does not exist"),
+        ("file:///nowhere", "does not exist"),
+        ("what://bucket/photos", "in no store that is known here"),
+    ],
+)
+def test_what_cannot_be_listed(source, said):
+    with pytest.raises(InputError, match=said):
+        listed([source], Cut(), False)

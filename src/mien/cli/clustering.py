@@ -44,6 +44,7 @@ def recognize_on(address: str, sources: list[str], job: "Job", cards: float) -> 
     from mien.cluster.listing import listed
     from mien.cluster.plan import parts_of, save_plan, saved_plan
     from mien.cluster.reading import recognizer_of
+    from mien.cluster.stores import Place
 
     job, each = _for_workers(job, cards)
     with recognizer_of(job) as recognizer:
@@ -64,7 +65,7 @@ def recognize_on(address: str, sources: list[str], job: "Job", cards: float) -> 
     for note in summary.warnings:
         warn(note)
     say(summary.describe())
-    say(f"saved: {job.out}")
+    say(f"saved: {Place(job.out).name}")
     if progress.failed:
         raise RunError(
             f"{len(progress.failed)} of {len(parts)} parts could not be read, such as "

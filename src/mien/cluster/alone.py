@@ -7,7 +7,6 @@ from pathlib import Path
 
 from mien.cluster.reading import how_of, pending, read, recognizer_of
 
-
 _SHARE = 0.8
 
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mien.analyse import Summary
@@ -88,7 +89,7 @@ def connected(address: str) -> Iterator[Any]:
             "or local"
         ) from error
     # Ray prints there what its machines said before they were lost; its logs have it, too.
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         try:
             yield ray
         finally:

@@ -9,7 +9,7 @@ from mien.cluster.stores import Place, is_stored
 from mien.errors import InputError
 from mien.extras import need
 from mien.sources import Pictures, open_source
-from mien.sources.frames import VIDEO_SUFFIXES, Cut
+from mien.sources.frames import VIDEO_SUFFIXES, Cut, is_live
 from mien.sources.listing import left_out_line
 from mien.sources.pictures import PICTURE_SUFFIXES
 
@@ -23,10 +23,10 @@ def listed(sources: Sequence[str], cut: Cut | None, private: bool) -> tuple[list
     column `path` of paths and addresses, or `bytes` (or Hugging Face's `image`) of pictures.
     InputError for one that is none of these.
     """
+    if live := [*filter(is_live, sources)]:
+        raise InputError(f"{live[0]} is live; --on reads files")
     if len(sources) == 1 and not _is_table(sources[0]) and not is_stored(sources[0]):
         opened = open_source(sources[0], private=private, cut=cut)
-        if opened.live:
-            raise InputError(f"{sources[0]} is live; --on reads files")
         if not isinstance(opened, Pictures) or opened.single:
             return [Entry(sources[0])], [*opened.warnings]
     notes: list[str] = []

@@ -135,6 +135,11 @@ def _opened(address: str) -> tuple[Any, str]:
     place, _, query = address.partition("?")
     scheme, _, rest = place.partition("://")
     root, _, path = rest.partition("/")
+    if ":" in root.rpartition("@")[0]:
+        raise InputError(
+            f"{scheme}://...@{root.rpartition('@')[2]}: a password in an address would be written "
+            "into the tables; give it by the environment, such as AWS_SECRET_ACCESS_KEY"
+        )
     files, base = _file_system(f"{scheme}://{root}/" + (f"?{query}" if query else ""))
     return files, f"{base.rstrip('/')}/{path}".rstrip("/") or "/"
 
