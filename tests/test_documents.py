@@ -44,7 +44,7 @@ def test_the_readme_fits_on_a_page():
 def test_all_pages_together_are_read_in_an_hour():
     pages = [page for page in PAGES if page != "docs/decisions.md"]  # for those who change mien
     words = {page: len(re.findall(r"\S*\w\S*", text(page))) for page in pages}
-    assert sum(words.values()) <= 10_750, words
+    assert sum(words.values()) <= 11_300, words
 
 
 @each_page

@@ -267,7 +267,9 @@ def watch(
 def report(
     table: Annotated[
         Path,
-        typer.Argument(help="Table of readings: .csv, .jsonl or .parquet.", metavar="TABLE"),
+        typer.Argument(
+            help="Table of readings: .csv, .jsonl, .parquet, or a folder of --on.", metavar="TABLE"
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="Page to write: .html.", metavar="OUT")],
     clear: Annotated[

@@ -15,8 +15,9 @@ from mien.types import COLUMNS, Box, Face, Reading, Readings, Scores, columns
 
 
 def read_table(path: Path) -> Readings:
-    """The readings in a .csv, .jsonl or .parquet of `mien recognize`; InputError for another."""
-    form = format_of(existing(path, "table"))
+    """The readings in a .csv, .jsonl or .parquet of `mien recognize`, or in the folder of Parquet
+    of a run on a cluster; InputError for another."""
+    form = ".parquet" if existing(path, "table").is_dir() else format_of(path)
     try:
         with file_errors(path):
             if form == ".csv":
