@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mien.cluster.listing import listed
-from mien.cluster.plan import Job, Part, parts_of, save_plan, saved_plan
+from mien.cluster.plan import Job, Part, parts_of, save_plan, saved_plan, shared
 from mien.cluster.reading import recognizer_of
 from mien.cluster.worker import Reader
 from mien.errors import InputError
@@ -153,6 +153,7 @@ def test_a_table_of_pictures(job, album, tmp_path, form):
     pq.write_table(pa.table(columns), tmp_path / "list.parquet", row_group_size=3)
     found = parts(job, tmp_path / "list.parquet", photos=3)
     assert told(read_all(job, found)) == told(alone(job, *files))
+    assert len(read_table(Path(job.out))) == 4  # the folder as one table
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
@@ -202,3 +203,14 @@ def test_a_folder_of_something_else_is_left_alone(job):
 def test_what_cannot_be_listed(source, said):
     with pytest.raises(InputError, match=said):
         listed([source], Cut(), False)
+
+
+def test_a_worker_that_does_not_see_the_files_says_so(job, album):
+    found = parts(job, album)
+    assert shared(found) == (str(album / "a.png"), str(album / "z" / "e.png"))
+    with pytest.raises(InputError, match=r"out is not to be seen on the machine"):
+        Reader(job).ready()
+    with pytest.raises(InputError, match=r"gone.png is not to be seen"):
+        Reader(replace(job, shared=("gone.png",))).ready()
+    save_plan(found, job, [str(album)], recognizer_of(job).origin(job.cut))
+    assert Reader(replace(job, shared=shared(found))).ready().detector == "none"

@@ -111,7 +111,7 @@ def test_a_parquet_has_columns_of_their_kinds_and_every_digit(tmp_path: Path):
 
 
 def test_a_parquet_is_written_in_groups_of_rows_in_order(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("mien.output.parquet.Parquet._ROWS", 4)
+    monkeypatch.setattr("mien.output.parquet.RowGroups._ROWS", 4)
     written(tmp_path / "t.parquet", *[picture(name) for name in "abcde"])
     file = pq.ParquetFile(tmp_path / "t.parquet")
     assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [4, 4, 2]

@@ -42,7 +42,7 @@ def recognize_on(address: str, sources: list[str], job: "Job", cards: float) -> 
     """Read `sources` on a Ray cluster; each worker has a core for each thread."""
     from mien.cluster.driver import connected, run
     from mien.cluster.listing import listed
-    from mien.cluster.plan import parts_of, save_plan, saved_plan
+    from mien.cluster.plan import parts_of, save_plan, saved_plan, shared
     from mien.cluster.reading import recognizer_of
     from mien.cluster.stores import Place
 
@@ -56,6 +56,7 @@ def recognize_on(address: str, sources: list[str], job: "Job", cards: float) -> 
             warn(note)
         parts = parts_of(entries, job.photos)
         save_plan(parts, job, sources, origin)
+    job = replace(job, shared=shared(parts))
     try:
         with connected(address) as ray, _bar() as tell:
             summary, progress = run(ray, job, parts, origin, each, tell)
@@ -81,7 +82,8 @@ def _for_workers(job: "Job", cards: float) -> tuple["Job", "Need"]:
 
     given = dict(job.recognizer or {})
     given["threads"] = given["threads"] or 1
-    if not cards and given["device"] == "auto":
+    cards = cards or float(given["device"] == "cuda")
+    if not cards:
         given["device"] = "cpu"
     told = replace(job, recognizer=given, base=str(Path.cwd()), out=Place(job.out).address)
     return told, Need(given["threads"], cards)

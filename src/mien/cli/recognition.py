@@ -107,7 +107,12 @@ On = Annotated[
     ),
 ]
 Cards = Annotated[
-    float, typer.Option(help="Share of a graphics card for each worker of --on.", min=0)
+    float,
+    typer.Option(
+        help="Share of a graphics card for each worker of --on. Default: 1 with --device cuda.",
+        min=0,
+        max=1,
+    ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at a picture without a face.")]
 Private = Annotated[bool, typer.Option("--private", help="Allow addresses in private networks.")]

@@ -77,6 +77,8 @@ class Job:
     private: bool = False
     base: str = "."
     """The folder that paths start from."""
+    shared: tuple[str, ...] = ()
+    """Files that every worker has to see."""
     photos: int = PHOTOS
     piece_s: float = PIECE_S
 
@@ -91,6 +93,13 @@ def _groups(entries: Sequence[Entry], photos: int) -> Iterator[tuple[Entry, ...]
         found = [*group]
         size = 1 if is_film else photos
         yield from (tuple(found[i : i + size]) for i in range(0, len(found), size))
+
+
+def shared(parts: Sequence[Part]) -> tuple[str, ...]:
+    """The first and the last file that is no address: every machine has to see them."""
+    entries = (entry for part in parts for entry in part.entries if entry.table is None)
+    local = [e.path for e in entries if e.path and not e.error and "://" not in e.path]
+    return tuple(path for path in (*local[:1], *local[-1:]) if Path(path).exists())
 
 
 def save_plan(parts: Sequence[Part], job: Job, sources: Sequence[str], origin: Origin) -> None:

@@ -4,13 +4,16 @@ import contextlib
 import functools
 import io
 import os
+import platform
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from mien.analyse import Summary
+from mien.cluster.plan import FILE as PLAN
 from mien.cluster.plan import Job, Part
 from mien.cluster.reading import (
     WHOLE,
@@ -24,6 +27,7 @@ from mien.cluster.reading import (
     recognizer_of,
 )
 from mien.cluster.stores import Place
+from mien.errors import InputError
 from mien.extras import need
 from mien.origin import Origin
 from mien.output.lines import reading_of
@@ -58,7 +62,19 @@ class Reader:
         self._out = Place(job.out)
 
     def ready(self) -> Origin:
-        """What its readings depend on, once the networks are open; BundleError or InputError."""
+        """What its readings depend on, once the networks are open; BundleError or InputError, also
+        where the machine does not see what is to be read and written."""
+        hidden = [path for path in self._job.shared if not Path(path).exists()]
+        if not hidden and PLAN not in self._out.files():
+            hidden = [self._out.name]
+        if hidden:
+            raise InputError(
+                f"{hidden[0]} is not to be seen on the machine {platform.node()}; expected folders "
+                "that all machines share, or addresses such as s3://bucket/photos"
+            )
+        return self._origin()
+
+    def _origin(self) -> Origin:
         return self._recognizer.origin(self._job.cut)
 
     @property
@@ -119,7 +135,7 @@ class Reader:
     ) -> None:
         buffer = io.BytesIO()
         labels, state = self._recognizer.labels, self._recognizer.card.state
-        rows = RowGroups(buffer, labels, self.ready(), ("new_shot",) if extra else ())
+        rows = RowGroups(buffer, labels, self._origin(), ("new_shot",) if extra else ())
         for result in results:
             rows.write(result.readings, **({"new_shot": result.new_shot} if extra else {}))
             report.summary.count(result.readings)
