@@ -12,10 +12,12 @@ printed; the exit code is 1 if rows differ. Needs mien[ray]; run it where little
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -41,7 +43,8 @@ from mien.sources import read_picture
 from tests.clips import film
 
 MIEN = [sys.executable, "-m", "mien", "recognize"]
-PORT = 5055
+with socket.create_server(("127.0.0.1", 0)) as _free:
+    PORT = _free.getsockname()[1]
 POISON = """
 import os, pathlib, signal
 
@@ -150,14 +153,13 @@ class Meter:
 
 
 def readers() -> list[int]:
-    """Numbers of the processes of Ray's actors."""
+    """Numbers of the processes of the actors of this session."""
     found = []
     for line in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if line.read_bytes().startswith(b"ray::Reader"):
-                found.append(int(line.parent.name))
-        except OSError:
-            continue
+        number = int(line.parent.name)
+        with contextlib.suppress(OSError):
+            if line.read_bytes().startswith(b"ray::Reader") and os.getsid(number) == os.getsid(0):
+                found.append(number)
     return found
 
 
