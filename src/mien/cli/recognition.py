@@ -166,6 +166,7 @@ def recognize(
 
         others = {"--json": json, "--out": out, "--csv": csv, "--jsonl": jsonl, "--strict": strict}
         others |= {"--video": video, "--plot": plot, "--segments": segments, "--summary": summary}
+        others |= {"--blur": blur, "--bom": bom}
         check_on(sources, parquet, others)
         job = Job(str(parquet), model, detector, min_face, options, cut, private)
         recognize_on(on, sources, job, cards)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from mien.analyse import Summary
-from mien.cluster.plan import Job, Part
+from mien.cluster.plan import WORK, Job, Part
 from mien.cluster.reading import Piece
 from mien.cluster.stores import Place
-from mien.cluster.worker import WORK, Reader
+from mien.cluster.worker import Reader
 from mien.errors import InputError, MienError, RunError
 from mien.extras import need
 from mien.origin import Origin
@@ -229,6 +229,7 @@ class _Work:
                     self._left.appendleft(Call(call.part, piece))
         elif call.piece is not None:
             self.progress.pictures += found.summary.pictures
+            self.summary.warnings += found.summary.warnings
             self._through(call.part, call.piece)
         else:
             self.progress.pictures += 0 if call.joins else found.summary.pictures

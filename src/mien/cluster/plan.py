@@ -20,6 +20,8 @@ from mien.sources.frames import VIDEO_SUFFIXES, Cut
 
 FILE = "_plan.parquet"
 """Its name in the folder of the tables; readers of Parquet pass over what begins so."""
+WORK = "_work"
+"""Folder beside it for what is not whole yet."""
 PHOTOS = 500
 """Of a part: some seconds of work, which is what a crash can cost."""
 PIECE_S = 300.0
@@ -117,7 +119,7 @@ def save_plan(parts: Sequence[Part], job: Job, sources: Sequence[str], origin: O
     out = io.BytesIO()
     parquet.write_table(arrow.Table.from_pylist(rows, schema), out)
     folder = Place(job.out)
-    (folder / FILE).write(out.getvalue(), folder / "_work")
+    (folder / FILE).write(out.getvalue(), folder / WORK)
 
 
 def saved_plan(job: Job, sources: Sequence[str], origin: Origin) -> list[Part] | None:

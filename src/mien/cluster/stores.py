@@ -92,8 +92,8 @@ class Place:
                 self._files.delete_file(part)
 
     def delete(self) -> None:
-        """Take the folder away, if it is there."""
-        with self._errors(), contextlib.suppress(FileNotFoundError):
+        """Take the folder away, if it is there; a run that is ending may still write into it."""
+        with contextlib.suppress(OSError):
             self._files.delete_dir(self._path)
 
     def _put(self, path: str, data: bytes) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from mien.analyse import Summary
 from mien.cluster.plan import FILE as PLAN
-from mien.cluster.plan import Job, Part
+from mien.cluster.plan import WORK, Job, Part
 from mien.cluster.reading import (
     WHOLE,
     Piece,
@@ -36,9 +36,6 @@ from mien.recognizer import Recognizer
 from mien.sources import Pending
 from mien.stream import Result
 from mien.types import Readings
-
-WORK = "_work"
-"""Folder for what is not whole yet; readers of Parquet pass over what begins so."""
 
 
 @dataclass(slots=True)
@@ -100,7 +97,9 @@ class Reader:
         self._write(self._file(part, piece), results, report, extra=piece is not None)
         report.summary.warnings = notes
         self._count(report.summary, careful)
-        return report if piece is None else Report(Summary(pictures=report.summary.pictures))
+        if piece is not None:  # all else is counted when it is joined
+            return Report(Summary(report.summary.pictures, warnings=notes))
+        return report
 
     def join(self, part: Part, pieces: int) -> Report:
         """Write the file of a film from those of its pieces."""
