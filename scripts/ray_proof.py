@@ -190,8 +190,9 @@ def with_kills(
                 lose_a_node()
             elif found := readers():
                 os.kill(random.choice(found), signal.SIGKILL)
-            else:
-                told[-1] += " (none)"
+            else:  # none has started yet
+                told.pop()
+                kills.insert(0, (passed + 0.5, what))
         time.sleep(0.2)
     return f"{', '.join(told)}; exit code {run.returncode}, {time.monotonic() - begun:.0f} s"
 
