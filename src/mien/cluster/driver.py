@@ -74,7 +74,10 @@ class Progress:
 
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
-    """Ray, connected to a cluster, or to one of this machine's cores (`local`); InputError."""
+    """Ray, connected to a cluster, or to one of this machine's cores (`local`).
+
+    InputError where none answers, RunError where none can be started.
+    """
     ray = need("ray", extra="ray")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -84,6 +87,8 @@ def connected(address: str) -> Iterator[Any]:
         ray.init(address, **options)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
+        if address == "local":
+            raise RunError(f"Ray cannot start on this machine: {reason}; try again") from error
         raise InputError(
             f"no Ray cluster answers at {address}: {reason}; expected ray://HOST:10001, HOST:6379 "
             "or local"
