@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mien.cluster.listing import listed
-from mien.cluster.plan import Job, Part, parts_of, save_plan, saved_plan, shared
+from mien.cluster.plan import Job, Part, parts_of, save_plan, saved_plan, shared, unreadable_in
 from mien.cluster.reading import recognizer_of
 from mien.cluster.worker import Reader
 from mien.errors import InputError
@@ -91,6 +91,7 @@ def test_a_folder_in_parts(job, album):
     found = parts(job, album)
     assert [len(part.entries) for part in found] == [2, 1, 1, 2]
     assert told(read_all(job, found)) == told(alone(job, album))
+    assert unreadable_in(job.out, found) == 1 and unreadable_in(job.out, []) == 0
 
 
 def test_one_photo_has_no_index(job, album):

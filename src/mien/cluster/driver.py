@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.analyse import Summary
-from mien.cluster.plan import WORK, Job, Part
+from mien.cluster.plan import WORK, Job, Part, unreadable_in
 from mien.cluster.reading import Piece
 from mien.cluster.stores import Place
 from mien.cluster.worker import Reader
@@ -115,9 +115,10 @@ def run(
     """
     there = {*Place(job.out).files()}
     left = [part for part in parts if f"{part.name}.parquet" not in there]
-    work = _Work(ray, job, origin, each, Progress(len(parts), len(parts) - len(left)))
-    done_before = sum(len(part.entries) for part in parts) - sum(len(p.entries) for p in left)
-    work.summary.skipped = done_before
+    done = [part for part in parts if f"{part.name}.parquet" in there]
+    work = _Work(ray, job, origin, each, Progress(len(parts), len(done)))
+    work.summary.skipped = sum(len(part.entries) for part in done)
+    work.summary.unreadable = unreadable_in(job.out, done)
     work.add(left, {*(Place(job.out) / WORK).files()})
     work.go_on(tell)
     if not work.progress.failed:

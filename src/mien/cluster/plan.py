@@ -153,6 +153,15 @@ def saved_plan(job: Job, sources: Sequence[str], origin: Origin) -> list[Part] |
     ]
 
 
+def unreadable_in(out: str, parts: Sequence[Part]) -> int:
+    """Pictures and films of parts that a run before could not read."""
+    if not parts:
+        return 0
+    tables = Place(out).tables([f"{part.name}.parquet" for part in parts])
+    status = need("pyarrow.dataset", extra="ray").field("status")
+    return int(tables.count_rows(filter=status == "unreadable"))
+
+
 def _entry(row: dict[str, Any]) -> Entry:
     path = None if row["path"] is None else os.fsdecode(row["path"])
     return Entry(path, row["index"], row["table"], row["row"], row["error"])

@@ -6,7 +6,7 @@ import functools
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -73,6 +73,13 @@ class Place:
         """The file, for reading here and there."""
         with self._errors():
             return self._files.open_input_file(self._path)
+
+    def tables(self, names: Sequence[str]) -> Any:
+        """pyarrow's data set of these Parquet files in the folder."""
+        dataset = need("pyarrow.dataset", extra="ray").dataset
+        paths = [f"{self._path}/{name}" for name in names]
+        with self._errors():
+            return dataset(paths, filesystem=self._files, format="parquet")
 
     def write(self, data: bytes, within: "Place") -> None:
         """Make the file, which gets its name when it is whole; elsewhere it lies in the folder
