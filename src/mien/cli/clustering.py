@@ -47,7 +47,8 @@ def recognize_on(address: str, sources: list[str], job: "Job", cards: float) -> 
     from mien.cluster.stores import Place
 
     job, each = _for_workers(job, cards)
-    with recognizer_of(job) as recognizer:
+    here = {**(job.recognizer or {}), "device": "cpu"}  # the command may run where no card is
+    with recognizer_of(replace(job, recognizer=here)) as recognizer:
         origin = recognizer.origin(job.cut)
     parts = saved_plan(job, sources, origin)
     if parts is None:
