@@ -17,7 +17,7 @@ from mien.report.figures import (
     new_figure,
     styled,
 )
-from mien.report.names import Named, name_ends, name_points
+from mien.report.names import Bar, Named, name_ends, name_points
 from mien.runs import History
 from mien.style import SERIES, SOFT
 
@@ -137,7 +137,8 @@ def accuracy_by_cost(by_model: Mapping[str, tuple[int, Estimate]], named: int) -
 
     figure, panels = new_figure(WIDE, 4.6)
     axes = panels.flat[0]
-    entries, bars = [], []
+    entries: list[Named] = []
+    bars: list[Bar] = []
     for number, (name, (macs, accuracy)) in enumerate(by_model.items()):
         (value,), ((down,), (up,)) = in_percent([accuracy])
         x = macs / 1e6
