@@ -88,7 +88,8 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             patched.setattr(module, "png", lambda _: b"", raising=False)
         a_robustness(one, folder / "evaluation")
         evaluation_page.write_evaluation(one, one.metrics(), folder / "evaluation", None)
-        search_page.write_search(folder / "search.html", "s", trials, {"training.batch": 1.0}, set())
+        shares = {"training.batch": 1.0}
+        search_page.write_search(folder / "search.html", "s", trials, shares, set())
         return {
             "evaluation": folder / "evaluation" / "index.html",
             "search": folder / "search.html",
