@@ -7,7 +7,8 @@ import { isSmall, lies, withoutRepeats } from "./yunet.js";
 
 const STEP_DEG = 30;
 const STEPS = [-STEP_DEG, 0, STEP_DEG];
-const HOLD = 0.8;
+const HOLD = 0.85;
+const [HELD, FREE] = [0.1, 0.25];
 const [FOLLOWED_UPRIGHT, FOLLOWED_GAIN] = [0.87, 0.04];
 const SEARCH_S = 0.3;
 const ANEW = 4;
@@ -35,14 +36,22 @@ function way(was, step = null) {
   return [was.box, degrees + (step ?? 0)];
 }
 
-// A face where a small look finds it, about as large and as tilted as it was.
+// A face where a small look finds it, about as large and as tilted as it was, unless it has clearly grown.
 function held(face, was) {
   if (lies(was)) return face;
   const middle = centre(face.box);
-  const [width, height] = ["width", "height"].map((side) => was.box[side] ** HOLD * face.box[side] ** (1 - HOLD));
+  const [width, height] = ["width", "height"].map((side) => mixed(was.box[side], face.box[side]));
   const map = turn(middle, roll(face) - roll(was));
   const landmarks = face.landmarks.map((point) => applied(map, point).map((value) => rounded(value, 2)));
   return { box: around(middle, width, height), score: face.score, landmarks };
+}
+
+// A side, between what it was and what it is now.
+function mixed(before, now) {
+  const [from, to] = [Math.max(before, 1), Math.max(now, 1)];
+  const free = (Math.abs(Math.log(to / from)) - HELD) / (FREE - HELD);
+  const share = HOLD * (1 - Math.min(Math.max(free, 0), 1));
+  return from ** share * to ** (1 - share);
 }
 
 // The face as it was, unless it is clearly surer turned.
