@@ -85,6 +85,7 @@ def test_the_folder_is_whole_and_asks_nobody_else(mien, tmp_path: Path):
     assert not any("://" in text for text in (*texts.values(), keeper))
     assert (out / "model.onnx").read_bytes() == open_bundle("mien-s").model_file.read_bytes()
     assert json.loads((out / "about.json").read_text())["card"]["temperature"] == 0.9965
+    assert "Shiqi Yu" in (out / "NOTICE.txt").read_text()  # whose the detector is
 
 
 def test_it_is_the_service_s_page_without_what_only_a_service_has(mien, tmp_path: Path):

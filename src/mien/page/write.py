@@ -3,6 +3,7 @@
 import hashlib
 import json
 from importlib import resources
+from importlib.metadata import distribution
 from pathlib import Path
 
 import mien
@@ -59,6 +60,7 @@ def _networks(bundle: Bundle) -> dict[str, bytes]:
     about = {"mien": mien.__version__, "card": as_json(bundle.card)}
     return {
         "about.json": json.dumps(about).encode(),
+        "NOTICE.txt": (distribution("mien").read_text("licenses/NOTICE") or "").encode(),
         "model.onnx": bundle.model_file.read_bytes(),
         **{name: (faces / name).read_bytes() for name in ("yunet.onnx", "cover.onnx")},
     }
