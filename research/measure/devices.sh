@@ -10,14 +10,15 @@ rm -rf "$OUT" && mkdir -p "$OUT"
 train() {  # NAME RECIPE THREADS MORE...
   OMP_NUM_THREADS=$3 $PYTHON -m mien train "$2" --data "$DATA" --out "$OUT/$1" --set data.limit="$IMAGES" \
     --set training.epochs="$EPOCHS" --set training.precision=fp32 --set export.quantize=none \
-    --set training.distil=null "${@:4}" > "$OUT/$1.log" 2>&1
+    --set "training.distil.teachers=[]" "${@:4}" > "$OUT/$1.log" 2>&1
 }
 for round in $(seq "$ROUNDS"); do
   train "speed-one-$round" mien-s 2
   train "speed-two-$round" mien-s 1 --devices 2
 done
-train parity-one convnext 2
-train parity-two convnext 1 --devices 2
+same=(--set model.options.dropout=0 --set model.options.drop_path=0)  # what processes draw for themselves
+train parity-one convnext 2 "${same[@]}"
+train parity-two convnext 1 --devices 2 "${same[@]}"
 $PYTHON - "$OUT" "$ROUNDS" "$IMAGES" <<'PY'
 import csv, statistics, sys
 from pathlib import Path

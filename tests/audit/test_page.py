@@ -104,7 +104,7 @@ def test_large_pictures_are_made_small_for_the_page(tmp_path: Path, side: int, d
     page = write_audit(replace(audit(large.finding(Check.BLANK, 3, "", 0)), pool=large), tmp_path)[
         0
     ].read_text()
-    (uri,) = re.findall(r'base64,([^"]+)"', page)
+    (uri,) = re.findall(r'"data:image/[^"]*base64,([^"]+)"', page)
     image = cv2.imdecode(np.frombuffer(base64.b64decode(uri), np.uint8), cv2.IMREAD_GRAYSCALE)
     assert image.shape == (drawn, drawn)
     assert image[0, 0] == 3

@@ -262,8 +262,12 @@ def test_a_graphics_card_searches_where_it_is_asked_for(monkeypatch, device: str
             asked.extend(one if isinstance(one, str) else one[0] for one in providers)
             super().__init__(data, options, providers=["CPUExecutionProvider"])
 
+        def get_providers(self):
+            return asked
+
     there = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
     open_detector("yunet", device=device)
     assert asked == expected

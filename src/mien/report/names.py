@@ -69,17 +69,19 @@ def name_points(axes: Any, entries: Sequence[Named], bars: Sequence[Bar]) -> Non
             (x0 := at_x + dx + (0 if dx >= 0 else -width), y0 := at_y + dy - 6, x0 + width, y0 + 12)
             for dx, dy in offsets
         ]
-        free = (
-            n
-            for n, box in enumerate(boxes)
-            if left <= box[0] and box[2] <= right
-            if not any(_meet(box, one) for one in taken + named)
-            if not any(_crosses(line, box) for line in leaders)
-            if not any(_crosses((at_x, at_y, *offsets[n]), one) for one in named)
+        lines = [(at_x, at_y, *offset) for offset in offsets]
+        place = min(  # the first without a fault, else that with the least
+            range(len(boxes)),
+            key=lambda n: (
+                boxes[n][0] < left or right < boxes[n][2],
+                any(_meet(boxes[n], one) for one in named),
+                any(_meet(boxes[n], one) for one in taken),
+                any(_crosses(line, boxes[n]) for line in leaders)
+                or any(_crosses(lines[n], one) for one in named),
+            ),
         )
-        place = next(free, 0)
         named.append(boxes[place])
-        leaders.append((at_x, at_y, *offsets[place]))
+        leaders.append(lines[place])
         axes.annotate(
             text,
             (x, y),
