@@ -141,6 +141,7 @@ OTHER = tarball(CONTENTS | {"ort.wasm.min.mjs": b"export { other };"})
         (tarball({}), [], "ort.wasm.min.mjs cannot be read"),
         (OTHER, ["--runtime", "."], "ort.wasm.min.mjs cannot be read"),
     ],
+    ids=["offline", "nowhere", "other", "nonsense", "empty", "folder"],  # a tarball tells the time
 )
 def test_a_missing_or_other_runtime_is_one_line(mien, small_runtime, lying, arguments, words):
     small_runtime.unlink()
