@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import re
 import sys
 import tarfile
@@ -114,14 +115,31 @@ def test_a_runtime_is_taken_from_where_it_is_given(mien, small_runtime, tmp_path
     assert (tmp_path / "out" / "ort-wasm.wasm").read_bytes() == b"\0asm"
 
 
-def test_what_was_fetched_is_kept(mien, small_runtime, monkeypatch, tmp_path):
-    package = small_runtime.read_bytes()
-    small_runtime.unlink()
+def test_what_npm_fetches_is_kept(mien, small_runtime, monkeypatch, tmp_path):
+    (tmp_path / "bin").mkdir()
+    npm, package = tmp_path / "bin" / "npm", small_runtime.rename(tmp_path / "package")
+    npm.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\ncp {package} {TARBALL}\n')
+    npm.chmod(0o755)
     monkeypatch.setenv("MIEN_OFFLINE", "0")
-    asked = []
-    monkeypatch.setattr(runtime, "fetch", lambda url, **_: asked.append(url) or package)
+    monkeypatch.setenv("PATH", f"{npm.parent}:{os.environ['PATH']}")
     assert mien("out")[0] == mien("out")[0] == 0
-    assert asked == [runtime.ADDRESS]
+    asked = f"pack --silent onnxruntime-web@{runtime.VERSION}\n"
+    assert (tmp_path / "asked").read_text() == asked, "once"
+
+
+@pytest.mark.parametrize(("npm", "words"), [("exit 1", "npm did not fetch"), (None, "nor npm")])
+def test_without_npm_s_answer_it_is_said_what_to_do(
+    mien, small_runtime, monkeypatch, tmp_path, npm, words
+):
+    small_runtime.unlink()
+    (tmp_path / "bin").mkdir()
+    if npm is not None:
+        (tmp_path / "bin" / "npm").write_text(f"#!/bin/sh\n{npm}\n")
+        (tmp_path / "bin" / "npm").chmod(0o755)
+    monkeypatch.setenv("MIEN_OFFLINE", "0")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    code, told = mien("out")
+    assert code == 2 and words in told and f"--runtime {TARBALL}" in told
 
 
 OTHER = tarball(CONTENTS | {"ort.wasm.min.mjs": b"export { other };"})

