@@ -25,7 +25,7 @@ from mien.errors import BundleError, InputError
 from mien.files import sha256
 from tests.fakes import brightness_bundle
 
-SHIPPED = ("mien-m-int8", "mien-s", "mien-s-int8", "mien-s-wide-int8")
+SHIPPED = ("mien-m-int8", "mien-s", "mien-s-wide-int8")
 NOISE = np.random.default_rng(0).integers(0, 256, (5, 8, 8)).astype(np.uint8)
 
 

@@ -120,7 +120,7 @@ def test_an_ensemble_goes_into_8_bits_in_silence(members, tmp_path: Path, capfd,
 
 
 def test_members_in_8_bits_are_combined_as_any_others(tmp_path: Path):
-    members = [open_bundle("mien-s-int8"), open_bundle("mien-s")]
+    members = [open_bundle("mien-s-wide-int8"), open_bundle("mien-s")]
     both = combine(members, tmp_path / "both")
     assert np.allclose(Classifier(both).probabilities(FACES), answers(members).mean(0), atol=1e-5)
 

@@ -380,27 +380,27 @@ def test_a_shipped_bundle_is_evaluated_compared_and_kept(
     monkeypatch.chdir(tmp_path)
     shipped = mien.bundle.open_bundle("mien-s").folder
     before = contents(shipped)
-    code, _, err = command("compare", "mien-s", "mien-s-int8", "--out", "c")
+    code, _, err = command("compare", "mien-s", "mien-s-wide-int8", "--out", "c")
     assert (code, "mien evaluate mien-s --data DATA --split public" in err) == (2, True)
     code, _, err = command("calibrate", "mien-s", "--data", drawn)
     assert code == 2
     assert "mien-s is shipped with mien and is not changed" in err
     assert f"copy {shipped}" in err
-    (tmp_path / "mien-s-int8").mkdir()
-    for name in ("mien-s", "mien-s-int8"):
+    (tmp_path / "mien-s-wide-int8").mkdir()
+    for name in ("mien-s", "mien-s-wide-int8"):
         code, out, err = command("evaluate", name, "--data", drawn)
         assert (code, err) == (0, "")
         assert out.splitlines()[-1] == f"saved: {name}-bundle/evaluation/public"
-        assert ("the folder here is ./mien-s-int8" in out) == (name == "mien-s-int8")
+        assert ("the folder here is ./mien-s-wide-int8" in out) == (name == "mien-s-wide-int8")
         facts = json.loads(Path(f"{name}-bundle/evaluation/public/metrics.json").read_text())
         assert facts["name"] == name
-    (tmp_path / "mien-s-int8").rmdir()
-    code, out, _ = command("compare", "mien-s", "mien-s-int8", "--out", "c")
+    (tmp_path / "mien-s-wide-int8").rmdir()
+    code, out, _ = command("compare", "mien-s", "mien-s-wide-int8", "--out", "c")
     assert code == 0
     assert "page: c/index.html" in out
     code, out, err = command("quantize", "mien-s", "--weights-only", "--out", "w8")
     assert code == 0, err
-    code, out, err = command("ensemble", "mien-s", "mien-s-int8", "--out", "both")
+    code, out, err = command("ensemble", "mien-s", "mien-s-wide-int8", "--out", "both")
     assert code == 0, err
     assert contents(shipped) == before
     shutil.copytree(shipped, tmp_path / "mien-s")

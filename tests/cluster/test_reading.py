@@ -101,11 +101,11 @@ def test_one_photo_has_no_index(job, album):
 def test_a_film_in_pieces_has_the_faces_of_the_whole(tmp_path):
     play = film(tmp_path / "play.mp4", [n / 10 for n in range(100)], (160, 90), faces=2)
     cut = Cut(fps=3, start_s=0.5, end_s=9.8)
-    job = Job(str(tmp_path / "out"), "mien-s-int8", recognizer=OPTIONS, cut=cut, piece_s=3)
+    job = Job(str(tmp_path / "out"), "mien-s-wide-int8", recognizer=OPTIONS, cut=cut, piece_s=3)
     (part,) = parts(job, play)
     assert len(Reader(job).read(part).pieces) > 2
     rows = told(read_all(job, [part]))
-    assert rows == told(Recognizer("mien-s-int8", **OPTIONS).recognize(str(play), cut=cut))
+    assert rows == told(Recognizer("mien-s-wide-int8", **OPTIONS).recognize(str(play), cut=cut))
     assert {row["face_id"] for row in rows} == {0, 1}
 
 

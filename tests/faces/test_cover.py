@@ -34,7 +34,7 @@ def test_drawn_things_are_told_that_training_has_not_seen(faces, kind: str, leas
 
 
 def test_a_covered_portrait_has_the_status_occluded(mien_home):
-    recognizer = mien.Recognizer("mien-s-int8", detector="none")
+    recognizer = mien.Recognizer("mien-s-wide-int8", detector="none")
     small = cv2.resize(grey(PORTRAIT_FACE), (48, 48), interpolation=cv2.INTER_AREA)
     rng = np.random.default_rng(0)
     for kind in occlusion.KINDS:

@@ -100,7 +100,7 @@ def test_it_is_the_service_s_page_without_what_only_a_service_has(mien, tmp_path
 
 def test_visitors_get_another_version_when_a_file_differs(mien, tmp_path: Path):
     keepers = []
-    for model in ("mien-s", "mien-s", "mien-s-int8"):
+    for model in ("mien-s", "mien-s", "mien-s-wide-int8"):
         assert mien("out", "--model", model)[0] == 0
         keepers.append((tmp_path / "out" / write.KEEPER).read_text())
     assert keepers[0] == keepers[1] != keepers[2]
