@@ -107,7 +107,7 @@ def report(folder: Path) -> Iterator[str]:
                 replace(r, scores=one, smoothed=one)
                 for r in result.readings
                 for one in [
-                    Scores(labels, tuple(map(float, smooth[(r.face_id or 0) % 2][r.frame])))
+                    Scores(labels, tuple(map(float, smooth[((r.face_id or 1) - 1) % 2][r.frame])))
                 ]
             ]
             table.write(Readings(found, labels=labels))

@@ -52,7 +52,7 @@ def readings(places: Heads, film: bool = False) -> Iterator[Reading]:
         values = dice.dirichlet([0.25] * 8)
         values = values / values.sum()
         scores = Scores(EIGHT, tuple(float(v) for v in values))
-        told = {"time_s": 1.0, "face_id": number, "smoothed": scores} if film else {}
+        told = {"time_s": 1.0, "face_id": number + 1, "smoothed": scores} if film else {}
         yield Reading(Face(box, 0.9), scores, STATUSES[number % len(STATUSES)], **told)
 
 

@@ -193,7 +193,7 @@ def test_the_play_becomes_a_table_and_segments(reader, play, tmp_path):
     assert list(faces.frame) == [n for n in range(41) if scene(n) for _ in range(2)]
     assert list(table.frame[table.status == "no_face"]) == list(range(20, 33))
     assert np.allclose(table.time_s, table.frame / 10)
-    ids = [(0, 1)] * 20 + [(2, 3)] * 8
+    ids = [(1, 2)] * 20 + [(3, 4)] * 8
     assert list(faces.face_id) == [face for pair in ids for face in pair]
     left = ["bright"] * 10 + ["dark"] * 10 + ["bright"] * 8
     assert list(faces.label) == [label for one in left for label in (one, "dark")]
@@ -201,11 +201,11 @@ def test_the_play_becomes_a_table_and_segments(reader, play, tmp_path):
     rows = [line.split(",") for line in (tmp_path / "s.csv").read_text().splitlines()]
     assert rows[0] == ["path", "face_id", "expression", "from_s", "to_s", "peak", "peak_s"]
     assert [row[1:4] for row in rows[1:]] == [
-        ["0", "bright", "0.0"],
-        ["1", "dark", "0.0"],
-        ["0", "dark", rows[3][3]],
-        ["2", "bright", "3.3"],
-        ["3", "dark", "3.3"],
+        ["1", "bright", "0.0"],
+        ["2", "dark", "0.0"],
+        ["1", "dark", rows[3][3]],
+        ["3", "bright", "3.3"],
+        ["4", "dark", "3.3"],
     ]
     assert {row[0] for row in rows[1:]} == {str(play)}
     assert 1.0 < float(rows[3][3]) < 1.6, "smoothing takes a moment"
@@ -247,7 +247,7 @@ def test_a_film_is_continued_to_the_same_tables_segments_and_timeline(
     (tmp_path / "t.jsonl").write_text("".join(lines[:whole]) + '{"path": "play')
     assert run(tmp_path, resume=True) == (rows, lines, files)
     first, second = timelines
-    assert [lane.face_id for lane in first.lanes()] == [0, 1, 2, 3]
+    assert [lane.face_id for lane in first.lanes()] == [1, 2, 3, 4]
     assert second.lanes() == first.lanes()
     assert (second.span_s, second.title) == (first.span_s, first.title) == ((0.0, 4.0), play.name)
 
@@ -345,7 +345,7 @@ def test_a_film_becomes_everything_that_can_be_asked_for(recognizer, clip, tmp_p
     analyse(recognizer, clip, outputs(tmp_path, video=tmp_path / "v.mp4", blur=True))
     table = pd.read_csv(tmp_path / "t.csv")
     assert table.frame.nunique() == 24
-    assert set(table.face_id) == {0, 1}
+    assert set(table.face_id) == {1, 2}
     with av.open(str(clip)) as original:
         times = [float(f.time) for f in original.decode(video=0)]
     assert np.allclose(table.groupby("frame").time_s.first(), times, atol=1e-6)
@@ -441,7 +441,7 @@ def test_pictures_and_films_are_read_from_an_address(recognizer, clip, tmp_path,
         assert [r.status for r in gone] == ["unreadable", "ok"]
         first = recognizer.recognize(f"{root}{clip}", private=True, cut=Cut(end_s=0.2))
         assert {r.path for r in first} == {f"{root}{clip}"}
-        assert [r.face_id for r in first[:2]] == [0, 1]
+        assert [r.face_id for r in first[:2]] == [1, 2]
         fetched = open_source(f"{root}{clip}", private=True, cut=Cut(end_s=0.2))
         analyse(recognizer, fetched, Outputs(video=tmp_path / "v.mp4"))
         server.shutdown()
@@ -551,7 +551,7 @@ def test_films_and_photos_go_into_one_table(recognizer, holiday, tmp_path, monke
     films = table.groupby("index").agg({"path": "first", "face_id": "max", "time_s": "max"})
     names = ("a.mp4", "b.jpg", "c.png", "d.mkv", "e.webp", "g.bmp")
     assert list(films.path) == [f"holiday/{name}" for name in names]
-    assert films.face_id.fillna(-1).tolist() == [0, -1, -1, 1, 0, -1], "each film begins anew"
+    assert films.face_id.fillna(-1).tolist() == [1, -1, -1, 2, 1, -1], "each film begins anew"
     assert films.time_s.fillna(-1).tolist() == [0.3, -1, -1, 0.3, 0.3, -1]
     segments = pd.read_csv(tmp_path / "s.csv")
     assert list(segments.path) == [f"holiday/{n}" for n in ("a.mp4", "d.mkv", "d.mkv", "e.webp")]

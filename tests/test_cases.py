@@ -25,7 +25,7 @@ def test_a_phone_s_photo_is_read_alone_and_in_a_folder(recognizer, shared, tmp_p
 def test_a_face_that_comes_with_the_second_frame_is_found(recognizer, shared):
     empty, face = recognizer.recognize(shared / "cases" / "face_in_frame_2.webp")
     assert (empty.status, empty.frame, empty.time_s) == ("no_face", 0, 0.0)
-    assert (face.label, face.frame, face.time_s, face.face_id) == ("happy", 1, 0.3, 0)
+    assert (face.label, face.frame, face.time_s, face.face_id) == ("happy", 1, 0.3, 1)
 
 
 def test_all_cases_go_into_one_list(shared, tmp_path):

@@ -343,7 +343,7 @@ def test_a_film_is_a_line_a_face_with_its_time_and_number(read, clip: Path):
     lines = out.splitlines()
     told = [line.partition(" (")[0] for line in lines[:-1]]
     assert [re.sub(r"\d+ %$", "% %", line) for line in told] == [
-        f"{clip} {time} s face 0: dark % %" for time in ("0.000", "0.500", "1.000")
+        f"{clip} {time} s face 1: dark % %" for time in ("0.000", "0.500", "1.000")
     ]
     assert lines[-1] == "3 read, 3 faces; dark 3"
 

@@ -50,7 +50,7 @@ def brightness(readings: list) -> list[float]:
 def test_each_frame_is_read_with_those_before_it(recognizer, views):
     found = recognizer(views=views).recognize(FakeSource(shades(0, 1, 1, 0.6)))
     assert brightness(found) == [0, 0.5, 0.67, 0.65]
-    assert [r.face_id for r in found] == [0] * 4
+    assert [r.face_id for r in found] == [1] * 4
 
 
 def test_a_photo_is_a_clip_of_one_frame(recognizer):
@@ -81,10 +81,10 @@ def test_each_face_has_a_memory_of_its_own(recognizer):
 
     frames = [frame(n, there) for n, there in enumerate([True, False, True])]
     found = recognizer(halves).recognize(FakeSource(frames))
-    told = {0: [], 1: []}
+    told = {1: [], 2: []}
     for reading, value in zip(found, brightness(found), strict=True):
         told[reading.face_id].append(value)
-    assert told == {0: [0, 0.5, 0.67], 1: [0, 0]}
+    assert told == {1: [0, 0.5, 0.67], 2: [0, 0]}
 
 
 @pytest.mark.parametrize(
@@ -120,14 +120,14 @@ def test_the_last_reading_of_a_face_is_that_of_its_clip(recognizer):
     told = {label: one.last for label, one in face.expressions.items()}
     assert told == pytest.approx(found[-1].expressions, abs=1e-6)
     summary = analyse(reader, FakeSource(frames), Outputs())
-    assert summary.clips.lines() == ["f.mp4 face 0, whole clip: bright 99 %"]
+    assert summary.clips.lines() == ["f.mp4 face 1, whole clip: bright 99 %"]
 
 
 def test_a_camera_tells_of_each_face_at_its_end(recognizer):
     camera = FakeSource(iter(shades(0, 1, 1, 1)), live=True)
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     assert watch(recognizer(), camera, None, None, console).clips.lines() == [
-        "f.mp4 face 0, whole clip: bright 99 %"
+        "f.mp4 face 1, whole clip: bright 99 %"
     ]
 
 
@@ -178,7 +178,7 @@ def test_the_command_tells_the_reading_of_the_clip(recognizer, tmp_path, capsys,
         main()
     *frames, clip_line, counts = capsys.readouterr().out.strip().splitlines()
     assert len(frames) == 3
-    assert clip_line == "f.mp4 face 0, whole clip: bright 100 %"
+    assert clip_line == "f.mp4 face 1, whole clip: bright 100 %"
     assert counts == "3 read, 3 faces; bright 3"
 
 

@@ -325,7 +325,7 @@ def test_frames_are_read_in_order_with_their_place(bright_faces):
     assert [r.label for r in readings] == ["surprise", None, None, "happy"]
     assert [r.error for r in readings] == [None, None, "damaged", None]
     assert [r.status for r in readings][1:3] == ["no_face", "unreadable"]
-    assert [r.face_id for r in readings] == [0, None, None, 0]
+    assert [r.face_id for r in readings] == [1, None, None, 1]
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -351,7 +351,7 @@ def test_frames_of_a_camera_are_answered_one_by_one(bright_faces):
 def test_faces_of_a_film_are_known_again_and_smoothed(bright_faces):
     seen = list(bright_faces.stream(FakeSource(frames([255, 0, 128], step_s=0.2))))
     first, nobody, last = (s.readings[0] for s in seen)
-    assert (first.face_id, nobody.face_id, last.face_id) == (0, None, 0)
+    assert (first.face_id, nobody.face_id, last.face_id) == (1, None, 1)
     assert first.smoothed.values == pytest.approx(first.scores.values, abs=1e-6)
     assert nobody.smoothed is None
     weight = 1 - np.exp(-0.4 / 0.4)  # 0.4 s later, of a memory of 0.4 s
@@ -362,13 +362,13 @@ def test_faces_of_a_film_are_known_again_and_smoothed(bright_faces):
 
 def test_a_face_away_for_long_is_another_one(bright_faces):
     seen = bright_faces.stream(FakeSource(frames([255] + [0] * 12 + [255])))
-    assert [r.face_id for s in seen for r in s.readings if r.face] == [0, 1]
+    assert [r.face_id for s in seen for r in s.readings if r.face] == [1, 2]
 
 
 def test_a_film_is_tracked_and_pictures_are_not(bright_faces, tmp_path: Path):
     clip = film(tmp_path / "f.mp4", [0.0, 0.5, 1.0], size=(64, 48))
     seen = list(bright_faces.stream(clip))
-    assert [(s.frame, s.readings[0].face_id) for s in seen] == [(0, 0), (1, 0), (2, 0)]
+    assert [(s.frame, s.readings[0].face_id) for s in seen] == [(0, 1), (1, 1), (2, 1)]
     assert all(s.readings[0].smoothed for s in seen)
     found = bright_faces.recognize(clip, cut=Cut(start_s=0.4))
     assert [(r.frame, r.time_s) for r in found] == [(1, 0.5), (2, 1.0)]

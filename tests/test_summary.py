@@ -58,7 +58,7 @@ def test_a_face_of_a_film_is_seen_for_so_long_and_shows_its_expressions():
     assert (whole.kind, whole.path, whole.index, whole.face_id) == ("film", "a.mp4", 3, None)
     assert (whole.pictures, whole.faces, whole.no_face, whole.unreadable) == (20, 13, 7, 0)
     assert whole.seconds == pytest.approx(2.0)
-    assert (face.kind, face.path, face.index, face.face_id) == ("face", "a.mp4", 3, 0)
+    assert (face.kind, face.path, face.index, face.face_id) == ("face", "a.mp4", 3, 1)
     assert (face.pictures, face.faces, face.no_face) == (13, 13, 0)
     assert face.seconds == pytest.approx(1.3), "the last one up to the frame without it"
     assert (face.from_s, face.to_s, face.unsure) == (0.0, 1.2, 0.0)
@@ -97,10 +97,10 @@ def test_two_faces_and_two_films_are_rows_of_their_own():
     kinds = [(row.kind, row.path, row.face_id) for row in table]
     assert kinds == [
         ("film", "a.mp4", None),
-        ("face", "a.mp4", 0),
         ("face", "a.mp4", 1),
+        ("face", "a.mp4", 2),
         ("film", "b.mp4", None),
-        ("face", "b.mp4", 0),
+        ("face", "b.mp4", 1),
     ]
     assert [row.faces for row in table] == [20, 10, 10, 5, 5]
     assert table[0].seconds == pytest.approx(1.0)

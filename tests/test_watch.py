@@ -79,11 +79,11 @@ def test_every_frame_is_counted_shown_and_kept(look, tmp_path: Path):
     # The clock is looked at when it begins, and once for each frame: three in three seconds.
     assert watched == Watched(frames=3, dropped=3, rate=1.0)
     assert "1.0 frames/s, 3 dropped;" in shown
-    assert "face 0" in shown
+    assert "face 1" in shown
     table = pd.read_csv(tmp_path / "t.csv")
     assert list(table.label) == ["dark", "dark", "light"]
     assert list(table.time_s) == [0, 0.25, 0.5]
-    assert list(table.face_id) == [0, 0, 0]
+    assert list(table.face_id) == [1, 1, 1]
 
 
 def test_rows_are_added_to_a_table_that_is_there(look, tmp_path: Path):

@@ -135,8 +135,8 @@ class Reading:
     `blurred`, `occluded` (by a mask, sunglasses or a hand) or `unsure`. In tables of many pictures
     a picture without a face has one reading too, with `no_face` or `unreadable`, and neither `face`
     nor `scores`. `index` is the place of the photo or film among several, counted from 0; None for
-    a single one. `time_s` (seconds from the beginning), `frame` (counted from 0), `face_id` and
-    `smoothed` are those of videos.
+    a single one. `time_s` (seconds from the beginning), `frame` (counted from 0), `face_id`
+    (counted from 1) and `smoothed` are those of videos.
     """
 
     face: Face | None

@@ -201,7 +201,7 @@ def test_a_cut_gives_new_ids_also_where_a_run_is_continued(recognizer, shared, t
     assert [number for number, new in enumerate(shots) if new] == [25, 50, 75]
     rows = [row.split(",")[:5] for row in table.read_text().splitlines()[1:]]
     assert [(int(row[3]) // 25, row[4]) for row in rows] == [
-        (i // 25, str(i // 25)) for i in range(100)
+        (i // 25, str(i // 25 + 1)) for i in range(100)
     ]
     ends = [row.split(",")[3:5] for row in segments.read_text().splitlines()[1:]]
     assert ends == [["0.0", "0.96"], ["1.0", "1.96"], ["2.0", "2.96"], ["3.0", "3.96"]]

@@ -62,21 +62,21 @@ class Film:
 
 def test_who_comes_back_after_a_cut_or_a_while_has_the_same_id():
     film = Film()
-    assert film.frame((0, ANN), (200, BEN)) == [0, 1]
+    assert film.frame((0, ANN), (200, BEN)) == [1, 2]
     film.cut()
-    assert film.frame((200, ANN), (0, CAT)) == [0, 2]
+    assert film.frame((200, ANN), (0, CAT)) == [1, 3]
     assert film.frame(after_s=5) == []
-    assert film.frame((300, CAT), (100, BEN), after_s=5) == [2, 1]
+    assert film.frame((300, CAT), (100, BEN), after_s=5) == [3, 2]
 
 
 def test_without_a_portrait_a_face_is_new_until_it_shows_itself():
     film = Film()
     film.frame((0, ANN))
     film.cut()
-    assert film.frame((200, None)) == [1]
-    assert film.frame((202, None)) == [1]
-    assert film.frame((204, ANN)) == [0]
-    assert film.frame((206, ANN)) == [0]
+    assert film.frame((200, None)) == [2]
+    assert film.frame((202, None)) == [2]
+    assert film.frame((204, ANN)) == [1]
+    assert film.frame((206, ANN)) == [1]
 
 
 @pytest.mark.parametrize(("unlike", "same"), [(int(10 * SAME), True), (int(10 * SAME) + 1, False)])
@@ -84,15 +84,15 @@ def test_people_are_the_same_where_their_looks_are_near(unlike: int, same: bool)
     film = Film()
     film.frame((0, ANN))
     film.cut()
-    assert film.frame((200, ANN + unlike)) == ([0] if same else [1])
+    assert film.frame((200, ANN + unlike)) == ([1] if same else [2])
 
 
 def test_nobody_is_in_a_frame_twice():
     film = Film()
-    assert film.frame((0, ANN)) == [0]
-    assert film.frame((1, ANN), (200, ANN)) == [0, 1]
+    assert film.frame((0, ANN)) == [1]
+    assert film.frame((1, ANN), (200, ANN)) == [1, 2]
     film.cut()
-    assert film.frame((200, ANN + 1), (0, ANN)) == [1, 0]  # the nearest pair of looks first
+    assert film.frame((200, ANN + 1), (0, ANN)) == [2, 1]  # the nearest pair of looks first
 
 
 @pytest.mark.parametrize("hidden", [0, 5])
@@ -109,14 +109,14 @@ def test_people_who_cross_keep_their_ids(hidden: int):
             faces[1] = (ben, BEN + 9)  # hardly himself
         ids = film.frame(*faces)
         seen.append(dict(zip([who // 10 for _, who in faces], ids, strict=True)))
-    assert {tuple(frame.items()) for frame in seen} <= {((1, 0), (2, 1)), ((1, 0),)}
+    assert {tuple(frame.items()) for frame in seen} <= {((1, 1), (2, 2)), ((1, 1),)}
 
 
 def test_who_takes_another_s_place_unseen_has_an_own_id():
     film = Film()
     ids = [film.frame((0, ANN if film.time_s < 2 else BEN)) for _ in range(100)]
-    change = ids.index([1])
-    assert ids == [[0]] * change + [[1]] * (100 - change)
+    change = ids.index([2])
+    assert ids == [[1]] * change + [[2]] * (100 - change)
     assert 50 <= change <= 75  # within a second
 
 
@@ -195,9 +195,9 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_one_person_of_three_shots_has_one_id_in_each_film(recognizer, film: Path):
     without = mien.Recognizer("mien-s", threads=1)
-    assert {r.face_id for r in without.recognize(film)} == {0, 1, 2}
+    assert {r.face_id for r in without.recognize(film)} == {1, 2, 3}
     found = recognizer.recognize([film, film])
-    assert {(r.index, r.face_id) for r in found} == {(0, 0), (1, 0)}
+    assert {(r.index, r.face_id) for r in found} == {(0, 1), (1, 1)}
     assert all(result.portraits == () for result in recognizer.stream(film))
 
 

@@ -24,22 +24,22 @@ def ids(tracker: Tracker, time_s: float, *places: int) -> list[int]:
 
 def test_ids_stay_with_faces_that_move_and_change_their_order():
     tracker = Tracker()
-    assert ids(tracker, 0.0, 0, 200) == [0, 1]
-    assert ids(tracker, 0.1, 210, 10) == [1, 0]
-    assert ids(tracker, 0.2, 20, 400, 220) == [0, 2, 1]
+    assert ids(tracker, 0.0, 0, 200) == [1, 2]
+    assert ids(tracker, 0.1, 210, 10) == [2, 1]
+    assert ids(tracker, 0.2, 20, 400, 220) == [1, 3, 2]
 
 
 def test_the_nearest_pair_is_matched_first():
     tracker = Tracker()
     ids(tracker, 0.0, 0, 30)
-    assert ids(tracker, 0.1, 28) == [1]
-    assert ids(tracker, 0.2, 10, 29) == [0, 1]
+    assert ids(tracker, 0.1, 28) == [2]
+    assert ids(tracker, 0.2, 10, 29) == [1, 2]
 
 
 def test_a_place_that_is_taken_leaves_the_next_nearest_and_then_a_new_number():
     tracker = Tracker()
     ids(tracker, 0.0, 0, 20)
-    assert ids(tracker, 0.1, 19, 21, 18) == [1, 2, 0]  # 19 and 21 are as near to 20
+    assert ids(tracker, 0.1, 19, 21, 18) == [2, 3, 1]  # 19 and 21 are as near to 20
 
 
 @pytest.mark.parametrize("left_s", [0.0, 1.2, 3.3, 59.9])
@@ -50,13 +50,13 @@ def test_a_face_that_was_away_for_more_than_a_second_is_another(
     tracker = Tracker()
     ids(tracker, left_s, 100)
     ids(tracker, left_s + 0.1)
-    assert ids(tracker, round(left_s + away_s, 6), 100) == ([0] if same else [1])
+    assert ids(tracker, round(left_s + away_s, 6), 100) == ([1] if same else [2])
 
 
 def test_a_face_is_looked_for_where_it_was_last():
     tracker = Tracker()
-    assert [ids(tracker, i / 10, 20 * i) for i in range(10)] == [[0]] * 10
-    assert ids(tracker, 1.0, 0) == [1]
+    assert [ids(tracker, i / 10, 20 * i) for i in range(10)] == [[1]] * 10
+    assert ids(tracker, 1.0, 0) == [2]
 
 
 SAME = Box(100, 100, 50, 50)
@@ -83,22 +83,22 @@ def test_a_face_is_the_same_where_it_is_near_and_of_a_like_size(box: Box, same: 
         tracker = Tracker()
         tracker.update(0.0, [Face(one)], [scores(0.5)])
         ((face_id, _),) = tracker.update(0.1, [Face(other)], [scores(0.5)])
-        assert (face_id == 0) is same
+        assert (face_id == 1) is same
 
 
 def test_frames_that_are_seconds_apart_keep_their_ids_and_empty_ones_end_them():
     tracker = Tracker()
-    assert [ids(tracker, 5.0 * i, 100) for i in range(4)] == [[0]] * 4
+    assert [ids(tracker, 5.0 * i, 100) for i in range(4)] == [[1]] * 4
     ids(tracker, 20.0)
-    assert ids(tracker, 25.0, 100) == [1]
+    assert ids(tracker, 25.0, 100) == [2]
 
 
 def test_a_frame_told_twice_ends_nothing():
     tracker = Tracker()
     ids(tracker, 0.0, 100)
     ids(tracker, 5.0, 100)
-    assert ids(tracker, 5.0, 100) == [0]
-    assert ids(tracker, 4.0, 100) == [0]
+    assert ids(tracker, 5.0, 100) == [1]
+    assert ids(tracker, 4.0, 100) == [1]
 
 
 def test_scores_follow_an_exponential_average_over_time():
@@ -129,7 +129,7 @@ def test_a_tracker_that_recalls_goes_on_as_if_it_had_never_stopped():
                 continued.recall(face_id, round(time_s, 6), one, smoothed)
         else:
             assert continued.update(time_s, faces, [scores(v) for v in values]) == told
-    assert ids(continued, 1.2, 600) == [2]
+    assert ids(continued, 1.2, 600) == [3]
 
 
 def test_a_recalled_face_keeps_its_number_and_new_ones_come_after():
@@ -165,7 +165,7 @@ faces_of_a_frame = st.lists(st.integers(0, 40).map(lambda x: 10 * x), max_size=5
     st.integers(0, 2**32 - 1),
 )
 def test_ids_differ_within_a_frame_and_averages_stay_among_what_was_seen(frames, seed):
-    tracker, rng, now_s, most = Tracker(), np.random.default_rng(seed), 0.0, -1
+    tracker, rng, now_s, most = Tracker(), np.random.default_rng(seed), 0.0, 0
     low: dict[int, float] = {}
     high: dict[int, float] = {}
     for step_s, places in frames:
@@ -189,9 +189,9 @@ def test_a_cut_ends_every_track():
     face, score = Face(Box(10, 10, 40, 40)), Scores(("happy", "sad"), (0.9, 0.1))
     for time_s in (0.0, 0.04):
         ((face_id, _),) = tracker.update(time_s, [face], [score])
-        assert face_id == 0
+        assert face_id == 1
     tracker.cut(0.08)
     other = Scores(("happy", "sad"), (0.2, 0.8))
-    assert tracker.update(0.08, [face], [other]) == [(1, other)]
+    assert tracker.update(0.08, [face], [other]) == [(2, other)]
     tracker.cut(0.08)  # told again: what came at that time stays
-    assert tracker.update(0.12, [face], [other]) == [(1, other)]
+    assert tracker.update(0.12, [face], [other]) == [(2, other)]

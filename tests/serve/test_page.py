@@ -387,7 +387,7 @@ def test_the_camera_shows_faces_and_a_timeline(page):
     page.locator("#camera").focus()
     page.keyboard.press("Enter")
     expect(cards(page).first).to_be_visible(timeout=SLOW_MS)
-    expect(page.get_by_role("img", name=re.compile("Face 0: happy 100 % of"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Face 1: happy 100 % of"))).to_be_visible()
     expect(page.locator("#camera")).to_have_attribute("aria-pressed", "true")
     no_barrier(page)
     page.keyboard.press("Enter")
@@ -421,7 +421,7 @@ def test_a_video_is_shown_with_its_timeline(page, tmp_path):
     said(page, "5 frames.")
     links = page.locator(".links button").all_inner_texts()
     assert links == [name for name in FILES if "metadata" not in name]
-    expect(page.get_by_role("img", name=re.compile("Face 0: happy 100 % of"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Face 1: happy 100 % of"))).to_be_visible()
     no_barrier(page)
     with page.expect_download() as download:
         page.click("#all")

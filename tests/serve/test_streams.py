@@ -25,7 +25,7 @@ def test_frames_are_answered_with_faces_that_keep_their_ids(client):
             told = socket.receive_json()
             (reading,) = told["readings"]
             assert told["frame"] == number
-            assert (reading["label"], reading["face_id"]) == ("happy", 0)
+            assert (reading["label"], reading["face_id"]) == ("happy", 1)
             assert sum(reading["smoothed"].values()) == pytest.approx(1, abs=1e-5)
 
 
@@ -59,7 +59,7 @@ def test_a_face_that_was_away_for_long_is_another(client, monkeypatch):
             clock.now = 1e6 + time_s
             socket.send_bytes(data)
             ids += [reading["face_id"] for reading in socket.receive_json()["readings"]]
-        assert ids == [0, 0, 1]
+        assert ids == [1, 1, 2]
 
 
 class Gate(threading.Event):

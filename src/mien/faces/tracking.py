@@ -43,7 +43,7 @@ class Tracker:
     def __init__(self, film: int | None = None) -> None:
         self.film = film
         self._tracks: dict[int, Track] = {}
-        self._next = 0
+        self._next = 1
         self._before_s = self._now_s = -math.inf
 
     def update(
@@ -53,7 +53,7 @@ class Tracker:
         scores: Sequence[Scores],
         portraits: Sequence[NDArray[np.uint8] | None] = (),
     ) -> list[tuple[int, Scores]]:
-        """For each face its id, counted from 0, and its smoothed scores.
+        """For each face its id, counted from 1, and its smoothed scores.
 
         `portraits` are those of `mien.faces.people`, for a tracker that knows people by them.
         """

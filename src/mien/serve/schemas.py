@@ -43,7 +43,7 @@ class ReadingOut(BaseModel):
     confidence: float = Field(description="Its probability.")
     expressions: dict[str, float] = Field(description="Probabilities; they sum to 1.")
     status: Status = Field(description="ok, or why to be careful.")
-    face_id: int | None = Field(None, description="Of streams: the same face, the same number.")
+    face_id: int | None = Field(None, description="Of streams: a number of the face, from 1.")
     smoothed: dict[str, float] | None = Field(
         None, description="Of streams: probabilities averaged over the last moments."
     )

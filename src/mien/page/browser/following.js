@@ -85,7 +85,7 @@ const isDue = (every, last, time) => Math.floor(time / every + 1e-6) > Math.floo
 
 export class Tracker {
   constructor() {
-    Object.assign(this, { tracks: new Map(), next: 0, now: -Infinity });
+    Object.assign(this, { tracks: new Map(), next: 1, now: -Infinity });
   }
 
   // Of each face its id and its smoothed probabilities.
