@@ -247,3 +247,16 @@ def test_a_frame_of_a_stream_knows_when_it_was():
     frame = Upload("frame", data, settings().limits, 7, 1.5).load()
     assert (frame.path, frame.frame, frame.time_s) == ("frame", 7, 1.5)
     assert frame.pixels.shape == (512, 512, 3)
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 30), (50, 24), (51, 20), (40, 31)])
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "BMP"])
+def test_a_picture_counts_as_many_pixels_however_it_is_measured(format, width, height):
+    """Those of one beyond the limits are none: it will not be decoded."""
+    limits = settings(limits=LIMITS).limits
+    upload = Upload("a", picture(width, height, format), limits)
+    assert upload.is_measured() == (format != "BMP")
+    quick = upload.area_px
+    upload.measure()
+    assert upload.area_px == (width * height if width * height <= 1200 and width <= 50 else 0)
+    assert quick == (upload.area_px if format != "BMP" else 0)

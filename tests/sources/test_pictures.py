@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from mien.errors import InputError, PictureError, ShapeError
 from mien.sources import decode, from_array, pictures, read_picture
-from mien.sources.pictures import _jpeg_head, from_base64, from_pil, opened
+from mien.sources.pictures import _jpeg_head, from_base64, from_pil, opened, size_of
 
 RED, BLUE = (200, 30, 20), (20, 30, 200)
 
@@ -183,6 +183,27 @@ def test_a_head_without_end_is_refused_at_once(kind):
     with pytest.raises(PictureError, match="truncated"):
         decode(data, name="endless")
     assert time.process_time() - began < 0.7
+
+
+@pytest.mark.parametrize("kind", [*COLOUR, *GREY])
+def test_the_head_of_a_jpeg_or_png_tells_the_size(kind):
+    data = COLOUR[kind] if kind in COLOUR else GREY[kind][0]
+    tells = data.startswith((b"\xff\xd8", b"\x89PNG"))
+    assert size_of(data) == (opened(data, kind).size if tells else None)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+def test_the_head_of_a_piece_tells_no_other_size(kind):
+    assert {size_of(COLOUR[kind][:cut]) for cut in range(len(COLOUR[kind]))} <= {None, (40, 24)}
+
+
+@pytest.mark.parametrize("kind", ENDLESS_HEADS)
+def test_a_head_without_end_tells_no_size_at_once(kind):
+    part = ENDLESS_HEADS[kind]
+    data = b"\xff\xd8" + part * (5 * 2**20 // len(part))
+    began = time.process_time()
+    assert size_of(data) is None
+    assert time.process_time() - began < 0.1
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "progressive jpeg", "cmyk jpeg", "motion photo"])

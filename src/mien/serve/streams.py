@@ -4,7 +4,6 @@ import asyncio
 import time
 
 from fastapi import WebSocket, WebSocketDisconnect
-from fastapi.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketState
 
 from mien.errors import MienError, Overloaded
@@ -15,7 +14,7 @@ from mien.serve.metrics import Metrics
 from mien.serve.schemas import PictureOut, picture_out
 from mien.serve.settings import Settings
 from mien.serve.sharing import Room, Share, client_of
-from mien.serve.uploads import Upload
+from mien.serve.uploads import Upload, measured
 
 PROTOCOL = "mien"
 """Chosen where a browser offers it, beside its key."""
@@ -116,7 +115,7 @@ class _Stream:
         answer: dict[str, object] = {"frame": number, "time_s": round(time_s, 3)}
         frame = Upload("frame", data, self._settings.limits, number, time_s)
         try:
-            await run_in_threadpool(frame.measure)
+            await measured([frame])
             (asked,) = self._engine.submit(frame, client=self._client, camera=self._camera)
             result = await asyncio.wrap_future(asked)
             picture = picture_out(track(result, self._tracker))

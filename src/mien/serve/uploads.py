@@ -20,7 +20,7 @@ from mien.serve.problems import Refused
 from mien.serve.schemas import PictureIn, PicturesForm, PicturesIn
 from mien.serve.settings import Settings
 from mien.sources import Frame, Item
-from mien.sources.pictures import decoded, from_base64, opened
+from mien.sources.pictures import decoded, from_base64, opened, size_of
 
 FIELD = "pictures"
 _DOT = (  # a PNG of one pixel, for the description to be tried out
@@ -46,8 +46,15 @@ class Upload:
     """Its pixels, once it is measured; 0 for what will not be decoded."""
     _image: Any = None
 
+    def is_measured(self) -> bool:
+        """Whether its head tells its size at once, as that of most pictures does."""
+        size = size_of(self.data) if isinstance(self.data, bytes) else None
+        if size is not None and self._too_large(*size) is None:
+            self.area_px = size[0] * size[1]
+        return size is not None
+
     def measure(self) -> None:
-        """Read its head; what is wrong with it, `load` tells."""
+        """Open it; what is wrong with it, `load` tells."""
         with contextlib.suppress(MienError):
             self._image = self._opened()
             self.area_px = self._image.width * self._image.height
@@ -63,13 +70,19 @@ class Upload:
         if isinstance(self.data, str):
             self.data = from_base64(self.data)
         image = opened(self.data, self.name)
-        size, limits = image.size, self.limits
-        found = f"{self.name} has {size[0]}x{size[1]} pixels; expected at most"
-        if size[0] * size[1] > limits.pixels:
-            raise PictureError(f"{found} {limits.pixels:,}")
-        if max(size) > limits.side_px:
-            raise PictureError(f"{found} {limits.side_px:,} on a side")
+        if most := self._too_large(image.width, image.height):
+            raise PictureError(
+                f"{self.name} has {image.width}x{image.height} pixels; expected at most {most}"
+            )
         return image
+
+    def _too_large(self, width: int, height: int) -> str | None:
+        """What is expected at most, of a picture that has more."""
+        if width * height > self.limits.pixels:
+            return f"{self.limits.pixels:,}"
+        if max(width, height) > self.limits.side_px:
+            return f"{self.limits.side_px:,} on a side"
+        return None
 
 
 async def uploads(request: Request, settings: Settings) -> Sequence[Item]:
@@ -82,7 +95,7 @@ async def uploads(request: Request, settings: Settings) -> Sequence[Item]:
         items = await _from_json(await request.body(), settings)
     else:
         raise Refused(415, f"expected multipart/form-data or application/json, got {kind[:80]!r}")
-    most, area_px = settings.limits.request_pixels, await run_in_threadpool(_measured, items)
+    most, area_px = settings.limits.request_pixels, await measured(items)
     if area_px > most:
         raise Refused(
             413,
@@ -92,12 +105,21 @@ async def uploads(request: Request, settings: Settings) -> Sequence[Item]:
     return items
 
 
-def _measured(items: Sequence[Item]) -> int:
-    """Their pixels together."""
+async def measured(items: Sequence[Item]) -> int:
+    """Their pixels together.
+
+    Those whose size is not told at once are opened on a thread. Not all: at many small pictures a
+    second, to change threads once more for each takes 7 % of the time.
+    """
     pictures = [item for item in items if isinstance(item, Upload)]
+    if others := [picture for picture in pictures if not picture.is_measured()]:
+        await run_in_threadpool(_measure, others)
+    return sum(picture.area_px for picture in pictures)
+
+
+def _measure(pictures: Sequence[Upload]) -> None:
     for picture in pictures:
         picture.measure()
-    return sum(picture.area_px for picture in pictures)
 
 
 class _InMemory(MultiPartParser):
