@@ -215,7 +215,10 @@ def decoded(image: Any, name: str, *, grey: bool = False) -> NDArray[np.uint8]:
         if grey and image.format == "JPEG":
             image.draft("L", image.size)  # its brightness as it is stored
         image.load()
-    picture = pixels_of(upright(image, in_place=True))
+    image = upright(image, in_place=True)
+    if grey and image.mode == "L" and "transparency" not in image.info:
+        return np.array(image)  # the same as by way of colours
+    picture = pixels_of(image)
     return _to_grey(picture) if grey else picture
 
 
