@@ -5,6 +5,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import combining, normalize
 
 from mien.files import replacing
 
@@ -52,6 +53,21 @@ _PAGE = {
 }
 """The colours of pages by name, on light and on dark paper."""
 _SIZES = (12, 13, 15, 17, 19, 22, 25, 28, 32, 37, 43, 50, 58, 67, 78, 90, 104, 120, 140, 160)
+_OF_SYSTEMS: dict[str, str] = {
+    "DejaVuSans.ttf": "DejaVu Sans",
+    "NotoSansCJK-Regular.ttc": "Noto Sans CJK JP",
+    "wqy-zenhei.ttc": "WenQuanYi Zen Hei",
+    "msyh.ttc": "Microsoft YaHei",
+    "meiryo.ttc": "Meiryo",
+    "malgun.ttf": "Malgun Gothic",
+    "PingFang.ttc": "PingFang SC",
+    "AppleSDGothicNeo.ttc": "Apple SD Gothic Neo",
+    "Hiragino Sans GB.ttc": "Hiragino Sans GB",
+    "Arial Unicode.ttf": "Arial Unicode MS",
+    "NotoSans-Regular.ttf": "Noto Sans",
+    "arial.ttf": "Arial",
+}
+"""Typefaces of systems for other scripts: the file for Pillow, the name for matplotlib."""
 _OF_WIDTH, _OF_SIDE = 0.026, 0.045
 """Words in heights: of a picture's width, so that they are read on a phone, where 10 px of its 390
 are left, and at most so much of the shorter side."""
@@ -129,6 +145,29 @@ def font(px: int) -> "FreeTypeFont":
     return ImageFont.load_default(px)  # type: ignore[return-value]  # FreeType is in its wheels
 
 
+@functools.lru_cache(2048)
+def lettering(words: str, px: int) -> tuple[str, "FreeTypeFont"]:
+    """Words as they can be drawn, and the typeface for them: labels may be in any script.
+
+    It is Aileron for Latin letters, which lose their accents; for others the first of the system
+    that has them all. Where none has, crossed boxes stand for them.
+    """
+    from PIL import ImageFont
+
+    bare = "".join(c for c in normalize("NFKD", words) if not combining(c))
+    if bare.isascii():
+        return bare, font(px)
+    for file in _OF_SYSTEMS:
+        try:
+            found = ImageFont.truetype(file, px)
+        except OSError:
+            continue
+        nothing = bytes(found.getmask("\uffff"))
+        if all(bytes(found.getmask(sign)) != nothing for sign in words if not sign.isspace()):
+            return words, found
+    return words, font(px)
+
+
 @functools.lru_cache
 def figure_type() -> dict[str, list[str]]:
     """matplotlib's setting for the same typeface, and another for the signs that it lacks.
@@ -143,4 +182,5 @@ def figure_type() -> dict[str, list[str]]:
         with replacing(path) as file:
             file.write(font(16).font_bytes)
     fontManager.addfont(path)
-    return {"font.family": ["Aileron", "DejaVu Sans"]}
+    there = {known.name for known in fontManager.ttflist}
+    return {"font.family": ["Aileron", *(name for name in _OF_SYSTEMS.values() if name in there)]}

@@ -1,10 +1,13 @@
 """Where words go: beside their faces, over none of them, and not over one another."""
 
 import itertools
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 
+from mien import style
 from mien.output.boxes import Mark, Place, arrange, mark, plate
 from mien.style import COLOURS, rgb
 from mien.types import Box
@@ -78,6 +81,17 @@ def test_a_caption_stands_where_no_face_is():
 
 def test_letters_lose_the_accents_that_the_typeface_lacks():
     assert (plate("überrascht", 20) == plate("uberrascht", 20)).all()
+
+
+def test_words_of_another_script_are_drawn_by_a_typeface_that_has_it(monkeypatch):
+    file = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    monkeypatch.setattr(style, "_OF_SYSTEMS", {"none-such.ttf": "None", str(file): "DejaVu Sans"})
+    style.lettering.cache_clear()
+    words, face = style.lettering("счастье", 20)
+    assert (words, face.getname()[0]) == ("счастье", "DejaVu Sans")
+    assert style.lettering("快乐", 20)[1].getname()[0] == "Aileron"  # nobody has it here
+    assert style.lettering("naïve", 20)[0] == "naive"
+    style.lettering.cache_clear()
 
 
 def test_words_are_smaller_where_the_picture_is_narrow():

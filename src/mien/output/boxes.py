@@ -3,12 +3,11 @@
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from unicodedata import combining, normalize
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.style import INK, PAPER, Colour, font, ink_on, rgb, text_px
+from mien.style import INK, PAPER, Colour, ink_on, lettering, rgb, text_px
 from mien.types import Box
 
 Pixels = NDArray[np.uint8]
@@ -32,14 +31,10 @@ class Mark:
 
 @functools.lru_cache(2048)
 def plate(words: str, px: int, ground: str = PAPER, ink: str = INK) -> Pixels:
-    """(H, W, 3) uint8 RGB: words in a line of 1.5 x `px`; not to be drawn on.
-
-    Letters lose their accents, which the typeface does not have.
-    """
+    """(H, W, 3) uint8 RGB: words in a line of 1.5 x `px`; not to be drawn on."""
     from PIL import Image, ImageDraw
 
-    words = "".join(c for c in normalize("NFKD", words) if not combining(c))
-    face, pad = font(px), round(0.35 * px)
+    (words, face), pad = lettering(words, px), round(0.35 * px)
     size = (round(face.getlength(words)) + 2 * pad, round(1.5 * px))
     image = Image.new("RGB", size, ground)
     ImageDraw.Draw(image).text((pad, size[1] / 2), words, ink, face, anchor="lm")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.output.boxes import Mark, paste, plate
-from mien.style import INK, PANEL, PAPER, SOFT, font, ink_on, palette, percent, rgb, text_px
+from mien.style import INK, PANEL, PAPER, SOFT, ink_on, lettering, palette, percent, rgb, text_px
 from mien.types import Scores
 
 Pixels = NDArray[np.uint8]
@@ -48,7 +48,8 @@ def _height(scores: Sequence[Scores], px: int) -> int:
 
 
 def _names(scores: Sequence[Scores], px: int) -> int:
-    return round(max(font(px).getlength(label) for s in scores for label in s.labels))
+    drawn = (lettering(label, px) for s in scores for label in s.labels)
+    return round(max(face.getlength(words) for words, face in drawn))
 
 
 def _width(scores: Sequence[Scores], px: int) -> int:
