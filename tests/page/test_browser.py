@@ -15,7 +15,7 @@ from mien.demo import PORTRAIT
 from mien.page.runtime import TARBALL
 from mien.page.write import write_page
 from mien.recognizer import Recognizer
-from tests.serve.test_page import CHROMIUM, browser, cards, expect
+from tests.serve.test_page import CHROMIUM, browser, cards, expect, no_barrier
 
 __all__ = ["browser"]
 
@@ -59,6 +59,7 @@ def test_it_reads_as_python_does_and_goes_on_without_its_server(browser, server,
     page.goto(address)
     page.set_input_files("#files", turned)
     expect(page.locator("#status")).to_contain_text("turned.png: 1 face, happy.")
+    no_barrier(page)
     with page.expect_download() as download:
         page.click("#csv")
     with Path(download.value.path()).open() as table:
