@@ -68,6 +68,7 @@ _OF_SYSTEMS: dict[str, str] = {
     "arial.ttf": "Arial",
 }
 """Typefaces of systems for other scripts: the file for Pillow, the name for matplotlib."""
+_TRIED_PX = 16
 _OF_WIDTH, _OF_SIDE = 0.026, 0.045
 """Words in heights: of a picture's width, so that they are read on a phone, where 10 px of its 390
 are left, and at most so much of the shorter side."""
@@ -145,32 +146,52 @@ def font(px: int) -> "FreeTypeFont":
     return ImageFont.load_default(px)  # type: ignore[return-value]  # FreeType is in its wheels
 
 
-@functools.lru_cache(2048)
 def lettering(words: str, px: int) -> tuple[str, "FreeTypeFont"]:
     """Words as they can be drawn, and the typeface for them: labels may be in any script.
 
-    It is Aileron for Latin letters, which lose their accents; for others the first of the system
-    that has them all. Where none has, crossed boxes stand for them.
+    It is Aileron if it has all letters once they have lost their accents, else the first of the
+    system that has them all. Where none has, crossed boxes stand for those that Aileron lacks.
     """
-    from PIL import ImageFont
-
     bare = "".join(c for c in normalize("NFKD", words) if not combining(c))
-    if bare.isascii():
+    if _has_all("", bare):
         return bare, font(px)
     for file in _OF_SYSTEMS:
-        try:
-            found = ImageFont.truetype(file, px)
-        except OSError:
-            continue
-        nothing = bytes(found.getmask("\uffff"))
-        if all(bytes(found.getmask(sign)) != nothing for sign in words if not sign.isspace()):
-            return words, found
-    return words, font(px)
+        if _has_all(file, words):
+            return words, _of_system(file, px)
+    composed = normalize("NFC", bare)  # what is no accent belongs together
+    return composed, font(px)
+
+
+def _has_all(file: str, words: str) -> bool:
+    """Whether a typeface of the system ("": Aileron) has the signs of all words."""
+    return _is_there(file) and all(_has(file, sign) for sign in words if not sign.isspace())
+
+
+@functools.lru_cache
+def _is_there(file: str) -> bool:
+    try:
+        _of_system(file, _TRIED_PX)
+    except OSError:
+        return False
+    return True
+
+
+@functools.lru_cache(4096)
+def _has(file: str, sign: str) -> bool:
+    face = _of_system(file, _TRIED_PX)
+    return bytes(face.getmask(sign)) != bytes(face.getmask("\uffff"))
+
+
+@functools.lru_cache(64)
+def _of_system(file: str, px: int) -> "FreeTypeFont":
+    from PIL import ImageFont
+
+    return ImageFont.truetype(file, px) if file else font(px)
 
 
 @functools.lru_cache
 def figure_type() -> dict[str, list[str]]:
-    """matplotlib's setting for the same typeface, and another for the signs that it lacks.
+    """matplotlib's setting for the same typeface, and others for the signs that it lacks.
 
     matplotlib takes files alone: one lies where it keeps what it knows of typefaces.
     """

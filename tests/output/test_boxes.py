@@ -86,12 +86,17 @@ def test_letters_lose_the_accents_that_the_typeface_lacks():
 def test_words_of_another_script_are_drawn_by_a_typeface_that_has_it(monkeypatch):
     file = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     monkeypatch.setattr(style, "_OF_SYSTEMS", {"none-such.ttf": "None", str(file): "DejaVu Sans"})
-    style.lettering.cache_clear()
-    words, face = style.lettering("счастье", 20)
-    assert (words, face.getname()[0]) == ("счастье", "DejaVu Sans")
-    assert style.lettering("快乐", 20)[1].getname()[0] == "Aileron"  # nobody has it here
-    assert style.lettering("naïve", 20)[0] == "naive"
-    style.lettering.cache_clear()
+    words, face = style.lettering("счастье 97 %", 20)
+    assert (words, face.getname()[0]) == ("счастье 97 %", "DejaVu Sans")
+    assert style.lettering("счастье 98 %", 20)[1] is face, "opened once, whatever is written"
+    assert style.lettering("快乐", 20)[1] is style.font(20)  # nobody has it here
+    assert style.lettering("naïve", 20) == ("naive", style.font(20))
+
+
+def test_without_such_a_typeface_letters_lose_their_accents_still(monkeypatch):
+    monkeypatch.setattr(style, "_OF_SYSTEMS", {})
+    assert style.lettering("sœur étonnée", 20) == ("sœur etonnee", style.font(20))
+    assert style.lettering("행복", 20)[0] == "행복", "two boxes, not five"
 
 
 def test_words_are_smaller_where_the_picture_is_narrow():

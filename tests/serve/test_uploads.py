@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mien.demo import PORTRAIT
-from mien.errors import InputError
+from mien.errors import InputError, PictureError
 from mien.serve.problems import MEDIA_TYPE, Problem
 from mien.serve.uploads import Upload
 from tests.serve.conftest import asking, settings
@@ -260,3 +260,12 @@ def test_a_picture_counts_as_many_pixels_however_it_is_measured(format, width, h
     upload.measure()
     assert upload.area_px == (width * height if width * height <= 1200 and width <= 50 else 0)
     assert quick == (upload.area_px if format != "BMP" else 0)
+
+
+def test_a_picture_of_another_size_than_was_counted_is_refused():
+    """A PNG with two heads: the first is counted, the second would be decoded."""
+    small, large = picture(4, 3), picture(40, 30)
+    upload = Upload("a.png", large[:8] + small[8:33] + large[8:], settings(limits=LIMITS).limits)
+    assert upload.is_measured() and upload.area_px == 12
+    with pytest.raises(PictureError, match=r"a\.png is damaged: its head tells of another size"):
+        upload.load()

@@ -197,6 +197,22 @@ def test_the_head_of_a_piece_tells_no_other_size(kind):
     assert {size_of(COLOUR[kind][:cut]) for cut in range(len(COLOUR[kind]))} <= {None, (40, 24)}
 
 
+@pytest.mark.parametrize("format", ["PNG", "BMP", "TIFF"])
+def test_a_grey_picture_is_read_as_grey_to_the_last_value(format):
+    every = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    data = encoded(Image.fromarray(every), format)
+    assert (decode(data, name="grey", grey=True) == every).all()
+    assert (decode(data, name="grey") == every[:, :, None]).all()
+
+
+def test_the_end_of_a_large_jpeg_is_looked_for_from_its_end():
+    noise = np.random.default_rng(0).integers(0, 256, (3000, 4000, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), "JPEG", quality=90)
+    began = time.process_time()
+    assert size_of(data) == (4000, 3000)
+    assert time.process_time() - began < 0.002
+
+
 @pytest.mark.parametrize("kind", ENDLESS_HEADS)
 def test_a_head_without_end_tells_no_size_at_once(kind):
     part = ENDLESS_HEADS[kind]

@@ -322,7 +322,7 @@ class Training(Part):
     early_stopping: int | None = Field(None, ge=1)
     """Stop when validation loss has not fallen for that many epochs."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """auto: bf16 on cards that have it and on CPUs with AMX, where it is faster; fp32 elsewhere."""
+    """auto: bf16 on cards that have it and on CPUs with AMX; fp32 elsewhere."""
     compile: Literal["off", "auto", "on"] = "off"
     """torch.compile for the network: a minute first, then faster steps on a graphics card. auto:
     only where there is one. On a processor steps are not faster (1.08 times the time)."""

@@ -43,15 +43,17 @@ class Upload:
     """Of a frame of a stream: its number, and the seconds since the stream began."""
     index: int | None = None
     area_px: int = 0
-    """Its pixels, once it is measured; 0 for what will not be decoded."""
+    """Its pixels, once it is measured; 0 for what is known not to be decoded."""
+    _size: tuple[int, int] | None = None
+    """Width and height by its head, if that has told."""
     _image: Any = None
 
     def is_measured(self) -> bool:
         """Whether its head tells its size at once, as that of most pictures does."""
-        size = size_of(self.data) if isinstance(self.data, bytes) else None
-        if size is not None and self._too_large(*size) is None:
-            self.area_px = size[0] * size[1]
-        return size is not None
+        self._size = size_of(self.data) if isinstance(self.data, bytes) else None
+        if self._size is not None and self._too_large(*self._size) is None:
+            self.area_px = self._size[0] * self._size[1]
+        return self._size is not None
 
     def measure(self) -> None:
         """Open it; what is wrong with it, `load` tells."""
@@ -70,6 +72,8 @@ class Upload:
         if isinstance(self.data, str):
             self.data = from_base64(self.data)
         image = opened(self.data, self.name)
+        if self._size not in (None, image.size):  # it would take more than was counted
+            raise PictureError(f"{self.name} is damaged: its head tells of another size")
         if most := self._too_large(image.width, image.height):
             raise PictureError(
                 f"{self.name} has {image.width}x{image.height} pixels; expected at most {most}"

@@ -241,8 +241,8 @@ def opened(data: bytes, name: str) -> Any:
 
 
 def size_of(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels, by the head of a JPEG or PNG, within microseconds; None where
-    more has to be read, or it is no such file."""
+    """Width and height in pixels that the head of a JPEG or PNG tells of, which is not opened for
+    it; None where more has to be read, or it is no such file."""
     if data.startswith(b"\xff\xd8"):
         width, height, whole = _jpeg_head(data, _FEW_SEGMENTS)
         return (width, height) if whole else None
@@ -299,7 +299,7 @@ def _jpeg_head(data: bytes, most: int = _MOST_SEGMENTS) -> tuple[int, int, bool]
         place = marker.end() - 1
         kind, length = struct.unpack(">xBH", data[place : place + 4])
         if kind == _START_OF_SCAN:
-            return width, height, data.find(b"\xff\xd9", place) >= 0
+            return width, height, data.rfind(b"\xff\xd9", place) >= 0
         if kind in _FRAME_HEADERS:
             height, width = struct.unpack(">HH", data[place + 5 : place + 9].ljust(4, b"\0"))
         place += 2 if kind in _BARE_MARKERS else 2 + length

@@ -59,5 +59,5 @@ def sample(
 
 
 def autocast(values: Tensor) -> torch.autocast:
-    """In bfloat16 where the device computes it."""
+    """In bfloat16 where `precision: auto` trains in it."""
     return torch.autocast(values.device.type, torch.bfloat16, enabled=in_bf16("auto"))

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 def in_bf16(chosen: str) -> bool:
     """Whether to compute in bfloat16, by a recipe's `precision`.
 
-    `auto` asks the device. Of CPUs, those with AMX tiles are faster in bf16. With AVX-512 BF16
-    alone a step takes 1.06 to 1.4 times as long as in fp32 (`research/measure/precision.py`), with
-    neither 14 times.
+    `auto` asks the device. On a CPU of Intel with AVX-512 BF16, but without AMX, a step took 1 to
+    1.45 times as long as in fp32 (`research/measure/precision.py`); one of `attention` took 14
+    times as long on a CPU with neither.
     """
     if chosen != "auto":
         return chosen == "bf16"
