@@ -187,7 +187,7 @@ def line(study: "optuna.Study", trial: "optuna.trial.FrozenTrial", wanted: int) 
 
 def _optuna() -> Any:
     optuna = need("optuna", extra="search")
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # of a trial that ends, mien tells
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna
 
