@@ -35,7 +35,6 @@ class Detector(Protocol):
         ...
 
 
-@runtime_checkable
 class PhotoDetector(Detector, Protocol):
     """One that can search a photo longer than a film's frame."""
 
@@ -121,9 +120,9 @@ def find(
 
     A `photo` may be searched longer than the frame of a film (`PhotoDetector`). Raises as `framed`.
     """
-    if photo and isinstance(detector, PhotoDetector):
-        return framed(picture, detector.detect_in_photo(picture), detector, align=align)
-    return framed(picture, detector.detect(picture), detector, align=align)
+    # To ask for the protocol takes Python 3.11 as long as to classify a tenth of a face.
+    search = getattr(detector, "detect_in_photo", detector.detect) if photo else detector.detect
+    return framed(picture, search(picture), detector, align=align)
 
 
 def framed(

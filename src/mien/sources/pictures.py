@@ -33,7 +33,7 @@ _NEW_SUBFILE_TYPE, _BESIDE = 254, 0b101
 """Of a page of a TIFF: a smaller copy, or a mask."""
 
 _CHANNELS = (1, 3, 4)
-_ROWS = 64
+_ROWS, _SMALL_PX = 64, 2**21
 _START_OF_SCAN = 0xDA
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE_MARKERS = frozenset({0x00, 0x01, *range(0xD0, 0xDA)})
@@ -157,9 +157,11 @@ def pixels_of(image: Any) -> NDArray[np.uint8]:
 
 
 def _pixels(image: Any) -> NDArray[np.uint8]:
-    """(H, W, 3 or 4) uint8 of an RGB or RGBA image, copied in parts that fit a processor's cache:
-    NumPy's own way takes twice the time and memory."""
+    """(H, W, 3 or 4) uint8 of an RGB or RGBA image; a large one is copied in parts that fit a
+    processor's cache: NumPy's own way takes twice the time and memory."""
     width, height = image.size
+    if width * height <= _SMALL_PX:
+        return np.array(image)
     pixels = np.empty((height, width, len(image.mode)), np.uint8)
     for top in range(0, height, _ROWS):
         part = image.crop((0, top, width, min(height, top + _ROWS)))
