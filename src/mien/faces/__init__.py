@@ -120,7 +120,7 @@ def find(
 
     A `photo` may be searched longer than the frame of a film (`PhotoDetector`). Raises as `framed`.
     """
-    # To ask for the protocol takes Python 3.11 as long as to classify a tenth of a face.
+    # By name: Python 3.11 takes long to ask for a protocol, and this is asked for each picture.
     search = getattr(detector, "detect_in_photo", detector.detect) if photo else detector.detect
     return framed(picture, search(picture), detector, align=align)
 

@@ -39,7 +39,7 @@ _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE_MARKERS = frozenset({0x00, 0x01, *range(0xD0, 0xDA)})
 _FILL = re.compile(rb"\xff\xff*")  # leads a marker; \xff+ would be searched 15 times as slowly
 _MOST_SEGMENTS = 4096  # a real photo has some hundreds at most
-_FEW_SEGMENTS = 100
+_FEW_SEGMENTS = 100  # of a head that is read at once
 
 
 def read_picture(path: Path | str) -> NDArray[np.uint8]:
