@@ -110,7 +110,12 @@ class FromFunction:
         """What the function finds, the largest first."""
         with self._lock:
             found = as_faces(self._find(picture))
-        return sorted(found, key=lambda f: -f.box.width * f.box.height)
+        return largest_first(found)
+
+
+def largest_first(faces: Iterable[Face]) -> list[Face]:
+    """The faces by the area of their boxes; those that are as large by their place."""
+    return sorted(faces, key=lambda f: (-f.box.width * f.box.height, f.box.x, f.box.y))
 
 
 def find(

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
+from mien.faces import largest_first
 from mien.faces.poses import from_cell, look_again, quarter, same_place, to_cell, turned_back
 from mien.sessions import open_session
 from mien.types import Box, Face
@@ -425,4 +426,4 @@ def _without_repeats(faces: Iterable[Face], known: Sequence[Face] = ()) -> list[
     for face in sorted(faces, key=_score, reverse=True):
         if _elsewhere([face], kept):
             kept.append(face)
-    return sorted(kept, key=lambda f: (-f.box.width * f.box.height, f.box.x, f.box.y))
+    return largest_first(kept)
