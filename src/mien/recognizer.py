@@ -241,7 +241,7 @@ class Recognizer:
             return repeated(seen(frame, follower) for frame in frames)
         if follower is None:
             return repeated(in_order(frames, seen, self.threads))
-        return ahead(repeated(seen(frame, follower) for frame in ahead(frames)))
+        return ahead(repeated(seen(frame, follower) for frame in frames))
 
     def _find_alone(self, item: Item, follower: Follower | None = None) -> Detections:
         """Without the pixels: they are what takes memory."""

@@ -47,7 +47,13 @@ class Screen:
             raise ValueError(f"{width}x{height} pixels")
         light = _light_of(frame)
         kind = "rgb24" if light is None else "rgb48le"
-        pixels: Any = self._reformatter.reformat(frame, width, height, kind).to_ndarray()
+        pixels: Any = self._reformatter.reformat(
+            frame,
+            width,
+            height,
+            kind,
+            threads=1,  # more take longer, all together
+        ).to_ndarray()
         if light is not None:
             pixels = _in_bt709(pixels, light)
         turns = round(getattr(frame, "rotation", 0) / 90) % 4
