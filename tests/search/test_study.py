@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import importlib.util
 import logging
 import os
 import shutil
@@ -23,6 +24,7 @@ from mien.cli import app
 from mien.errors import InputError, OutOfMemory, RunError
 from mien.recipes import load_recipe
 from mien.search import study as searching
+from mien.search.on_ray import on_ray
 from mien.search.results import write_results
 from mien.search.space import Range, Space
 from mien.search.study import Search, open_study, work
@@ -308,3 +310,36 @@ def test_two_workers_share_a_study_in_postgresql(search, postgres, capfd):
     assert len({trial.number for trial in trials}) == len(trials)
     assert capfd.readouterr().out.count("trial ") >= 4
     assert write_results(search).is_file()
+
+
+def test_machines_need_a_database_that_all_of_them_reach(search):
+    with pytest.raises(InputError, match="machines cannot share a SQLite file; expected --storage"):
+        on_ray(search, 2, "ray://head:10001", print)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="no Ray (mien[ray])")
+def test_workers_on_ray_share_a_study_and_one_that_is_killed_begins_again(search, told):
+    changes = ("training.epochs=1", "data.limit=60")
+    search = dataclasses.replace(search, trials=4, changes=changes)
+    killed: list[int] = []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        found = subprocess.run(["pgrep", "-f", "ray::_work"], capture_output=True, text=True)
+        if not killed:
+            killed.append(int(found.stdout.split()[0]))
+            os.kill(killed[0], signal.SIGKILL)
+
+    on_ray(search, 2, "local", tell)
+    states = [trial.state.name for trial in open_study(search).trials]
+    assert killed
+    assert sum(state in ("COMPLETE", "PRUNED") for state in states) >= 4
+    assert len(told) >= 4 and all(text.startswith("trial ") for text in told)
+    assert write_results(search).is_file()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="no Ray (mien[ray])")
+def test_what_a_worker_on_ray_raises_is_raised_here(search, tmp_path):
+    other = dataclasses.replace(search, data=tmp_path / "none")
+    with pytest.raises(InputError, match="none"):
+        on_ray(other, 1, "local", print)

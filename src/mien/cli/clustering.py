@@ -40,7 +40,8 @@ def check_on(sources: list[str], out: str | None, others: Mapping[str, object]) 
 
 def recognize_on(address: str, sources: list[str], job: "Job", cards: float) -> None:
     """Read `sources` on a Ray cluster; each worker has a core for each thread."""
-    from mien.cluster.driver import connected, run
+    from mien.cluster.connection import connected
+    from mien.cluster.driver import run
     from mien.cluster.listing import listed
     from mien.cluster.plan import parts_of, save_plan, saved_plan, shared
     from mien.cluster.reading import recognizer_of

@@ -28,6 +28,10 @@ def search(
         str, typer.Option(help="What ends hopeless trainings: asha, median or none.")
     ] = "asha",
     workers: Annotated[int, typer.Option(help="Trainings side by side.", min=1)] = 1,
+    on: Annotated[
+        str | None,
+        typer.Option(help="Train on a Ray cluster: ray://HOST:10001, or local.", metavar="ADDRESS"),
+    ] = None,
     votes: Annotated[
         Path | None, typer.Option(help="FER+ votes on the images.", metavar="CSV")
     ] = None,
@@ -51,6 +55,8 @@ def search(
     """
     need_train()
     installed("optuna", extra="search")
+    if on is not None:
+        installed("ray", extra="ray")
     from mien.search.space import check_space, read_space
     from mien.search.study import Search
     from mien.train.check import check
@@ -63,17 +69,21 @@ def search(
         recipe, tuple(changes), tried, data, folder, trials, sampler, pruner, storage, study
     )
     check(chosen, data, folder / "trials" / "next")
-    _train(wanted, chosen, workers)
+    _train(wanted, chosen, workers, on)
 
 
-def _train(search: "Search", recipe: "Recipe", workers: int) -> None:
+def _train(search: "Search", recipe: "Recipe", workers: int, on: str | None) -> None:
+    from mien.search.on_ray import on_ray
     from mien.search.results import write_results
     from mien.search.workers import side_by_side
     from mien.train.check import RUNS
 
     say_what_is_missing(recipe, search.data, RUNS / recipe.name)
     try:
-        side_by_side(search, workers, say)
+        if on is None:
+            side_by_side(search, workers, say)
+        else:
+            on_ray(search, workers, on, say)
     except KeyboardInterrupt:
         warn("stopped; the same command goes on")
         raise typer.Exit(130) from None

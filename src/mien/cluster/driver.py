@@ -4,13 +4,9 @@ Actors and not tasks: a graphics card that several share is given to a process f
 Ray Data: it tries a block that kills its worker again without end, and names files as it likes.
 """
 
-import logging
-import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mien.analyse import Summary
@@ -21,7 +17,6 @@ from mien.cluster.worker import Reader
 from mien.errors import InputError, MienError, RunError
 from mien.extras import need
 from mien.origin import Origin
-from mien.stream import cores
 
 MOST_TRIES = 5
 """Of a call, whatever ends it: the loss of its machine, too."""
@@ -70,35 +65,6 @@ class Progress:
     workers: int = 0
     failed: list[str] = field(default_factory=list)
     """What could not be read in `MOST_TRIES`, and why."""
-
-
-@contextmanager
-def connected(address: str) -> Iterator[Any]:
-    """Ray, connected to a cluster, or to one of this machine's cores (`local`).
-
-    InputError where none answers, RunError where none can be started.
-    """
-    ray = need("ray", extra="ray")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address == "local":
-        options["num_cpus"] = cores()
-    try:
-        ray.init(address, **options)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        if address == "local":
-            raise RunError(f"Ray cannot start on this machine: {reason}; try again") from error
-        raise InputError(
-            f"no Ray cluster answers at {address}: {reason}; expected ray://HOST:10001, HOST:6379 "
-            "or local"
-        ) from error
-    # Ray prints there what its machines said before they were lost; its logs have it, too.
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
-        try:
-            yield ray
-        finally:
-            ray.shutdown()
 
 
 def run(
