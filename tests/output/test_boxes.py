@@ -72,6 +72,21 @@ def test_a_line_leads_to_words_that_stand_off():
     assert {*range(152, 198)} <= {*rows} or {*range(152, 198)} <= {*columns}
 
 
+@pytest.mark.parametrize("gap", [0, 14])
+def test_in_a_dense_crowd_every_face_keeps_its_number(gap: int):
+    """Where faces touch one another, too: numbers stand in the boxes' corners then."""
+    colours = [f"#{40 + 7 * n:02x}10{200 - 5 * n:02x}" for n in range(25)]
+    boxes = [Box(x * (30 + gap), y * (30 + gap), 30, 30) for y in range(5) for x in range(5)]
+
+    def drawn(number: str) -> list[int]:
+        canvas = np.full((4 * (30 + gap) + 30,) * 2 + (3,), 77, np.uint8)
+        mark(canvas, [Mark(b, number, "sad 9 %", c) for b, c in zip(boxes, colours, strict=True)])
+        return [(canvas == rgb(c)).all(axis=2).sum() for c in colours]
+
+    pairs = zip(drawn("7"), drawn(""), strict=True)
+    assert all(with_number > without + 30 for with_number, without in pairs)
+
+
 def test_a_caption_stands_where_no_face_is():
     canvas = np.full((200, 400, 3), 77, np.uint8)
     mark(canvas, [Mark(Box(0, 120, 80, 80), "", "sad", COLOURS["sad"])], "not smoothed")

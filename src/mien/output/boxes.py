@@ -14,7 +14,9 @@ Pixels = NDArray[np.uint8]
 Place = tuple[int, int, int, int]
 """Left, top, right and bottom, in pixels; right and bottom are the first ones outside."""
 
-_FAR = (1, 2, 3, 5, 8, 12)
+_SMALLEST_PX = 8
+"""Of numbers that stand alone where there is little room."""
+_FAR = (1, 2, 3, 5)
 """How far off, in heights of a line, words are placed where there is no room at the box."""
 
 
@@ -54,7 +56,7 @@ def mark(canvas: Pixels, marks: Sequence[Mark], caption: str = "") -> None:
     """Draw `marks` on (H, W, 3) RGB, and `caption` at its edge where no face is.
 
     Words stand beside the box, or farther off at the end of a line. Where there is no room at all
-    the number and the colour of the box remain.
+    the number and the colour of the box remain: in its corner, or beside it if the face is small.
     """
     height, width = canvas.shape[:2]
     px = text_px(width, height, len(marks))
@@ -66,7 +68,13 @@ def mark(canvas: Pixels, marks: Sequence[Mark], caption: str = "") -> None:
     chips = [_chip(one, px, face) for (one, _), face in zip(inside, faces, strict=True)]
     plates = [_words(m, chip, px, width) for (m, _), chip in zip(inside, chips, strict=True)]
     taken = [_at_edge(note, faces, (width, height)) for note in notes]
-    places = arrange([(p.shape[1], p.shape[0]) for p in plates], faces, (width, height), taken)
+    places = arrange([_size(part) for part in plates], faces, (width, height), taken)
+    solid = [*faces, *taken, *(place for place in places if place is not None)]
+    for at, ((one, _), face, chip) in enumerate(zip(inside, faces, chips, strict=True)):
+        if places[at] is None and chip is None and one.number:
+            plates[at], place = _number(one, px, face, (width, height), solid)
+            places[at] = place
+            solid.append(place)
     for (one, _), face, place in zip(inside, faces, places, strict=True):
         if place is not None:
             _lead(canvas, face, place, rgb(one.colour), max(1, px // 10))
@@ -147,6 +155,24 @@ def _words(one: Mark, chip: Pixels | None, px: int, width: int) -> Pixels:
     return _fitting(words, px, width, one.colour, ink_on(one.colour))
 
 
+def _number(
+    one: Mark, px: int, face: Place, room: tuple[int, int], solid: Sequence[Place]
+) -> tuple[Pixels, Place]:
+    """The number alone and its place at the box, the smaller the less room there is; in the box's
+    corner, as small as can be, if there is none."""
+    for size in range(px, _SMALLEST_PX - 1, -1):
+        part = plate(one.number, size, one.colour, ink_on(one.colour))
+        if (place := _beside(_size(part), face, room, solid)) is not None:
+            return part, place
+    (width, height), (left, top) = _size(part), face[:2]
+    left, top = max(0, min(left, room[0] - width)), max(0, min(top, room[1] - height))
+    return part, (left, top, left + width, top + height)
+
+
+def _size(part: Pixels) -> tuple[int, int]:
+    return part.shape[1], part.shape[0]
+
+
 def arrange(
     sizes: Sequence[tuple[int, int]],
     faces: Sequence[Place],
@@ -174,17 +200,26 @@ def _free(
     """The best place that has no pixel in common with what is `solid`; None if there is none."""
     if size[0] > room[0] or size[1] > room[1]:
         return None
-    for left, top in _near(size, face):  # most words end here, without the cost of arrays
-        x, y = min(max(0, left), room[0] - size[0]), min(max(0, top), room[1] - size[1])
-        place = x, y, x + size[0], y + size[1]
-        if not _covers(place, solid):
-            return place
+    if (place := _beside(size, face, room, solid)) is not None:
+        return place  # most words end here, without the cost of arrays
     corners = np.clip(_far(size, face), 0, (room[0] - size[0], room[1] - size[1]))
     one, other = np.concatenate([corners, corners + size], 1)[:, None], np.array(solid)[None]
     apart = (one[..., :2] >= other[..., 2:]) | (one[..., 2:] <= other[..., :2])
     free = (apart[..., 0] | apart[..., 1]).all(1)
     x, y = (int(v) for v in corners[free.argmax()])
     return (x, y, x + size[0], y + size[1]) if free.any() else None
+
+
+def _beside(
+    size: tuple[int, int], face: Place, room: tuple[int, int], solid: Sequence[Place]
+) -> Place | None:
+    """The same at the box alone."""
+    for left, top in _near(size, face):
+        x, y = min(max(0, left), room[0] - size[0]), min(max(0, top), room[1] - size[1])
+        place = x, y, x + size[0], y + size[1]
+        if not _covers(place, solid):
+            return place
+    return None
 
 
 def _covers(place: Place, solid: Sequence[Place]) -> bool:
