@@ -356,7 +356,9 @@ class Recognizer:
         if not readings:
             status = "no_face" if found.error is None else "unreadable"
             readings.append(Reading(None, None, status, error=found.error, **where))
-        return Result(*place, readings, found.pixels, found.index, found.new_shot, found.portraits)
+        told = Result(*place, readings, found.pixels, found.index, found.new_shot, found.portraits)
+        told.unread = found.unread
+        return told
 
     def _scores(self, images: NDArray[np.uint8]) -> list[Scores]:
         return [*self._as_scores(self._open()[0].scores(images))]

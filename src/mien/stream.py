@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.quality import Look
-from mien.types import Face, Readings, Scores
+from mien.types import Box, Face, Readings, Scores
 
 if TYPE_CHECKING:
     from mien.memory import Memory
@@ -66,6 +66,8 @@ class Detections:
     """Whether faces and crops are those of the frame before: `repeated` fills them in."""
     memory: "Memory | None" = None
     """What a network for clips remembers of the film; None for photos and other networks."""
+    unread: Sequence[Box] = ()
+    """Faces that are found, but not to be read: more than a service may have."""
 
 
 @dataclass(slots=True)
@@ -83,6 +85,8 @@ class Result:
     """Whether another shot of a film begins with it: there was a cut before."""
     portraits: Sequence[NDArray[np.uint8] | None] = ()
     """As in `Detections`, until the faces have their ids."""
+    unread: Sequence[Box] = ()
+    """As in `Detections`."""
 
 
 def batches(

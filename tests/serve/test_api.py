@@ -167,7 +167,9 @@ def test_a_method_that_is_not_there_is_told_those_that_are(client, path, allow):
 def test_the_example_of_the_description_is_answered(client):
     body = client.get("/openapi.json").json()["paths"][PATH]["post"]["requestBody"]
     answer = client.post(PATH, json=body["content"]["application/json"]["example"])
-    assert answer.json()["pictures"] == [{"name": "a dot", "readings": [], "error": None}]
+    assert answer.json()["pictures"] == [
+        {"name": "a dot", "readings": [], "unread": [], "error": None}
+    ]
 
 
 def test_addresses_are_fetched_where_allowed_but_never_private_ones(monkeypatch):

@@ -131,7 +131,9 @@ def test_of_a_picture_the_largest_faces_alone_are_read(recognizer, monkeypatch, 
     monkeypatch.setattr(recognizer.detector, "detect", lambda _pixels: faces)
     engine = Engine(recognizer, Settings(limits=Limits(faces=most)))
     (seen,) = engine.submit(portrait)
-    assert [reading.face for reading in seen.result(10).readings] == faces[:boxes]
+    told = seen.result(10)
+    assert [reading.face for reading in told.readings] == faces[:boxes]
+    assert [*told.unread] == [face.box for face in faces[boxes:]]
     engine.close()
 
 

@@ -72,9 +72,9 @@ def mark(canvas: Pixels, marks: Sequence[Mark], caption: str = "") -> None:
     solid = [*faces, *taken, *(place for place in places if place is not None)]
     for at, ((one, _), face, chip) in enumerate(zip(inside, faces, chips, strict=True)):
         if places[at] is None and chip is None and one.number:
-            plates[at], place = _number(one, px, face, (width, height), solid)
-            places[at] = place
-            solid.append(place)
+            plates[at], corner = _number(one, px, face, (width, height), solid)
+            places[at] = corner
+            solid.append(corner)
     for (one, _), face, place in zip(inside, faces, places, strict=True):
         if place is not None:
             _lead(canvas, face, place, rgb(one.colour), max(1, px // 10))

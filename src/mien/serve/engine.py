@@ -174,6 +174,7 @@ class Engine:
         return replace(
             found,
             faces=found.faces[:most],
+            unread=[face.box for face in found.faces[most:]],
             crops=Crops(found.crops.inputs[:most], found.crops.small[:most]),
             pixels=None,
         )

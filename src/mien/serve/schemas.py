@@ -54,6 +54,7 @@ class PictureOut(BaseModel):
 
     name: str
     readings: list[ReadingOut]
+    unread: list[Box] = Field([], description="More faces, beyond the limit of a picture.")
     error: str | None = Field(None, description="Why it could not be read.")
 
 
@@ -112,7 +113,8 @@ class JobOut(BaseModel):
 def picture_out(result: Result) -> PictureOut:
     """A picture's answer."""
     found = [_reading_out(r) for r in result.readings if r.face is not None]
-    return PictureOut(name=result.path or "", readings=found, error=result.readings[0].error)
+    error, unread = result.readings[0].error, [*result.unread]
+    return PictureOut(name=result.path or "", readings=found, unread=unread, error=error)
 
 
 def _reading_out(reading: Reading) -> ReadingOut:

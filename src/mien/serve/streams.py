@@ -123,8 +123,8 @@ class _Stream:
             picture = PictureOut(name="frame", readings=[], error=str(error))
         if picture.error is not None:
             answer["error"] = picture.error
-        readings = [r.model_dump() for r in picture.readings]
-        return answer | {"readings": readings, "dropped": self._dropped}
+        told = picture.model_dump(include={"readings", "unread"})
+        return answer | told | {"dropped": self._dropped}
 
     async def _say(self, answer: dict[str, object]) -> None:
         if self._socket.application_state is WebSocketState.CONNECTED:

@@ -31,11 +31,11 @@ export async function about() {
   return `mien ${mien}, ${card.name}, yunet, in this browser${threads > 1 ? ` on ${threads} cores` : ""}`;
 }
 
-// The readings of a picture made `scale` as large.
+// The readings of a picture made `scale` as large, of all its faces.
 export async function read(file, _bitmap, scale, signal) {
   const readings = await ask("picture", { file, scale });
   signal.throwIfAborted();
-  return readings;
+  return { readings, unread: [] };
 }
 
 export const known = () => [];

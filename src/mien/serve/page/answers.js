@@ -13,14 +13,15 @@ export async function about() {
   return `mien ${mien}, ${model}, ${detector}`;
 }
 
-// The readings of a picture made `scale` as large; without a `bitmap` it is sent as it is.
+// The readings of a picture made `scale` as large, and the boxes of faces that are not read, as they are too many; without a
+// `bitmap` it is sent as it is.
 export async function read(file, bitmap, scale, signal) {
   const asItIs = !bitmap || (scale === 1 && file.size <= MOST_BYTES);
   const sent = asItIs ? file : await drawn(bitmap, scale).canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
   const form = new FormData();
   form.append("pictures", sent, file.name);
   const answer = await askJson("v1/recognize", { method: "POST", body: form, signal });
-  return answer.pictures[0].readings;
+  return answer.pictures[0];
 }
 
 // Before a camera is used: a socket does not say that it wants a key.

@@ -86,7 +86,7 @@ export class Camera {
     if (!this.over) return;
     this.item.tell(answer.error ?? "on");
     const now = answer.time_s;
-    const boxes = [];
+    const boxes = [...(answer.unread ?? [])]; // too many to be read, but hidden with the others
     for (const [place, reading] of (answer.error ? [] : answer.readings).entries()) {
       const face = faceOf(reading, place);
       boxes.push(reading.box);

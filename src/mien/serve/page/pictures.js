@@ -15,11 +15,10 @@ const MOST_OPEN = 2; // cards
 
 const scaled = ({ x, y, width, height }, by) => ({ x: x * by, y: y * by, width: width * by, height: height * by });
 
-// The box in the picture as it was chosen, in whole pixels.
-function original(reading, scale) {
-  const { x, y, width, height } = reading.box;
+// A box in the picture as it was chosen, in whole pixels.
+function original({ x, y, width, height }, scale) {
   const [left, top, right, bottom] = [x, y, x + width, y + height].map((at) => Math.round(at / scale));
-  return { ...reading, box: { x: left, y: top, width: right - left, height: bottom - top } };
+  return { x: left, y: top, width: right - left, height: bottom - top };
 }
 
 // Read `file`; what is said of it.
@@ -28,16 +27,19 @@ export async function readPicture(item, file, isBlurred) {
   item.advance(null);
   const bitmap = await decode(file);
   const scale = bitmap ? least(MOST_READ, bitmap) : 1;
-  const readings = (await read(file, bitmap, scale, item.signal)).map((reading) => original(reading, scale));
+  const answer = await read(file, bitmap, scale, item.signal);
+  const readings = answer.readings.map((reading) => ({ ...reading, box: original(reading.box, scale) }));
+  const unread = answer.unread.map((box) => original(box, scale));
   const faces = readings.map(faceOf);
   readings.forEach((reading, place) => note(item, reading, { place: place + 1 }));
-  const told = faces.length ? `${faces.length} face${faces.length > 1 ? "s" : ""}` : "no face found";
-  show(item, file, bitmap, faces, isBlurred);
+  const more = unread.length ? ` (${unread.length} more not read)` : "";
+  const told = faces.length ? `${faces.length} face${faces.length > 1 ? "s" : ""}${more}` : "no face found";
+  show(item, file, bitmap, faces, unread, isBlurred);
   item.finish(told);
   return faces.length ? `${told}, ${faces.map((face) => face.label).join(", ")}` : told;
 }
 
-function show(item, file, bitmap, faces, isBlurred) {
+function show(item, file, bitmap, faces, unread, isBlurred) {
   const cards = make("div", { className: "faces" });
   for (const face of faces) {
     const card = new Card(face.number, faces.length <= MOST_OPEN).update(face);
@@ -49,7 +51,7 @@ function show(item, file, bitmap, faces, isBlurred) {
     item.body.append(make("p", { className: "hint", textContent: "This browser cannot show such a file; its faces were read all the same." }), cards);
     return;
   }
-  const view = new View(file, bitmap, faces, isBlurred);
+  const view = new View(file, bitmap, faces, unread, isBlurred);
   view.stage.setAttribute("aria-label", `${item.name}: ${faces.map((face) => `face ${face.number}, ${words(face)}`).join("; ") || "no face"}`);
   item.body.append(view.stage, cards);
   view.draw();
@@ -59,8 +61,8 @@ function show(item, file, bitmap, faces, isBlurred) {
 
 // A picture on the screen: the pixels, with blurred faces where asked, and a layer of boxes and words over them.
 class View {
-  constructor(file, bitmap, faces, isBlurred) {
-    Object.assign(this, { file, faces, isBlurred, active: null });
+  constructor(file, bitmap, faces, unread, isBlurred) {
+    Object.assign(this, { file, faces, unread, isBlurred, active: null });
     const longer = Math.max(bitmap.width, bitmap.height);
     this.scale = Math.min(MOST_SHOWN, Math.max(LEAST_SHOWN, longer)) / longer;
     const [pixels, layer] = [make("canvas", { ariaHidden: "true" }), make("canvas", { ariaHidden: "true", className: "layer" })];
@@ -73,8 +75,9 @@ class View {
     new ResizeObserver(() => this.draw()).observe(this.stage);
   }
 
+  // Of all faces, those that are not read, too: they are hidden with the others.
   boxes(scale) {
-    return this.faces.map(({ box }) => scaled(box, scale));
+    return [...this.faces.map(({ box }) => box), ...this.unread].map((box) => scaled(box, scale));
   }
 
   // A card that is pointed at shows its face.
