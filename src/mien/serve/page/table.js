@@ -32,6 +32,7 @@ function draw() {
   const films = rows.some((row) => row.time !== "");
   const shown = rows.slice(-MOST_SHOWN);
   const told = rows.length > shown.length ? [`the last ${shown.length} of ${rows.length.toLocaleString("en")}`] : [];
+  if (films) told.push("of each frame alone, not smoothed");
   if (dropped) told.push(`${dropped.toLocaleString("en")} older ones are no longer kept`);
   $("count").textContent = told.join("; ");
   const heads = ["file", ...(films ? ["time"] : []), "face", "box (x y w h)", "detector score", "expression", ...LABELS];

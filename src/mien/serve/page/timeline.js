@@ -24,7 +24,7 @@ export class Timeline {
     this.data = data;
     this.labels = Object.keys(data.colours);
     ["min", "max"].forEach((end, i) => this.seek && this.plot.setAttribute(`aria-value${end}`, data.span[i]));
-    this.title.replaceChildren("Timeline", make("span", { textContent: `${data.count}; time in ${data.unit}` }));
+    this.title.replaceChildren("Timeline", make("span", { textContent: `${data.count}; time in ${data.unit}; smoothed` }));
     this.draw();
   }
 
