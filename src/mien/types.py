@@ -216,6 +216,18 @@ class Reading:
             }
         return {name: value for name, value in told.items() if value is not None}
 
+    def draw(self, picture: Any = None) -> "NDArray[np.uint8]":
+        """`Readings.draw` of this face alone."""
+        return Readings([self]).draw(picture)
+
+    def show(self, picture: Any = None) -> None:
+        """`Readings.show` of this face alone."""
+        Readings([self]).show(picture)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: its bars, and the face of a photo that is still where it was."""
+        return Readings([self])._repr_html_()
+
     def to_row(self, labels: Sequence[str]) -> dict[str, Any]:
         """What `columns` names; None where not known."""
         box = self.face.box if self.face else None

@@ -32,7 +32,8 @@ def test_the_picture_is_drawn_that_the_readings_name_or_the_one_that_is_given():
     assert expected.shape[1] > picture.shape[1]
     for drawn in (readings.draw(), readings.draw(PORTRAIT), readings.draw(picture)):
         assert (drawn == expected).all()
-    assert (mien.Readings([of(None)]).draw(picture) == expected).all()
+    for one in (of(None), mien.Readings([of(None)])):
+        assert (one.draw(picture) == expected).all()
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,7 @@ def thumbnails(page: str) -> list[np.ndarray]:
 
 def test_a_card_has_the_face_its_words_and_its_bars():
     page = mien.Readings([of(PORTRAIT)])._repr_html_()
+    assert page == of(PORTRAIT)._repr_html_()
     (face,) = thumbnails(page)
     cut = read_picture(PORTRAIT)[63 : 63 + 113, 178 : 178 + 90]
     expected = cv2.resize(cut, face.shape[1::-1], interpolation=cv2.INTER_AREA)
@@ -111,4 +113,5 @@ def test_a_drawing_is_shown_below_the_cell(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "IPython", kernel)
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     mien.Readings([of(PORTRAIT)]).show()
-    assert [data[:4] for data in shown] == [b"\x89PNG"]
+    of(PORTRAIT).show()
+    assert [data[:4] for data in shown] == [b"\x89PNG"] * 2
