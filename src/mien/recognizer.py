@@ -356,8 +356,8 @@ class Recognizer:
         if not readings:
             status = "no_face" if found.error is None else "unreadable"
             readings.append(Reading(None, None, status, error=found.error, **where))
-        told = Result(*place, readings, found.pixels, found.index, found.new_shot, found.portraits)
-        told.unread = found.unread
+        told = Result(*place, readings, found.pixels, found.index, found.new_shot)
+        told.portraits, told.unread = found.portraits, found.unread
         return told
 
     def _scores(self, images: NDArray[np.uint8]) -> list[Scores]:
