@@ -39,6 +39,9 @@ from mien.report.tables import (
     table_of,
 )
 
+_CONFUSIONS = 3
+"""Matrices that are drawn, each in the time of a figure of all models; confusion.csv has all."""
+
 _COLUMNS = (
     Column("model", "model"),
     Column("seeds", "seeds"),
@@ -286,7 +289,7 @@ def _pictures(entries: Sequence[Entry], data: Dataset | None) -> dict[str, bytes
         **{f"{name}.png": draw() for name, draw in figures(entries).items()},
         **{
             f"confusion_{e.name}.png": confusion_matrix(e.metrics.confusion, labels, e.name)
-            for e in best
+            for e in best[:_CONFUSIONS]
         },
     }
     if robust:
