@@ -335,6 +335,28 @@ def test_the_camera_is_a_mirror_and_shows_smoothed_labels(page):
     assert drawn[:, drawn.shape[1] * 9 // 10 :].any()
 
 
+@pytest.mark.parametrize(
+    ("every_s", "seen", "runs"), [(0.1, "yyyyy", 1), (2.0, "yyyyy", 1), (2.0, "ynyyy", 2)]
+)
+def test_a_face_is_away_where_an_answer_lacks_it_not_where_answers_are_slow(
+    page, every_s, seen, runs
+):
+    drawn = page.evaluate(
+        """async ([every, seen]) => {
+          const { Moments } = await import("./timeline.js");
+          const moments = new Moments(30);
+          let told;
+          [...seen].forEach((one, i) => {
+            if (one === "y") moments.add(1, every * i, { scores: {}, status: "ok" });
+            told = moments.data(every * i);
+          });
+          return told.lanes[0].runs.length;
+        }""",
+        [every_s, seen],
+    )
+    assert drawn == runs
+
+
 def test_a_face_of_the_camera_neither_flickers_nor_changes_its_word_for_a_trifle(page):
     stream = Stream(page)
 

@@ -182,10 +182,13 @@ export class Moments {
 
   add(face, time, { scores, status }) {
     if (!this.faces.has(face)) this.faces.set(face, []);
-    this.faces.get(face).push({ time, shares: LABELS.map((label) => 100 * scores[label]), check: Number(status !== "ok") });
+    const since = time - (this.last ?? time); // a slow service answers seldom: nobody was away for that
+    this.faces.get(face).push({ time, since, shares: LABELS.map((label) => 100 * scores[label]), check: Number(status !== "ok") });
   }
 
+  // What is shown once the answer of the moment `now` is added.
   data(now) {
+    this.last = now;
     const first = now - this.seconds;
     const lanes = [];
     for (const [face, moments] of this.faces) {
@@ -202,8 +205,8 @@ const [AWAY_S, LONE_S] = [1, 0.3];
 
 function runs(moments) {
   const found = [];
-  moments.forEach(({ time, shares, check }, i) => {
-    if (i === 0 || time - moments[i - 1].time > AWAY_S) found.push({ times: [], shares: [], check: [] });
+  moments.forEach(({ time, since, shares, check }, i) => {
+    if (i === 0 || time - moments[i - 1].time > Math.max(AWAY_S, 1.5 * since)) found.push({ times: [], shares: [], check: [] });
     const run = found.at(-1);
     run.times.push(time);
     run.shares.push(shares);
