@@ -243,6 +243,7 @@ def told_by_run(name: str, run: Path) -> dict[str, Any]:
     # Where they lay on this machine is nobody's business.
     for file in ("votes", "exclude", "relabel"):
         recipe["data"] |= {file: (path := recipe["data"].get(file)) and Path(path).name}
+    recipe["model"] |= {"weights": (path := recipe["model"]["weights"]) and Path(path).name}
     with (run / "history.csv").open(newline="") as file:
         epochs = list(csv.DictReader(file))
     with (RESULTS / "histories.csv").open("r+", newline="") as file:
