@@ -13,24 +13,29 @@ import argparse
 import contextlib
 import functools
 import io
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 from scipy.ndimage import uniform_filter1d
 
 from mien.data.drawn import draw_clip
+from mien.demo import PORTRAIT
 from mien.labels import FER2013
 from mien.output import Tables
 from mien.recognizer import Recognizer
@@ -45,6 +50,8 @@ SIZES = {"desk": (1280, 800), "phone": (390, 800)}
 SCHEMES = ("light", "dark")
 MOST_BYTES = 25_000
 _GAP_PX = 24
+_FAKE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+"""A camera that needs no leave."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,42 @@ def report(folder: Path) -> Iterator[str]:
     yield (folder / "report.html").as_uri()
 
 
+@contextlib.contextmanager
+def timeline(folder: Path) -> Iterator[str]:
+    """Of the drawn film."""
+    folder.mkdir()
+    (folder / "drawn.mp4").write_bytes(drawn_film())
+    mien("recognize", folder / "drawn.mp4", "--plot", folder / "timeline.html")
+    yield (folder / "timeline.html").as_uri()
+
+
+@contextlib.contextmanager
+def search(folder: Path) -> Iterator[str]:
+    """Twelve trainings on drawn faces."""
+    folder.mkdir()
+    mien("data", "draw", folder / "drawn", "--images", 280)
+    space = {
+        "training.optimizer.lr": {"low": 0.001, "high": 0.03, "log": True},
+        "augment.erase": {"low": 0.0, "high": 0.4},
+        "training.batch": [16, 32],
+    }
+    (folder / "space.yaml").write_text(json.dumps(space))
+    given = ("--data", folder / "drawn", "--space", folder / "space.yaml", "--trials", 12)
+    mien("search", "drawn", *given, "--set", "training.epochs=4", "--out", folder / "search")
+    yield (folder / "search" / "search.html").as_uri()
+
+
+@contextlib.contextmanager
+def static(folder: Path) -> Iterator[str]:
+    """The page without a server, from a server that knows files alone."""
+    mien("page", folder)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as files:
+        threading.Thread(target=files.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{files.server_port}/"
+        files.shutdown()
+
+
 def go_to(place: str) -> Callable[[Any], None]:
     """Scroll to a part of the page."""
     return lambda page: page.evaluate(f"document.getElementById('{place}').scrollIntoView()")
@@ -131,11 +174,37 @@ def service(_: Path) -> Iterator[str]:
             process.terminate()
 
 
+@contextlib.contextmanager
+def descriptions(folder: Path) -> Iterator[str]:
+    """What the service says of itself."""
+    with service(folder) as address:
+        yield f"{address}/docs"
+
+
 def try_sample(page: Any) -> None:
     page.click("#sample")
     page.wait_for_selector(".face")
     page.mouse.move(0, 0)
     page.wait_for_timeout(500)  # bars grow
+
+
+def blur(page: Any) -> None:
+    page.check("#blur")
+    try_sample(page)
+
+
+def watch(page: Any) -> None:
+    page.click("#camera")
+    page.wait_for_selector(".face")
+    page.wait_for_timeout(3000)
+
+
+def portraits(path: Path) -> Path:
+    """What the camera sees: the portrait in 640x480 px, for two seconds."""
+    portrait, canvas = cv2.imread(str(PORTRAIT)), np.full((480, 640, 3), 110, np.uint8)
+    canvas[:, 80:560] = cv2.resize(portrait, (480, 480), interpolation=cv2.INTER_AREA)
+    path.write_bytes(cv2.imencode(".jpg", canvas)[1].tobytes() * 60)
+    return path
 
 
 def read_film(page: Any) -> None:
@@ -177,6 +246,12 @@ SCENES = (
     Scene("serve", service),
     Scene("serve-sample", service, try_sample),
     Scene("serve-film", service, read_film, ("dark", "light")),
+    Scene("serve-blur", service, blur, ("dark", "light")),
+    Scene("serve-camera", service, watch),
+    Scene("serve-docs", descriptions),
+    Scene("page", static, try_sample, ("dark", "light")),
+    Scene("timeline-page", timeline),
+    Scene("search", search, shown=("dark", "light")),
 )
 
 
@@ -231,7 +306,9 @@ def main() -> None:
     asked = parser.parse_args()
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as started, tempfile.TemporaryDirectory() as folder:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        camera = portraits(Path(folder) / "me.mjpeg")
+        seen = (*_FAKE, f"--use-file-for-fake-video-capture={camera}")
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox", *seen])
         for scene in SCENES:
             if asked.names and scene.name not in asked.names:
                 continue

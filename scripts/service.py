@@ -3,6 +3,7 @@
     python scripts/service.py [--clients 1 8 32 128] [--seconds 10] [--rounds 3] [--beside SRC]
     python scripts/service.py --requests 20000 --clients 32
     python scripts/service.py --fair [--rounds 3] [--beside SRC]
+    python scripts/service.py --odd 200
 
 The first prints pictures a second and waiting times, in turns with a service of other code (SRC is
 the folder `src` of another checkout) or with one without shared runs of the network. Seconds of the
@@ -10,6 +11,9 @@ processor for a picture differ less than pictures a second where a machine has o
 second prints the memory that many requests take, of 160x120 pixels; the third how long one client's
 photo takes alone and beside another client's 16 pictures of 25 million pixels. `wrk`
 (github.com/wg/wrk, or `apt install wrk`) makes the requests of the first two, on the same cores.
+The fourth sends so many odd requests to each address, made by schemathesis (PyPI) from the
+service's description of itself; the exit code is 1 where an answer is a server error or not as
+described.
 """
 
 import argparse
@@ -51,10 +55,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--requests", type=int, help="look at memory instead")
     parser.add_argument("--fair", action="store_true", help="look at two clients instead")
+    parser.add_argument("--odd", type=int, help="odd requests to each address instead")
     parser.add_argument("--beside", type=Path, help="folder src of other code to compare with")
     parser.add_argument("--detector", default="yunet")
     given = parser.parse_args()
     detector = ("--detector", given.detector)
+    if given.odd:
+        odd(given.odd)
+        return
     if given.requests:
         memory(given.requests, given.clients, detector)
         return
@@ -127,6 +135,15 @@ def fairness(services: dict[str, "Service"], rounds: int) -> None:
                 print(f"{name:>7}  {kind!s:>6}  {quantiles(took)}  {other}", flush=True)
     for (name, kind), took in waits.items():
         print(f"{name:>7}  {kind!s:>6}  {quantiles(took)}  all {rounds} rounds")
+
+
+def odd(examples: int) -> None:
+    asked = ["schemathesis", "run", "--max-examples", str(examples)]
+    asked += ["--generation-database", "none"]
+    asked += ["--exclude-checks", "positive_data_acceptance"]  # no words are a picture
+    with service() as one:
+        done = subprocess.run([*asked, f"{one.address}/openapi.json"], check=False)
+    sys.exit(done.returncode)
 
 
 def quantiles(ms: list[float]) -> str:
