@@ -17,6 +17,7 @@ for round in $(seq "$ROUNDS"); do
   train "speed-two-$round" mien-s 1 --devices 2
 done
 same=(--set model.options.dropout=0 --set model.options.drop_path=0)  # what processes draw for themselves
+same+=(--set data.limit=4000)
 train parity-one convnext 2 "${same[@]}"
 train parity-two convnext 1 --devices 2 "${same[@]}"
 $PYTHON - "$OUT" "$ROUNDS" "$IMAGES" <<'PY'
