@@ -133,17 +133,17 @@ def timeline(folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def search(folder: Path) -> Iterator[str]:
-    """Twelve trainings on drawn faces."""
+    """Ten trainings on drawn faces."""
     folder.mkdir()
-    mien("data", "draw", folder / "drawn", "--images", 280)
+    mien("data", "draw", folder / "drawn", "--images", 1400)
     space = {
         "training.optimizer.lr": {"low": 0.001, "high": 0.03, "log": True},
         "augment.erase": {"low": 0.0, "high": 0.4},
         "training.batch": [16, 32],
     }
     (folder / "space.yaml").write_text(json.dumps(space))
-    given = ("--data", folder / "drawn", "--space", folder / "space.yaml", "--trials", 12)
-    mien("search", "drawn", *given, "--set", "training.epochs=4", "--out", folder / "search")
+    given = ("--data", folder / "drawn", "--space", folder / "space.yaml", "--trials", 10)
+    mien("search", "drawn", *given, "--set", "training.epochs=6", "--out", folder / "search")
     yield (folder / "search" / "search.html").as_uri()
 
 
