@@ -318,13 +318,14 @@ def test_machines_need_a_database_that_all_of_them_reach(search):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="no Ray (mien[ray])")
-def test_workers_on_ray_share_a_study_and_one_that_is_killed_begins_again(search, told):
+def test_workers_on_ray_share_a_study_and_one_that_is_killed_begins_again(search, told, capsys):
     changes = ("training.epochs=1", "data.limit=60")
     search = dataclasses.replace(search, trials=4, changes=changes)
     killed: list[int] = []
 
     def tell(text: str) -> None:
         told.append(text)
+        sys.stdout.write(f"{text}\n")
         found = subprocess.run(["pgrep", "-f", "ray::_work"], capture_output=True, text=True)
         if not killed:
             killed.append(int(found.stdout.split()[0]))
@@ -335,6 +336,7 @@ def test_workers_on_ray_share_a_study_and_one_that_is_killed_begins_again(search
     assert killed
     assert sum(state in ("COMPLETE", "PRUNED") for state in states) >= 4
     assert len(told) >= 4 and all(text.startswith("trial ") for text in told)
+    assert capsys.readouterr().out.splitlines() == told
     assert write_results(search).is_file()
 
 

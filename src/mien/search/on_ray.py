@@ -1,6 +1,8 @@
 """Trainings of a search on the machines of a Ray cluster."""
 
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,8 @@ def on_ray(search: Search, workers: int, address: str, tell: Callable[[str], Non
     placed = _placed(search)
     study = open_study(placed)
     over = {trial.number for trial in study.trials if trial.state.is_finished()}
-    with connected(address) as ray:
+    out = sys.stdout
+    with connected(address) as ray:  # which keeps Ray's own words from standard output
         task = ray.remote(_work).options(**_share(ray, workers), max_retries=_TRIES - 1)
         left = [task.remote(placed) for _ in range(workers)]
         while left:
@@ -38,7 +41,8 @@ def on_ray(search: Search, workers: int, address: str, tell: Callable[[str], Non
             for trial in study.trials:
                 if trial.state.is_finished() and trial.number not in over:
                     over.add(trial.number)
-                    tell(line(study, trial, search.trials))
+                    with redirect_stdout(out):
+                        tell(line(study, trial, search.trials))
             _check(ray, ended)
 
 
