@@ -38,15 +38,26 @@ def check_on(sources: list[str], out: str | None, others: Mapping[str, object]) 
         )
 
 
+def check_alone(sources: list[str], out: str | None, cards: float) -> None:
+    """InputError for what only --on has."""
+    from mien.cluster.stores import is_stored
+
+    if cards:
+        raise InputError("--cards is the share of a worker of --on; add --on, or leave it out")
+    if stored := [*filter(is_stored, [*sources, out or ""])]:
+        raise InputError(f"{stored[0]} is in a store, which --on reads and writes; add --on local")
+
+
 def recognize_on(address: str, sources: list[str], job: "Job", cards: float) -> None:
     """Read `sources` on a Ray cluster; each worker has a core for each thread."""
-    from mien.cluster.connection import connected
+    from mien.cluster.connection import check_answers, connected
     from mien.cluster.driver import run
     from mien.cluster.listing import listed
     from mien.cluster.plan import parts_of, save_plan, saved_plan, shared
     from mien.cluster.reading import recognizer_of
     from mien.cluster.stores import Place
 
+    check_answers(address)  # before the sources are listed, which takes minutes of many
     job, each = _for_workers(job, cards)
     here = {**(job.recognizer or {}), "device": "cpu"}  # the command may run where no card is
     with recognizer_of(replace(job, recognizer=here)) as recognizer:

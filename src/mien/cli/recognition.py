@@ -153,6 +153,7 @@ def recognize(
 ) -> None:
     """Read the expression of every face in pictures or a video."""
     from mien.analyse import Outputs
+    from mien.cli.clustering import check_alone, check_on, recognize_on
     from mien.faces import open_detector
     from mien.recognizer import Recognizer
     from mien.sources import Cut, open_source
@@ -161,7 +162,6 @@ def recognize(
     options |= {"every_frame": every_frame, "identify": identify}
     cut = Cut(every, fps, start, end)
     if on is not None:
-        from mien.cli.clustering import check_on, recognize_on
         from mien.cluster.plan import Job
 
         others = {"--json": json, "--out": out, "--csv": csv, "--jsonl": jsonl, "--strict": strict}
@@ -171,6 +171,7 @@ def recognize(
         job = Job(str(parquet), model, detector, min_face, options, cut, private)
         recognize_on(on, sources, job, cards)
         return
+    check_alone(sources, parquet, cards)
     table = None if parquet is None else Path(parquet)
     stdout = _stdout(csv, jsonl, table, json)
     tables = tuple(path for path in (csv, jsonl, table) if path not in (None, _STDOUT))

@@ -14,7 +14,7 @@ from mien.cluster.plan import WORK, Job, Part, unreadable_in
 from mien.cluster.reading import Piece
 from mien.cluster.stores import Place
 from mien.cluster.worker import Reader
-from mien.errors import InputError, MienError, RunError
+from mien.errors import FileError, InputError, MienError, RunError
 from mien.extras import need
 from mien.origin import Origin
 
@@ -32,12 +32,12 @@ class Need:
     cards: float = 0.0
     """Share of a graphics card."""
 
-    def workers(self, resources: dict[str, float]) -> int:
-        """How many find room."""
-        room = [resources.get("CPU", 0) / self.cpus]
+    def workers(self, machine: dict[str, float]) -> int:
+        """How many find room on one of these resources."""
+        room = machine.get("CPU", 0) // self.cpus
         if self.cards:
-            room.append(resources.get("GPU", 0) / self.cards + 1e-9)
-        return int(min(room))
+            room = min(room, machine.get("GPU", 0) * int(1 / self.cards + 1e-9))
+        return int(room)
 
 
 @dataclass(slots=True)
@@ -63,6 +63,7 @@ class Progress:
     again: int = 0
     """Calls that were tried again."""
     workers: int = 0
+    """Those that are ready."""
     failed: list[str] = field(default_factory=list)
     """What could not be read in `MOST_TRIES`, and why."""
 
@@ -77,7 +78,8 @@ def run(
 ) -> tuple[Summary, Progress]:
     """Read the parts whose files are not there, and what came of them.
 
-    MienError where a worker finds that the job cannot be done, such as a full disk.
+    MienError where a worker finds that the job cannot be done, such as a full disk; a file is tried
+    anew before, as stores may fail for a moment.
     """
     there = {*Place(job.out).files()}
     left = [part for part in parts if f"{part.name}.parquet" not in there]
@@ -125,6 +127,8 @@ class _Work:
                     self._send(self._idle.pop(), self._left.popleft())
                 for answer in self._ray.wait([*self._running], timeout=_LOOK_S)[0]:
                     self._take(answer)
+                waiting = sum(call is None for _, call in self._running.values())
+                self.progress.workers = len(self._actors) - waiting
                 tell(self.progress)
         finally:
             for actor in self._actors:
@@ -133,16 +137,18 @@ class _Work:
     def _grow(self) -> None:
         """As many actors as find room and have something to do."""
         busy = sum(call is not None for _, call in self._running.values())
-        room = self._need.workers(self._ray.cluster_resources())
+        machines = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        room = sum(map(self._need.workers, machines))
         if not self._actors and not room:
+            cores, cards = (max(m.get(of, 0) for m in machines) for of in ("CPU", "GPU"))
             raise InputError(
-                f"no machine of the cluster has {self._need.cpus} cores and {self._need.cards:g} "
-                "of a card for a worker; lower --threads or --cards"
+                f"a worker wants {self._need.cpus} cores and {self._need.cards:g} of a graphics "
+                f"card, but no machine of the cluster has more than {cores:g} and {cards:g}; lower "
+                "--threads or --cards, or leave out --device cuda"
             )
         for _ in range(len(self._actors), min(room, len(self._left) + busy)):
             self._actors.append(self._actor.remote(self._job))
             self._get_ready(self._actors[-1])
-        self.progress.workers = len(self._actors)
 
     def _get_ready(self, actor: Any) -> None:
         """Ray starts it, here or there, again and again; it takes part once it answers."""
@@ -165,7 +171,8 @@ class _Work:
         try:
             found = self._ray.get(answer)
         except errors.RayTaskError as error:  # raised by Reader, which is still there
-            if isinstance(error.cause, MienError):
+            again = isinstance(error.cause, FileError) and call and call.tries + 1 < MOST_TRIES
+            if isinstance(error.cause, MienError) and not again:
                 raise error.cause from None
             self._again(call, f"{type(error.cause).__name__}: {error.cause}")
         except errors.RayError as error:  # its process or its machine is gone
