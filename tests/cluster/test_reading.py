@@ -157,6 +157,20 @@ def test_a_table_of_pictures(job, album, tmp_path, form):
     found = parts(job, tmp_path / "list.parquet", photos=3)
     assert told(read_all(job, found)) == told(alone(job, *files))
     assert len(read_table(Path(job.out))) == 4  # the folder as one table
+    (tmp_path / "parts.parquet").mkdir()
+    (tmp_path / "list.parquet").rename(tmp_path / "parts.parquet" / "part-0.parquet")
+    of_parts = parts(job, tmp_path / "parts.parquet")
+    assert [len(part.entries) for part in of_parts] == [2, 2]
+
+
+def test_a_bad_address_in_a_table_is_a_row_without_its_password(job, album, tmp_path):
+    files = [str(album / "a.png"), "s3://me:secret@bucket/b.png", "what://bucket/c.png", "", None]
+    pq.write_table(pa.table({"path": files}), tmp_path / "list.parquet")
+    rows = read_all(job, parts(job, tmp_path / "list.parquet"))
+    assert [row.status == "unreadable" for row in rows] == [False, True, True, True, True]
+    errors = " ".join(str(row.error) for row in rows)
+    assert "no store that is known here" in errors and errors.count("the row has no path") == 2
+    assert "secret" not in str(told(rows))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
@@ -201,11 +215,19 @@ def test_a_folder_of_something_else_is_left_alone(job):
         ("nowhere", "does not exist"),
         ("file:///nowhere", "does not exist"),
         ("what://bucket/photos", "in no store that is known here"),
+        ("nowhere.parquet", "does not exist"),
     ],
 )
 def test_what_cannot_be_listed(source, said):
     with pytest.raises(InputError, match=said):
         listed([source], Cut(), False)
+
+
+@pytest.mark.parametrize("content", [b"", b"no table", b"PAR1 and no more"])
+def test_a_table_that_is_none(tmp_path, content):
+    (tmp_path / "list.parquet").write_bytes(content)
+    with pytest.raises(InputError, match=r"list\.parquet is no whole Parquet table: "):
+        listed([str(tmp_path / "list.parquet")], Cut(), False)
 
 
 def test_a_worker_that_does_not_see_the_files_says_so(job, album):

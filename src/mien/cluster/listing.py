@@ -65,9 +65,12 @@ def _of_store(place: Place, notes: list[str]) -> Iterator[Entry]:
 
 
 def _of_table(place: Place) -> Iterator[Entry]:
-    parquet = need("pyarrow.parquet", extra="ray")
-    with place.open() as file:
-        table = parquet.ParquetFile(file)
+    if place.is_folder():  # of the parts of a table, as Spark and mien write them
+        for name in place.files():
+            if _is_table(name) and not name.startswith(("_", ".")):
+                yield from _of_table(place / name)
+        return
+    with place.table() as table:
         bytes_in, path_in = columns_of(table.schema_arrow)
         if bytes_in is None and path_in is None:
             raise InputError(
@@ -112,9 +115,7 @@ def _within(row: dict[str, Any], name: str) -> Any:
 
 def pictures_in(table: str, first: int, count: int) -> list[bytes | None]:
     """The bytes of the pictures in `count` rows of a table from `first` on."""
-    parquet = need("pyarrow.parquet", extra="ray")
-    with Place(table).open() as file:
-        opened = parquet.ParquetFile(file)
+    with Place(table).table() as opened:
         name, _ = columns_of(opened.schema_arrow)
         groups, begin, start = list[int](), 0, 0
         for group in range(opened.metadata.num_row_groups):

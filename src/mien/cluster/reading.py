@@ -11,7 +11,7 @@ from typing import Any
 
 from mien.cluster.listing import pictures_in
 from mien.cluster.plan import Entry, Job, Part
-from mien.cluster.stores import Place, is_stored
+from mien.cluster.stores import Place, is_stored, shown
 from mien.errors import InputError, MienError
 from mien.recognizer import Recognizer, track
 from mien.sources import Cut, Pending, Pictures
@@ -90,18 +90,17 @@ def _held(entry: Entry, data: bytes | None) -> Pending:
 
 def _pending(entry: Entry, private: bool) -> Pending:
     path = entry.path
-    if entry.error is not None or path is None:
+    if entry.error is not None or not path:
         error = InputError(entry.error or "the row has no path")
         return Pending(path, index=entry.index, error=error)
     if not is_stored(path):
         source: Any = path if "://" in path else Path(path)
         return Pending(source, private=private, index=entry.index)
-    place = Place(path)
     try:
-        data: Any = place.fetch() if entry.is_film else place.read()
+        data: Any = Place(path).fetch() if entry.is_film else Place(path).read()
     except MienError as error:
-        return Pending(place.name, index=entry.index, error=error)
-    return Pending(Stored(place.name, data), index=entry.index)
+        return Pending(shown(path), index=entry.index, error=error)
+    return Pending(Stored(shown(path), data), index=entry.index)
 
 
 def pieces_of(film: Pending, job: Job) -> list[Piece]:
@@ -165,7 +164,7 @@ def _answers(
 def _lost(entry: Entry, piece: Piece, code: int) -> Result:
     from mien.types import Reading
 
-    name = Place(entry.path).name if entry.path and is_stored(entry.path) else entry.path
+    name = shown(entry.path) if entry.path else None
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     error = f"{name or 'the picture'} ended the process that read it, twice ({how})"
     time_s = piece.start_s

@@ -3,6 +3,7 @@ knows, by their addresses."""
 
 import contextlib
 import functools
+import re
 import shutil
 import time
 import uuid
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from mien.errors import FileError, InputError, PictureError
+from mien.errors import FileError, InputError, MienError, PictureError
 from mien.extras import need
 from mien.sources.frames import LIVE, REMOTE
 from mien.sources.stored import temporary
@@ -18,12 +19,21 @@ from mien.sources.stored import temporary
 _WHOLE = ("s3", "gcs", "abfs")
 """Stores where a file appears once it is whole; elsewhere it is renamed then."""
 _TRIES, _WAIT_S = 3, 0.5
+_GOOGLE = "retry_limit_seconds=30"
+"""Instead of a quarter of an hour, for a bucket that is not there, too."""
 
 
 def is_stored(source: str) -> bool:
     """Whether a text is an address in a store, such as s3://bucket/photos."""
     scheme, found, _ = source.partition("://")
     return bool(found) and scheme.isalnum() and not source.startswith((*REMOTE, *LIVE))
+
+
+def shown(address: str) -> str:
+    """The address without what opens its store, and without a password."""
+    if not is_stored(address):
+        return address
+    return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:...@", address.partition("?")[0])
 
 
 class Place:
@@ -39,8 +49,8 @@ class Place:
 
     @property
     def name(self) -> str:
-        """The address without what opens the store."""
-        return self.address.partition("?")[0] if is_stored(self.address) else self.address
+        """The address as it is told."""
+        return shown(self.address)
 
     def is_folder(self) -> bool:
         """Whether it is a folder, or a bucket's prefix; InputError where nothing is."""
@@ -69,10 +79,16 @@ class Place:
         copy.flush()
         return copy
 
-    def open(self) -> Any:
-        """The file, for reading here and there."""
-        with self._errors():
-            return self._files.open_input_file(self._path)
+    @contextlib.contextmanager
+    def table(self) -> Iterator[Any]:
+        """The Parquet file; InputError for one that is none."""
+        arrow, parquet = need("pyarrow", extra="ray"), need("pyarrow.parquet", extra="ray")
+        with self._errors(), self._files.open_input_file(self._path) as file:
+            try:
+                yield parquet.ParquetFile(file)
+            except arrow.ArrowInvalid as error:
+                reason = " ".join(str(error).split())[:200]
+                raise InputError(f"{self.name} is no whole Parquet table: {reason}") from error
 
     def tables(self, names: Sequence[str]) -> Any:
         """pyarrow's data set of these Parquet files in the folder."""
@@ -128,7 +144,7 @@ class Place:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:
+        except MienError:
             raise
         except OSError as error:
             raise FileError(error.errno, " ".join(str(error).split())[:300], self.name) from error
@@ -144,9 +160,11 @@ def _opened(address: str) -> tuple[Any, str]:
     root, _, path = rest.partition("/")
     if ":" in root.rpartition("@")[0]:
         raise InputError(
-            f"{scheme}://...@{root.rpartition('@')[2]}: a password in an address would be written "
-            "into the tables; give it by the environment, such as AWS_SECRET_ACCESS_KEY"
+            f"{shown(address)}: a password in an address would be written into the tables; give it "
+            "by the environment, such as AWS_SECRET_ACCESS_KEY"
         )
+    if scheme in ("gs", "gcs") and "retry_limit_seconds" not in query:
+        query = f"{query}&{_GOOGLE}".lstrip("&")
     files, base = _file_system(f"{scheme}://{root}/" + (f"?{query}" if query else ""))
     return files, f"{base.rstrip('/')}/{path}".rstrip("/") or "/"
 
