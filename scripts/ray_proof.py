@@ -40,6 +40,8 @@ from mien.cluster.plan import Job
 from mien.demo import PORTRAIT
 from mien.files import write_json
 from mien.sources import read_picture
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.clips import film
 
 MIEN = [sys.executable, "-m", "mien", "recognize"]
