@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mien.errors import InputError
+from mien.errors import InputError, RunError
 from mien.recipes import load_recipe
-from mien.train.launch import nodes, place, shares
+from mien.train.launch import launch, nodes, place, shares
 from mien.train.run import run
+from mien.train.together import joined, wait
 from tests.train.runs import history, largest_difference
 
 # Without BatchNorm, whose figures of a batch are each process's own on a CPU, and in fp32.
@@ -67,7 +68,9 @@ def same(one: Path, other: Path) -> None:
     assert largest_difference(one, other) < 1e-4
 
 
-def test_two_processes_take_the_steps_of_one(recipe_file, drawn, alone, tmp_path, monkeypatch):
+@pytest.fixture
+def first_of_two(monkeypatch) -> None:
+    """What torchrun tells the first of two processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -75,6 +78,9 @@ def test_two_processes_take_the_steps_of_one(recipe_file, drawn, alone, tmp_path
     here |= {"MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test", "GROUP_RANK": "0"}
     for name, value in {**here, "RANK": "0", "LOCAL_RANK": "0"}.items():
         monkeypatch.setenv(name, value)
+
+
+def test_two_processes_take_the_steps_of_one(recipe_file, drawn, alone, tmp_path, first_of_two):
     out = tmp_path / "run"
     command = [sys.executable, "-c", WORKER, str(recipe_file), str(drawn), str(out)]
     with subprocess.Popen(command, env={**os.environ, "RANK": "1", "LOCAL_RANK": "1"}) as other:
@@ -99,6 +105,25 @@ def test_a_run_of_one_process_goes_on_with_several(recipe_file, drawn, alone, tm
     same(out, alone[0])
     assert done.stdout.count("trained: ") == 1 and (out / "bundle" / "card.json").exists()
     assert done.stderr.count("epoch   2/2") == 1
+
+
+def test_the_loss_of_another_process_is_one_line(first_of_two, monkeypatch):
+    if not (other := os.fork()):
+        os.environ |= {"RANK": "1", "LOCAL_RANK": "1"}
+        with joined():
+            os._exit(0)
+    with pytest.raises(RunError, match=r"another process .* was lost; .* --resume"), joined():
+        os.waitpid(other, 0)
+        wait()
+
+
+def test_a_process_that_a_signal_ended_is_named(tmp_path, monkeypatch):
+    program = tmp_path / "ends"
+    program.write_text("#!/bin/sh\n[ $RANK = 0 ] || kill -9 $$\nsleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    with pytest.raises(RunError, match=r"process 1 of 2 was ended by signal 9, as the system"):
+        launch(2, ["train", "mien-s"])
 
 
 def test_who_a_process_is_comes_from_torchrun_or_srun(monkeypatch):

@@ -5,10 +5,13 @@ Started here (`--devices`), by torchrun, or by SLURM's srun. Imports no torch un
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
-from mien.errors import InputError
+from mien.errors import InputError, RunError
+
+_MEMORY = ", as the system does where memory is full"
 
 
 def place() -> tuple[int, int]:
@@ -41,7 +44,7 @@ def shares(batch: int, size: int) -> None:
 
 def launch(devices: int, command: Sequence[str]) -> int:
     """Run `mien` with these words in so many processes of this machine; the exit code of the first
-    that failed, 128 and its number after a signal, else 0."""
+    that failed, 128 and its number after Ctrl-C, else 0. RunError if a signal ended one."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -53,7 +56,14 @@ def launch(devices: int, command: Sequence[str]) -> int:
     try:
         elastic_launch(config, sys.executable)("-m", "mien", *command)
     except ChildFailedError as error:
-        return error.get_first_failure()[1].exitcode
+        rank, first = error.get_first_failure()
+        if first.exitcode < 0:
+            raise RunError(
+                f"process {rank} of {devices} was ended by signal {-first.exitcode}"
+                f"{_MEMORY if -first.exitcode == signal.SIGKILL else ''}; the same command with "
+                "--resume goes on"
+            ) from error
+        return first.exitcode
     except SignalException as stop:  # Ctrl-C: the others were told, too
         return 128 + int(stop.sigval)
     return 0

@@ -14,7 +14,7 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import Tensor, distributed
 
-from mien.errors import InputError
+from mien.errors import InputError, RunError
 from mien.train.launch import place
 
 _PATIENCE = timedelta(days=1)
@@ -25,7 +25,7 @@ _PATIENCE = timedelta(days=1)
 def joined() -> Iterator[None]:
     """Join the other processes, if `mien.train.launch.place` says that there are any.
 
-    InputError if SLURM does not say how many each machine has.
+    InputError if SLURM does not say how many each machine has, RunError if another is lost.
     """
     rank, size = place()
     if size == 1:
@@ -37,7 +37,7 @@ def joined() -> Iterator[None]:
     except RuntimeError as error:  # of srun with --ntasks: how many are on each machine is not said
         raise InputError(
             f"{size} processes of SLURM, not so many a machine; start them by srun "
-            "--nodes N --ntasks-per-node M"
+            "--kill-on-bad-exit --nodes N --ntasks-per-node M"
         ) from error
     if torch.cuda.is_available():
         torch.cuda.set_device(cluster.local_rank())
@@ -50,6 +50,13 @@ def joined() -> Iterator[None]:
     )
     try:
         yield
+    except RuntimeError as error:
+        if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
+            raise
+        raise RunError(
+            "another process of the training was lost; the same command with --resume goes on "
+            "after the last whole epoch"
+        ) from error
     finally:
         distributed.destroy_process_group()
 
