@@ -1,5 +1,6 @@
 """Searches: their course, their end, what they leave, and what survives a kill."""
 
+import contextlib
 import csv
 import dataclasses
 import importlib.util
@@ -7,6 +8,7 @@ import logging
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -212,6 +214,17 @@ def test_a_database_that_cannot_be_opened_is_one_line_without_the_password(
     with pytest.raises(InputError, match=message) as caught:
         open_study(dataclasses.replace(search, storage=storage))
     assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_database_that_is_lost_is_one_line(search, told, monkeypatch):
+    def run(*_given: object, **_more: object) -> None:
+        with contextlib.closing(sqlite3.connect(search.out / "study.db")) as database:
+            database.execute("DROP TABLE trial_values")
+
+    monkeypatch.setattr("mien.train.run.run", run)
+    monkeypatch.setattr(searching, "score", lambda _folder: 0.5)
+    with pytest.raises(RunError, match=r"study.db cannot be reached any more: .*trial_values"):
+        work(search, told.append)
 
 
 def test_a_search_without_a_finished_trial_has_no_best(search):

@@ -6,6 +6,7 @@ keeps the study in a database, which several workers share.
 
 import contextlib
 import hashlib
+import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -84,7 +85,8 @@ def work(search: Search, tell: Callable[[str], None]) -> None:
     """Train trials until the study has as many as were asked for.
 
     A worker: several may share a study. `tell` gets a line after each trial. Raises InputError
-    for a database that cannot be opened, RunError for a study of another search.
+    for a database that cannot be opened, RunError for a study of another search, and for a database
+    that is lost on the way.
     """
     engine = _optuna()
     study = open_study(search)
@@ -104,13 +106,15 @@ def work(search: Search, tell: Callable[[str], None]) -> None:
 
     if sum(trial.state in done[:2] for trial in study.trials) < search.trials:
         enough = engine.study.MaxTrialsCallback(search.trials, states=done[:2])
-        study.optimize(objective, callbacks=[report, enough])
+        with _kept(search.url):
+            study.optimize(objective, callbacks=[report, enough])
 
 
 def open_study(search: Search) -> "optuna.Study":
     """The study, begun if it is not there; InputError, RunError as `work` says."""
     engine = _optuna()
     search.out.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("PGCONNECT_TIMEOUT", "20")  # psycopg would wait for 130 s
     with _database_errors(search.url):
         storage = engine.storages.RDBStorage(
             search.url,
@@ -219,7 +223,7 @@ def _pruner(name: str) -> Any:
 def _database_errors(url: str) -> Iterator[None]:
     """What a database or its driver raises, as one line."""
     errors = need("sqlalchemy", extra="search").exc
-    place = url.rsplit("@", 1)[-1]  # without the password
+    place = _place(url)
     try:
         yield
     except (errors.NoSuchModuleError, errors.ArgumentError) as error:
@@ -231,4 +235,26 @@ def _database_errors(url: str) -> Iterator[None]:
         raise MissingExtra(f"no driver for {place}: {error}; for PostgreSQL: psycopg") from error
     except errors.SQLAlchemyError as error:
         said = str(error.__cause__ or error).splitlines()[0]
-        raise InputError(f"cannot open the study in {place}: {said}") from error
+        raise InputError(f"cannot open the study in {place}: {said}; check --storage") from error
+
+
+@contextlib.contextmanager
+def _kept(url: str) -> Iterator[None]:
+    """RunError where a database does not answer any more."""
+    lost = need("sqlalchemy", extra="search").exc.SQLAlchemyError
+    try:
+        yield
+    except (lost, _optuna().exceptions.StorageInternalError, UnboundLocalError) as error:
+        # The last is what Optuna 5 trips over when it cannot keep how a trial has ended.
+        first: BaseException = error
+        while (earlier := first.__cause__ or first.__context__) is not None:
+            first = earlier
+        raise RunError(
+            f"the study in {_place(url)} cannot be reached any more: {str(first).splitlines()[0]}; "
+            "once it can, the same command goes on"
+        ) from error
+
+
+def _place(url: str) -> str:
+    """A database without its password."""
+    return url.rsplit("@", 1)[-1]
