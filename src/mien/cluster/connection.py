@@ -22,7 +22,7 @@ _PATIENCE_S = 10.0
 def connected(address: str) -> Iterator[Any]:
     """Ray, connected to a cluster, or to one of this machine's cores (`local`).
 
-    InputError where none answers, RunError where none can be started.
+    InputError where none answers, RunError where none can be started, and where it is lost.
     """
     check_answers(address)
     ray = need("ray", extra="ray")
@@ -44,6 +44,12 @@ def connected(address: str) -> Iterator[Any]:
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         try:
             yield ray
+        except ConnectionError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise RunError(
+                f"the Ray cluster at {address} was lost: {reason}; once it is back, the same "
+                "command goes on"
+            ) from error
         finally:
             ray.shutdown()
 
