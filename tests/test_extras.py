@@ -1,11 +1,14 @@
 """The line that installs what is missing: one that works, as mien is on no registry."""
 
+import importlib.util
 import json
 from importlib import metadata
 
 import pytest
+from typer.testing import CliRunner
 
 from mien import extras
+from mien.cli import app
 
 REQUIRES = [
     "numpy<3,>=1.26",
@@ -62,6 +65,16 @@ def test_run_from_its_sources_it_is_a_clone(monkeypatch):
 
     monkeypatch.setattr(metadata, "distribution", missing)
     assert extras.remedy("serve").endswith("pip install -e '.[serve]'")
+
+
+@pytest.mark.parametrize("package", ["fastapi", "httptools", "prometheus_client", "websockets"])
+def test_a_service_that_lacks_a_package_does_not_start(monkeypatch, package: str):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        extras.importlib.util, "find_spec", lambda name: None if name == package else real(name)
+    )
+    told = CliRunner().invoke(app, ["serve"])
+    assert str(told.exception).startswith(f"{package} is not installed; run")
 
 
 @pytest.mark.parametrize("extra", ["report", "train", "search", "explain", "serve"])

@@ -23,7 +23,7 @@ import torch
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.errors import InputError, OutOfMemory, RunError
+from mien.errors import InputError, MissingExtra, OutOfMemory, RunError
 from mien.recipes import load_recipe
 from mien.search import study as searching
 from mien.search.on_ray import on_ray
@@ -214,6 +214,11 @@ def test_a_database_that_cannot_be_opened_is_one_line_without_the_password(
     with pytest.raises(InputError, match=message) as caught:
         open_study(dataclasses.replace(search, storage=storage))
     assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_driver_that_is_missing_is_one_line(search):
+    with pytest.raises(MissingExtra, match=r"h/db needs a driver .* pip install"):
+        open_study(dataclasses.replace(search, storage="postgresql+pg8000://me:secret@h/db"))
 
 
 def test_a_database_that_is_lost_is_one_line(search, told, monkeypatch):

@@ -18,6 +18,9 @@ from mien.serve.limits import MIB, Limits, size
 PREFIX = "MIEN_SERVE"
 """Of the variables that set options."""
 
+_NEEDED = ("fastapi", "fastapi_swagger", "httptools", "prometheus_client", "python_multipart")
+_NEEDED += ("uvicorn", "websockets")
+
 _LIMITS = {limit.name: limit for limit in dataclasses.fields(Limits)}
 _GROUPS: dict[str, tuple[str, ...]] = {
     "Address": ("host", "port", "allow_host"),
@@ -111,8 +114,8 @@ def serve(
 
     Variables set options, too: MIEN_SERVE_ACCESS_LOG=1 is --access-log.
     """
-    installed("fastapi", extra="serve")
-    installed("uvicorn", extra="serve")
+    for module in _NEEDED:
+        installed(module, extra="serve")
     from mien.serve.run import serve as start
     from mien.serve.settings import Settings
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError, MissingExtra, OutOfMemory, RunError
-from mien.extras import need
+from mien.extras import need, remedy
 from mien.recipes import Recipe, load_recipe
 from mien.runs import RunFolder
 from mien.search.space import Space, near, overrides, short
@@ -232,7 +232,8 @@ def _database_errors(url: str) -> Iterator[None]:
             "postgresql+psycopg://user@host/database"
         ) from error
     except ImportError as error:
-        raise MissingExtra(f"no driver for {place}: {error}; for PostgreSQL: psycopg") from error
+        drivers = f"for PostgreSQL {remedy('search')}"
+        raise MissingExtra(f"{place} needs a driver that is not installed; {drivers}") from error
     except errors.SQLAlchemyError as error:
         said = str(error.__cause__ or error).splitlines()[0]
         raise InputError(f"cannot open the study in {place}: {said}; check --storage") from error
