@@ -13,8 +13,9 @@ import pytest
 from mien.cluster.listing import listed
 from mien.cluster.plan import Job, Part, parts_of, save_plan, saved_plan, shared, unreadable_in
 from mien.cluster.reading import recognizer_of
+from mien.cluster.stores import Place
 from mien.cluster.worker import Reader
-from mien.errors import InputError
+from mien.errors import FileError, InputError
 from mien.output.saved import read_table
 from mien.recognizer import Recognizer
 from mien.sources import Cut
@@ -142,6 +143,14 @@ def read_all_from(job: Job, found: list[Part], folder: Path) -> Readings:
     for part in found:
         reader.read(part)
     return Readings(r for part in found for r in read_table(folder / f"{part.name}.parquet"))
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+    (tmp_path / "out" / "part.parquet").mkdir(parents=True)  # is in the way
+    folder = Place(str(tmp_path / "out"))
+    with pytest.raises(FileError, match=r"part\.parquet"):
+        (folder / "part.parquet").write(b"rows", folder / "work")
+    assert [*(tmp_path / "out" / "work").iterdir()] == []
 
 
 @pytest.mark.parametrize("form", ["path", "bytes", "image"])

@@ -89,3 +89,20 @@ def test_it_reads_as_python_does_and_goes_on_without_its_server(browser, server,
     assert complaints == []
     assert {method for method, _ in asked} == {"GET"}, "no picture is sent"
     assert [url for _, url in asked if not url.startswith((address, "blob:", "data:"))] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("ort-wasm.wasm", "ort-wasm.wasm is not there (status 404)"),
+        ("worker.js", "The page cannot read here: its worker does not start"),
+    ],
+)
+def test_a_host_that_lacks_a_file_is_told_of(browser, server, tmp_path: Path, file, said):
+    (tmp_path / "site" / file).unlink()
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{server.server_port}/")
+    page.set_input_files("#files", PORTRAIT)
+    told = page.locator(".failed .state")
+    expect(told).to_contain_text(said, timeout=SLOW_MS)
+    page.close()

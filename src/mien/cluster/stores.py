@@ -106,13 +106,14 @@ class Place:
                 return
             self._files.create_dir(within._path, recursive=True)
             part = f"{within._path}/{uuid.uuid4().hex}"
-            self._put(part, data)
             try:
+                self._put(part, data)
                 self._files.move(part, self._path)
-            except OSError:  # HDFS replaces nothing: another worker has made the same file
-                if self._info().type.name != "File":
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._files.delete_file(part)
+                if self._info().type.name != "File":  # HDFS replaces nothing that another has made
                     raise
-                self._files.delete_file(part)
 
     def delete(self) -> None:
         """Take the folder away, if it is there; a run that is ending may still write into it."""

@@ -6,6 +6,7 @@ const OFFLINE = "sw.js"; // keeps the page for visits without a network, and let
 const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
 const waiting = new Map();
 let asked = 0;
+let broken = null; // why the worker does not answer, nor will
 
 worker.onmessage = ({ data: { id, answer, error } }) => {
   const { done, fail } = waiting.get(id);
@@ -14,12 +15,13 @@ worker.onmessage = ({ data: { id, answer, error } }) => {
   else fail(new Error(error));
 };
 worker.onerror = (event) => {
-  const error = new Error(`The page cannot read here: ${event.message ?? "its worker does not start"}; try a newer browser.`);
-  for (const { fail } of waiting.values()) fail(error);
+  broken = new Error(`The page cannot read here: ${event.message ?? "its worker does not start"}; reload it, or try a newer browser.`);
+  for (const { fail } of waiting.values()) fail(broken);
 };
 
 // What the worker answers; `given` buffers are handed over.
 const ask = (kind, given = {}, buffers = []) => new Promise((done, fail) => {
+  if (broken) { fail(broken); return; }
   asked += 1;
   waiting.set(asked, { done, fail });
   worker.postMessage({ id: asked, kind, ...given }, buffers);

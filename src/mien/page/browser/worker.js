@@ -12,15 +12,21 @@ ort.env.logLevel = "error";
 
 async function fetched(name) {
   const answer = await fetch(new URL(name, import.meta.url));
-  if (!answer.ok) throw new Error(`${name} is not there (status ${answer.status}); write the page again: mien page`);
+  if (!answer.ok) throw new Error(`${name.split("/").pop()} is not there (status ${answer.status}); write the page again: mien page`);
   return answer;
 }
 
 let last = Promise.resolve(); // the networks share a memory, so that they run one after the other
 
+// ONNX Runtime does not say so where a host lacks one of its files.
+async function explained(error) {
+  for (const file of Object.values(ort.env.wasm.wasmPaths)) await fetched(file);
+  throw error;
+}
+
 // What runs a network: planes and their shape in, tensors by name out.
 async function opened(name) {
-  const session = await ort.InferenceSession.create(await (await fetched(name)).arrayBuffer());
+  const session = await ort.InferenceSession.create(await (await fetched(name)).arrayBuffer()).catch(explained);
   const [input] = session.inputNames;
   const run = (planes, shape) => {
     last = last.catch(() => {}).then(() => session.run({ [input]: new ort.Tensor("float32", planes, shape) }));
