@@ -11,7 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from mien.cluster.listing import listed
-from mien.cluster.plan import Job, Part, parts_of, save_plan, saved_plan, shared, unreadable_in
+from mien.cluster.plan import (
+    Job,
+    Part,
+    first_errors,
+    parts_of,
+    save_plan,
+    saved_plan,
+    shared,
+    unreadable_in,
+)
 from mien.cluster.reading import recognizer_of
 from mien.cluster.stores import Place
 from mien.cluster.worker import Reader
@@ -93,6 +102,8 @@ def test_a_folder_in_parts(job, album):
     assert [len(part.entries) for part in found] == [2, 1, 1, 2]
     assert told(read_all(job, found)) == told(alone(job, album))
     assert unreadable_in(job.out, found) == 1 and unreadable_in(job.out, []) == 0
+    (said,) = first_errors(job.out, [*found, Part(9, ())], 5)
+    assert said.startswith(f"{album / 'broken.png'} is truncated")
 
 
 def test_one_photo_has_no_index(job, album):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mien.cluster.plan import Job
 
 _TOLD_S = 30.0
+_NAMED = 5
+"""Files that cannot be read, of which the command says why."""
 
 
 def check_on(sources: list[str], out: str | None, others: Mapping[str, object]) -> None:
@@ -53,7 +55,7 @@ def recognize_on(address: str, sources: list[str], job: "Job", cards: float) -> 
     from mien.cluster.connection import check_answers, connected
     from mien.cluster.driver import run
     from mien.cluster.listing import listed
-    from mien.cluster.plan import parts_of, save_plan, saved_plan, shared
+    from mien.cluster.plan import first_errors, parts_of, save_plan, saved_plan, shared
     from mien.cluster.reading import recognizer_of
     from mien.cluster.stores import Place
 
@@ -78,6 +80,7 @@ def recognize_on(address: str, sources: list[str], job: "Job", cards: float) -> 
         raise typer.Exit(130) from None
     for note in summary.warnings:
         warn(note)
+    _name(first_errors(job.out, parts, _NAMED) if summary.unreadable else [], summary.unreadable)
     say(summary.describe())
     say(f"saved: {Place(job.out).name}")
     if progress.failed:
@@ -86,6 +89,14 @@ def recognize_on(address: str, sources: list[str], job: "Job", cards: float) -> 
             f"{progress.failed[0]}; the same command tries again"
         )
     end(summary.unreadable > 0)
+
+
+def _name(errors: list[str], number: int) -> None:
+    """Say the first of so many errors."""
+    for error in errors:
+        warn(error)
+    if number > len(errors):
+        warn(f"{number - len(errors)} more: the rows whose status is unreadable")
 
 
 def _for_workers(job: "Job", cards: float) -> tuple["Job", "Need"]:
@@ -130,7 +141,8 @@ def _bar() -> "Iterator[Callable[[Progress], None]]":
 
 
 def _line(progress: "Progress", seconds: float) -> str:
-    parts = [f"parts, {progress.workers} workers, {progress.pictures / seconds:.1f} pictures/s"]
+    workers = f"{progress.workers} worker{'s' * (progress.workers != 1)}"
+    parts = [f"parts, {workers}, {progress.pictures / seconds:.1f} pictures/s"]
     if progress.unreadable:
         parts.append(f"{progress.unreadable} unreadable")
     if progress.again:

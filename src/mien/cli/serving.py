@@ -18,8 +18,15 @@ from mien.serve.limits import MIB, Limits, size
 PREFIX = "MIEN_SERVE"
 """Of the variables that set options."""
 
-_NEEDED = ("fastapi", "fastapi_swagger", "httptools", "prometheus_client", "python_multipart")
-_NEEDED += ("uvicorn", "websockets")
+_NEEDED = (
+    "fastapi",
+    "fastapi_swagger",
+    "httptools",
+    "prometheus_client",
+    "python_multipart",
+    "uvicorn",
+    "websockets",
+)
 
 _LIMITS = {limit.name: limit for limit in dataclasses.fields(Limits)}
 _GROUPS: dict[str, tuple[str, ...]] = {

@@ -158,8 +158,19 @@ def unreadable_in(out: str, parts: Sequence[Part]) -> int:
     if not parts:
         return 0
     tables = Place(out).tables([f"{part.name}.parquet" for part in parts])
-    status = need("pyarrow.dataset", extra="ray").field("status")
-    return int(tables.count_rows(filter=status == "unreadable"))
+    return int(tables.count_rows(filter=_unreadable()))
+
+
+def first_errors(out: str, parts: Sequence[Part], most: int) -> list[str]:
+    """Why up to `most` pictures and films could not be read, of the parts that are there."""
+    there = {*Place(out).files()}
+    tables = Place(out).tables([f for p in parts if (f := f"{p.name}.parquet") in there])
+    found = tables.head(most, columns=["error"], filter=_unreadable())
+    return [str(error) for error in found["error"].to_pylist()]
+
+
+def _unreadable() -> Any:
+    return need("pyarrow.dataset", extra="ray").field("status") == "unreadable"
 
 
 def _entry(row: dict[str, Any]) -> Entry:

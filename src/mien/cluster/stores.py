@@ -18,7 +18,8 @@ from mien.sources.stored import temporary
 
 _WHOLE = ("s3", "gcs", "abfs")
 """Stores where a file appears once it is whole; elsewhere it is renamed then."""
-_TRIES, _WAIT_S = 3, 0.5
+_TRIES, _WAIT_S = 5, 0.5
+"""Of a file that cannot be fetched, 8 s in all: what fails then is `unreadable` for good."""
 _GOOGLE = "retry_limit_seconds=30"
 """Instead of a quarter of an hour, for a bucket that is not there, too."""
 
@@ -131,7 +132,8 @@ class Place:
                 with self._files.open_input_stream(self._path) as file:
                     return take(file)
             except OSError as error:
-                if again + 1 == _TRIES or isinstance(error, FileNotFoundError):
+                hopeless = isinstance(error, (FileNotFoundError, PermissionError))
+                if hopeless or again + 1 == _TRIES or "ACCESS_DENIED" in str(error):
                     reason = " ".join(str(error).split())[:200]
                     raise PictureError(f"{self.name} cannot be fetched: {reason}") from error
                 time.sleep(_WAIT_S * 2**again)
