@@ -247,12 +247,15 @@ def _kept(url: str) -> Iterator[None]:
         yield
     except (lost, _optuna().exceptions.StorageInternalError, UnboundLocalError) as error:
         # The last is what Optuna 5 trips over when it cannot keep how a trial has ended.
-        first: BaseException = error
-        while (earlier := first.__cause__ or first.__context__) is not None:
-            first = earlier
+        chain: list[BaseException] = [error]
+        while (earlier := chain[-1].__cause__ or chain[-1].__context__) is not None:
+            chain.append(earlier)
+        if not any(isinstance(one, lost) for one in chain):
+            raise
+        said = str(chain[-1]).partition("\n")[0]
         raise RunError(
-            f"the study in {_place(url)} cannot be reached any more: {str(first).splitlines()[0]}; "
-            "once it can, the same command goes on"
+            f"the study in {_place(url)} cannot be reached any more: {said}; once it can, the same "
+            "command goes on"
         ) from error
 
 
