@@ -51,7 +51,7 @@ def test_a_recipe_without_a_name_says_what_is_missing(tmp_path):
         (["rotation_deg=3"], r"did you mean augment\.rotation_deg\?"),
         (["augment.flipp=true"], r"unknown key 'augment\.flipp'; did you mean 'flip'\?"),
         (["augment.xyzzy=1"], r"unknown key 'augment\.xyzzy'; known: rotation_deg"),
-        (["input.color=true", "input.mean=[0.5]"], r"input: color needs three means and stds"),
+        (["input.color=true", "input.mean=[0.5]"], r"color needs mean and std of three .* set"),
         (["data.labels=9"], r"data\.labels.*: .*8"),
         (["data.also=[{path: a, share: 0.5}, {path: b}]"], "expected a share of every data set"),
         (["data.also=[{path: a, share: 0.5}, {path: b, share: 0.5}]"], "less than 1 together"),
@@ -64,7 +64,10 @@ def test_a_recipe_without_a_name_says_what_is_missing(tmp_path):
         (["training.epochs"], "expected --set key=value"),
         (["=3"], "expected --set key=value"),
         (["training.epochs=[1"], "is not a valid YAML value"),
-        (["training=3"], "training"),
+        (["training=3"], r"training: expected keys and values, such as \{key: value\} \(got 3\)"),
+        (["data.also=[faces]"], r"data\.also\.0: expected keys and values"),
+        (["data.also=faces"], r"data\.also: expected a list, .*\(got 'faces'\)"),
+        (["training.compile=yes please"], r"training\.compile: .*'off', 'auto' or 'on'"),
         (["model.name="], r"model\.name"),
     ],
 )
@@ -84,6 +87,8 @@ def test_overrides_that_do_not_hold_are_told_in_one_line(overrides, message):
         ("model.options.hidden=7", lambda r: r.model.options["hidden"] == 7),
         ("model.weights=/a/b=c.pt", lambda r: r.model.weights == "/a/b=c.pt"),
         ("data.limit=100", lambda r: r.data.limit == 100),
+        ("training.compile=on", lambda r: r.training.compile == "on"),  # a boolean to YAML
+        ("training.compile=off", lambda r: r.training.compile == "off"),
     ],
 )
 def test_overrides_change_one_value(override, read):

@@ -307,6 +307,11 @@ def test_a_batch_may_be_all_images_but_no_more(begin, ten, tiny_recipe, tmp_path
     recipe = changed(tiny_recipe, tmp_path, "training.batch=11")
     with pytest.raises(DataError, match=r"10 training images.*of 11; add --set training.batch=2"):
         run(recipe, ten, tmp_path / "run")
+    alone = tmp_path / "alone"
+    for label in ("happy", "sad"):
+        shutil.copytree(ten / "train" / label, alone / label, ignore=lambda _, names: names[1:])
+    with pytest.raises(DataError, match=r"all 2 training images of alone are held out to validate"):
+        run(recipe, alone, tmp_path / "run")
     few = changed(tiny_recipe, tmp_path, "training.batch=11", "data.limit=2")
     with pytest.raises(DataError, match=r"2 training images.*add --set training.batch=1"):
         run(few, ten, tmp_path / "run")

@@ -289,7 +289,7 @@ class Dataset:
         """Training and validation split.
 
         `auto` validates on `public`, else on `val`, else on a stratified tenth of the training
-        images, drawn with `seed`: never on `test` or `private`.
+        images, drawn with `seed`: never on `test` or `private`. DataError if that leaves none.
         """
         training = self.split(train)
         if validation == "auto":
@@ -298,7 +298,11 @@ class Dataset:
             return training, self.split(validation)
         held = _held_out(training, seed)
         rows = np.arange(len(training))
-        kept = np.setdiff1d(rows, held)
+        if not len(kept := np.setdiff1d(rows, held)):
+            raise DataError(
+                f"all {len(held)} training images of {self.name} are held out to validate; expected "
+                "several of each label, or a split val"
+            )
         return training.take(kept), replace(training.take(held), name="held-out")
 
 

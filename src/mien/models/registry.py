@@ -53,7 +53,7 @@ def entry(name: str) -> Entry:
         _load_plugins()
     found = ENTRIES.get(name) or _added.get(name)
     if found is None:
-        raise RecipeError(f"no model named {name!r}{hint(name, names())}")
+        raise RecipeError(f"no model named {name!r}{hint(name, (*names(), f'{TIMM}NAME'))}")
     return found
 
 

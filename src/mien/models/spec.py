@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Builder = Callable[..., "nn.Module"]
+_SHOWN = 20
 _GIVEN = ("classes", "channels", "weights")
 """What a builder without typed options is called with, beside these."""
 
@@ -114,7 +115,10 @@ class Entry:
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """The end of a message on an unknown `word`: the nearest of those known, or all of them."""
+    """The end of a message on an unknown `word`: the nearest of those known, or all of them; of
+    very many, the first."""
     known = list(known)
-    near = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known)}"
+    if near := difflib.get_close_matches(word, known, 1):
+        return f"; did you mean {near[0]!r}?"
+    more = f", ... ({len(known):,})" if len(known) > _SHOWN else ""
+    return f"; there are: {', '.join(known[:_SHOWN])}{more}"

@@ -24,6 +24,13 @@ RETIRED = {
 """Keys of release 0.1 that are gone, and the value with which a recipe loads as before (None: any).
 Runs spell out every key, so their recipes still hold these."""
 
+_EXPECTED = {
+    "dict_type": "expected keys and values, such as {key: value}",
+    "model_type": "expected keys and values, such as {key: value}",
+    "tuple_type": "expected a list, such as [...]",
+}
+"""What takes the place of pydantic's words, which are Python's."""
+
 
 def recipe_names() -> tuple[str, ...]:
     """Names of the recipes in the package: `attention`, `report/attention`, ..."""
@@ -140,7 +147,8 @@ def _first(error: ValidationError) -> str:
         return f"{where}: {problem['ctx']['error']}" if where else str(problem["ctx"]["error"])
     if problem["type"] == "missing":
         return f"{where} is missing"
-    return f"{where}: {problem['msg']} (got {problem['input']!r})" if where else problem["msg"]
+    said = _EXPECTED.get(problem["type"], problem["msg"])
+    return f"{where}: {said} (got {problem['input']!r})" if where else said
 
 
 def _hint(where: str) -> str:

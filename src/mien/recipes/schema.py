@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mien.data.cache import Asked
 from mien.files import write_text
@@ -114,7 +114,10 @@ class Input(Part):
     @model_validator(mode="after")
     def _three(self) -> "Input":
         if self.color and len(self.mean) != 3:
-            raise ValueError(f"color needs three means and stds, got {self.mean}")
+            raise ValueError(
+                f"color needs mean and std of three channels, got the mean {list(self.mean)}; "
+                "set input.mean and input.std as efficientnet-lite0-color does"
+            )
         return self
 
     def preprocess(self, source_px: int = 48) -> Preprocess:
@@ -335,6 +338,12 @@ class Training(Part):
     """Batches whose gradients make one step."""
     finish: Finish | None = None
     """A second stage, see below; null: none."""
+
+    @field_validator("compile", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        """YAML reads `on` and `off` as true and false."""
+        return ("off", "on")[value] if isinstance(value, bool) else value
 
     @property
     def all_epochs(self) -> int:

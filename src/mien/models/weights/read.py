@@ -41,7 +41,9 @@ def read_torch(path: str) -> dict[str, Tensor]:
     from timm.models import load_state_dict
 
     if not Path(path).is_file():
-        raise WeightsError(f"weights {path!r} are neither 'imagenet', 'none' nor a file; check")
+        raise WeightsError(
+            f"weights {path!r} are neither 'imagenet', 'none' nor a file; check the path"
+        )
     with reading(path, "any network"):
         found: dict[str, Tensor] = load_state_dict(path, weights_only=True)
     return found
