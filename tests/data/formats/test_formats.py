@@ -126,6 +126,17 @@ def test_films_are_no_pictures_and_pictures_no_films(tmp_path, name):
         open_clips(LAYOUTS["kdef"].write(tmp_path / "pictures"))
 
 
+@pytest.mark.parametrize("name", FILMS)
+def test_a_broken_frame_or_film_is_told_in_one_line(tmp_path, name):
+    path = LAYOUTS[name].write(tmp_path / "data")
+    frames = open_clips(path)[0].frames
+    file = frames[0] if isinstance(frames, tuple) else frames
+    file.write_bytes(jpeg()[:300])
+    with pytest.raises(DataError, match=file.name) as error:
+        open_dataset(path, Asked(clips=True))
+    assert one_line(error)
+
+
 @pytest.mark.parametrize("name", [n for n in FILMS if n not in ("afew", "clips")])
 def test_a_clip_that_is_not_there_is_told_with_the_line_of_its_list(tmp_path, name):
     layout = LAYOUTS[name]
