@@ -300,8 +300,8 @@ class Dataset:
         rows = np.arange(len(training))
         if not len(kept := np.setdiff1d(rows, held)):
             raise DataError(
-                f"all {len(held)} training images of {self.name} are held out to validate; expected "
-                "several of each label, or a split val"
+                f"all {len(held)} training images of {self.name} are held out to validate; "
+                "expected several of each label, or a split val"
             )
         return training.take(kept), replace(training.take(held), name="held-out")
 
