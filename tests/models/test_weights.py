@@ -151,5 +151,10 @@ def test_a_network_of_our_own_takes_its_weights_with_or_without_their_prefix(tmp
         fill(target, "imagenet")
     with pytest.raises(WeightsError, match=r"w\.pth holds no weights of this network: "):
         fill(nn.Linear(3, 2), str(tmp_path / "w.pth"))
-    with pytest.raises(WeightsError, match="neither 'imagenet', 'none' nor a file; check"):
+    (tmp_path / "readme.md").write_text("# Not weights\n")
+    with pytest.raises(
+        WeightsError, match=r"readme\.md holds no weights of any network: expected a"
+    ):
+        read_torch(str(tmp_path / "readme.md"))
+    with pytest.raises(WeightsError, match="neither 'imagenet', 'none' nor a file; check the path"):
         read_torch(str(tmp_path / "nowhere.pth"))

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from mien.errors import WeightsError
 
+_EXPECTED = "expected a file of torch or safetensors that holds tensors by name, and no code"
+
 
 @contextmanager
 def reading(path: Path | str, network: str) -> Iterator[None]:
@@ -27,7 +29,9 @@ def reading(path: Path | str, network: str) -> Iterator[None]:
         *foreign,
         *(OSError, RuntimeError, StopIteration, ValueError, LookupError, TypeError, AttributeError),
     ) as error:
-        raise unfit(path, network, error) from error
+        # torch and timm would advise to trust the file.
+        reason = _EXPECTED if "weights_only" in str(error) else error
+        raise unfit(path, network, reason) from error
 
 
 def unfit(path: Path | str, network: str, reason: object) -> WeightsError:
