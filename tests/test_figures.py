@@ -93,3 +93,13 @@ def table(document: str, head: str) -> Iterator[list[str]]:
     next(lines)
     for line in [first, *iter(lambda: next(lines, ""), "")]:
         yield [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+
+
+def test_accuracies_of_the_networks_that_were_wished_for():
+    text = (ROOT / "docs" / "researcher.md").read_text()
+    told = re.findall(r"`mien train ([\w-]+)`[^|]*\| ([\d.]+), framed ([\d.]+)", text)
+    assert {"convnext", "mobilenetv2-attention"} <= {name for name, *_ in told}
+    for name, *figures in told:
+        row = results.rows()[name]
+        found = (row["accuracy_pct"], row["field_accuracy_pct"])
+        assert figures == [f"{float(value):.1f}" for value in found]
