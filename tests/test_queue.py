@@ -1,6 +1,7 @@
 """The queue of trainings: its entries can be trained, and its runner survives what happens."""
 
 import csv
+import math
 import shutil
 import signal
 import subprocess
@@ -40,17 +41,6 @@ recipe: nothing
 what: never
 ```
 
-## hopeless
-
-No accuracy is above 1.
-
-```yaml
-recipe: tiny.yaml
-what: never
-set: [training.epochs=3000]
-give_up: [1, 1.1]
-```
-
 ## mine
 
 ```yaml
@@ -77,7 +67,7 @@ def test_each_heading_of_the_queue_is_an_entry():
 
 @pytest.fixture
 def repository(tmp_path: Path, tiny_recipe) -> Path:
-    """A repository with mien's code, four entries, and a table that takes any row."""
+    """A repository with mien's code, three entries, and a table that takes any row."""
     root = tmp_path / "repository"
     shutil.copytree(ROOT / "src" / "mien", root / "src" / "mien", ignore=ignored)
     for folder in ("scripts", "research", "results"):
@@ -123,7 +113,6 @@ def test_the_queue_survives_an_interruption(repository: Path, drawn: Path, tmp_p
     states = dict(line.split(maxsplit=1) for line in told("--status").splitlines())
     assert states["old"] == "done" and states["mine"].startswith("begun: ")
     assert states["unknown"] == "failed: train ended with 2, see log.txt"
-    assert states["hopeless"].startswith("given-up: ")
     assert "--resume" in told("--dry-run").splitlines()[0]
     before = (run / "history.csv").read_text()
 
@@ -144,9 +133,24 @@ def wait_for(done, runner: "subprocess.Popen[bytes]") -> None:
     assert done()
 
 
-def test_time_that_is_over_ends_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    entry = run_queue.Entry("mine", tmp_path, "tiny", "a try")
+@pytest.fixture
+def sleeping(tmp_path: Path) -> list[str]:
+    """A training that takes too long, in place of `mien train`."""
     (tmp_path / "tree" / "src").mkdir(parents=True)
-    sleeping = [sys.executable, "-c", "import time; time.sleep(100)"]
+    return [sys.executable, "-c", "import time; time.sleep(100)"]
+
+
+def test_a_training_that_is_not_worth_its_time_is_given_up(tmp_path: Path, sleeping: list[str]):
+    entry = run_queue.Entry("mine", tmp_path, "tiny", "a try", give_up=(2, 0.5))
+    history = tmp_path / "run" / "history.csv"
+    history.parent.mkdir()
+    history.write_text("epoch,val_accuracy\n1,0.3\n2,0.4\n")
+    with (tmp_path / "lock").open("w") as lock:
+        assert run_queue.execute(entry, "train", sleeping, math.inf, lock) == -signal.SIGTERM
+    assert entry.state() == "given-up: 0.4000 after 2 epochs" and not entry.open()
+
+
+def test_time_that_is_over_ends_a_training(tmp_path: Path, sleeping: list[str]):
+    entry = run_queue.Entry("mine", tmp_path, "tiny", "a try")
     with (tmp_path / "lock").open("w") as lock, pytest.raises(KeyboardInterrupt):
         run_queue.execute(entry, "train", sleeping, time.monotonic() + 0.5, lock)
