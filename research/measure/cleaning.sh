@@ -11,7 +11,7 @@ mkdir -p "$OUT"
 if [ ! -f "$OUT/tables/done" ]; then
   nice $PYTHON -m mien data audit "$DATA" --votes "$VOTES" --model mien-s --out "$OUT/audit" > "$OUT/audit.log" 2>&1
   nice $PYTHON - "$OUT" "$DATA" <<'PY'
-"""relabel.csv in parts, an exclude table of all that is doubted, and weights: how likely each label is."""
+"""relabel.csv in parts, and an exclude table of all that is doubted."""
 import csv, sys
 from pathlib import Path
 out = Path(sys.argv[1]); place = out / "tables"; place.mkdir(exist_ok=True)
@@ -27,12 +27,6 @@ for name, chosen in parts.items():
     with (place / f"{name}.csv").open("w", newline="") as file:
         w = csv.DictWriter(file, ["split", "name", "label", "was", "codes"]); w.writeheader(); w.writerows(chosen)
     print(name, len(chosen))
-with (out / "audit/findings.csv").open() as file:
-    doubts = {r["name"]: float(r["score"]) for r in csv.DictReader(file) if r["code"] == "MD401" and r["split"] == "train"}
-with (place / "weights.csv").open("w", newline="") as file:
-    w = csv.writer(file); w.writerow(("name", "weight"))
-    # score: probability of the label less that of the best other class, -1 to 0
-    w.writerows((name, f"{max(0.0, 1 + score) / 2:.4f}") for name, score in doubts.items())
 (place / "done").touch()
 PY
 fi
@@ -45,7 +39,7 @@ declare -A SET=(
   [relabel-votes]="data.relabel=$T/relabel-votes.csv"
   [relabel-model]="data.relabel=$T/relabel-model.csv"
   [relabel-agreed]="data.relabel=$T/relabel-agreed.csv"
-  [weights]=""
+  [weights]="data.weights=$OUT/audit/weights.csv"
   [votes-as-they-are]="training.loss.votes=0.4"
   [votes-exclude-errors]="training.loss.votes=0.4|data.exclude=$OUT/audit/exclude.csv"
   [votes-relabel-all]="training.loss.votes=0.4|data.relabel=$T/relabel-all.csv"
@@ -60,24 +54,9 @@ for name in "${VARIANTS[@]}"; do for seed in $SEEDS; do
   [ -n "${LIMIT:-}" ] && sets+=(--set "data.limit=$LIMIT")  # to try the script
   if [ ! -d "$run/bundle" ]; then
     [ -f "$run/recipe.yaml" ] && more=(--resume) || more=()
-    WEIGHTS=""; [ "$name" = weights ] && WEIGHTS=$T/weights.csv
-    WEIGHTS=$WEIGHTS nice $PYTHON - train mien-s --data "$DATA" --votes "$VOTES" --out "$run" --set seed=$seed \
+    nice $PYTHON -m mien train mien-s --data "$DATA" --votes "$VOTES" --out "$run" --set seed=$seed \
       --set name=$name --set export.quantize=none --set model.options.widths=[16,32,64] \
-      --set training.epochs=$EPOCHS "${sets[@]}" "${more[@]}" > "$OUT/$name-$seed.log" 2>&1 <<'PY'
-"""mien, with weights of the images if WEIGHTS names a table: a target times w is a loss times w."""
-import csv, os
-import numpy as np
-from mien.cli import main
-if os.environ.get("WEIGHTS"):
-    with open(os.environ["WEIGHTS"]) as file:
-        weights = {r["name"]: float(r["weight"]) for r in csv.DictReader(file)}
-    from mien.train import inputs
-    plain = inputs.soft_targets
-    inputs.soft_targets = lambda split, recipe, classes: (
-        plain(split, recipe, classes) * np.array([weights.get(str(n), 1.0) for n in split.names], np.float32)[:, None]
-    )
-main()
-PY
+      --set training.epochs=$EPOCHS "${sets[@]}" "${more[@]}" > "$OUT/$name-$seed.log" 2>&1
   fi
   [ -f "$run/evaluation/public/metrics.json" ] || nice $PYTHON -m mien evaluate "$run" --data "$DATA" \
     --split public --views plain --votes "$VOTES" --jitter >> "$OUT/$name-$seed.log" 2>&1

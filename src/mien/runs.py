@@ -380,7 +380,7 @@ def data_of(recipe: "Recipe", source: Path, format: str | None = None) -> "Datas
     wanted, also = recipe.data, recipe.data.also
     plain = dataclasses.replace(recipe.asked, format=None)
     first = open_dataset(source, dataclasses.replace(plain, format=format or wanted.format))
-    first = cleaned(first, wanted.exclude, wanted.relabel)
+    first = cleaned(first, wanted.exclude, wanted.relabel, wanted.weights)
     data = [first, *(open_dataset(other.path, plain) for other in also)]
     labels = chosen([part.present for part in data], wanted.labels)
     data = [part.only(labels) for part in data]

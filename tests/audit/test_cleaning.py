@@ -8,12 +8,16 @@ from mien.audit.cleaning import (
     cleaned,
     read_exclude,
     read_relabel,
+    read_weights,
     relabelled,
+    weighted,
     without,
     write_exclude,
     write_relabel,
+    write_weights,
 )
 from mien.data import Dataset, Split
+from mien.data.dataset import join
 from mien.errors import DataError, InputError
 
 
@@ -129,15 +133,15 @@ def two_labels() -> Dataset:
 
 def test_labels_change_in_their_split_alone_and_before_pictures_go(tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text("split,name,label\ntrain,b,y\ntrain,a,x\n")
-    found = cleaned(two_labels(), None, str(tmp_path / "r.csv"))
+    found = cleaned(two_labels(), None, str(tmp_path / "r.csv"), None)
     assert found.split("train").labels.tolist() == [0, 1, 0]
     assert found.split("test").labels.tolist() == [0, 0, 0]
     assert found.split("train").names.tolist() == ["a", "b", "c"]
     assert found.split("train").digest != two_labels().split("train").digest
     excluded = str(table(tmp_path, "split,name\ntrain,a\n"))
-    both = cleaned(two_labels(), excluded, str(tmp_path / "r.csv"))
+    both = cleaned(two_labels(), excluded, str(tmp_path / "r.csv"), None)
     assert both.split("train").labels.tolist() == [1, 0]
-    assert cleaned(two_labels(), None, None).split("train").labels.tolist() == [0, 0, 0]
+    assert cleaned(two_labels(), None, None, None).split("train").labels.tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -152,3 +156,36 @@ def test_labels_change_in_their_split_alone_and_before_pictures_go(tmp_path: Pat
 def test_a_relabel_table_that_does_not_fit_is_told(tmp_path: Path, text, message) -> None:
     with pytest.raises(DataError, match=message):
         relabelled(two_labels(), read_relabel(table(tmp_path, text)))
+
+
+def test_a_doubted_label_counts_as_much_as_a_model_believes_it(tmp_path: Path) -> None:
+    doubts = [("c", "train", -0.5), ("b", "train", 0.0), ("a", "test", -1.0)]
+    findings = [
+        Finding(Check.SUSPECT, name, "", split, "x", score) for name, split, score in doubts
+    ]
+    assert write_weights(tmp_path / "w.csv", [*findings, doubt("a", "happy")]) == 2
+    assert (tmp_path / "w.csv").read_text().splitlines() == [
+        "split,name,weight",
+        "train,b,0.5000",
+        "train,c,0.2500",
+    ]
+    excluded = str(table(tmp_path, "split,name\ntrain,b\n"))
+    found = cleaned(two_labels(), excluded, None, str(tmp_path / "w.csv")).split("train")
+    assert found.weights is not None and found.weights.tolist() == [1, 0.25]
+    assert join("both", [found, two_labels().split("test")]).weights.tolist() == [1, 0.25, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("split,name\ntrain,a\n", "has no column weight; expected the weights.csv"),
+        ("split,name,weight\ntrain,q,1\n", "1 of 1 weighted pictures are not in letters"),
+        ("split,name,weight\ntrain,a,much\n", "a has the weight 'much'; expected 0 or more"),
+        ("split,name,weight\ntrain,a,-1\n", "a has the weight '-1'; expected 0 or more"),
+        ("split,name,weight\ntrain,a,nan\n", "a has the weight 'nan'; expected 0 or more"),
+        ("split,name,weight\ntrain,a,inf\n", "a has the weight 'inf'; expected 0 or more"),
+    ],
+)
+def test_a_table_of_weights_that_does_not_fit_is_told(tmp_path: Path, text, message) -> None:
+    with pytest.raises(DataError, match=message):
+        weighted(two_labels(), read_weights(table(tmp_path, text)))

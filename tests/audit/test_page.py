@@ -118,8 +118,8 @@ def test_tables_beside_the_page(tmp_path: Path) -> None:
         POOL.finding(Check.SUSPECT, 4, "the model says yes", -0.25),
     ]
     found = audit(*findings, joint=np.array([[68.6, 1.4], [0.4, 69.6]]), predictor="a model")
-    page, excluded, relabelled = write_audit(found, tmp_path)
-    assert (excluded, relabelled) == (2, 0)
+    page, listed = write_audit(found, tmp_path)
+    assert listed == {"exclude": 2, "relabel": 0, "weights": 1}
     with (tmp_path / "findings.csv").open() as file:
         rows = list(csv.reader(file))
     assert rows[:3] == [

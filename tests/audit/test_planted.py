@@ -112,9 +112,10 @@ def test_a_zip_is_audited_alike_with_a_damaged_entry(
 def test_the_page_its_tables_and_exclude_csv(
     audited: Audit, planted: Planted, tmp_path: Path
 ) -> None:
-    page, excluded, _ = write_audit(audited, tmp_path / "out")
+    page, listed = write_audit(audited, tmp_path / "out")
     assert {path.name for path in page.parent.iterdir()} == {
-        *("index.html", "findings.csv", "summary.csv", "exclude.csv", "relabel.csv")
+        *("index.html", "findings.csv", "summary.csv", "exclude.csv", "relabel.csv"),
+        "weights.csv",
     }
     html = page.read_text()
     assert "http" not in html.replace("http-equiv", "")
@@ -127,14 +128,14 @@ def test_the_page_its_tables_and_exclude_csv(
         counts = {row["code"]: int(row["pictures"]) for row in csv.DictReader(file)}
     assert counts == audited.counts
     table = read_exclude(tmp_path / "out" / "exclude.csv")
-    assert len(table) == excluded
+    assert len(table) == listed["exclude"]
     leaked = {pair[0] for pairs in planted.copies.values() for pair in pairs[1::2]}
     assert {split for split, _ in table} == {"train"}
     assert {name for _, name in table} >= planted.blank
     assert len({name for _, name in table} & leaked) >= 0.95 * len(leaked)
 
     kept = without(audited.pool.data, table)
-    assert len(kept.split("train")) == len(audited.pool.data.split("train")) - excluded
+    assert len(kept.split("train")) == len(audited.pool.data.split("train")) - listed["exclude"]
     assert kept.split("test").digest == audited.pool.data.split("test").digest
     clean = pool(kept)
     assert not set(clean.names[clean.splits == "train"]) & {name for _, name in table}

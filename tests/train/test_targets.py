@@ -14,9 +14,10 @@ from mien.export import export, proof_images
 from mien.files import sha256
 from mien.labels import FER2013, FERPLUS
 from mien.recipes import Recipe
-from mien.recipes.schema import Augment
+from mien.recipes.schema import Augment, Loss
 from mien.runs import RunFolder
 from mien.train.augment import Augmentation
+from mien.train.losses import loss_of
 from mien.train.targets import one_hot, only_labels, soft_targets, translate
 from mien.train.teachers import Changed, Trained, answers_of, open_teachers
 from tests.fakes import brightness_bundle
@@ -100,6 +101,16 @@ def test_without_a_share_votes_are_not_even_read(tiny_recipe, tmp_path):
     targets = soft_targets(pictures, recipe, 4)
     assert targets.tolist() == [[1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]]
     assert only_labels(pictures, targets)
+
+
+def test_a_label_that_counts_less_costs_less(tiny_recipe):
+    pictures = replace(split((0, A), (1, D)), weights=np.array([1, 0.25]))
+    targets = soft_targets(pictures, tiny_recipe, 4)
+    assert targets.tolist() == [[1, 0, 0, 0], [0, 0, 0, 0.25]] and targets.dtype == np.float32
+    assert not only_labels(pictures, targets)
+    told = torch.from_numpy(targets)
+    whole, quarter = (loss_of(torch.zeros(1, 4), one[None], Loss()) for one in told)
+    assert quarter == pytest.approx(0.25 * whole)
 
 
 def test_votes_are_read_as_a_logistic_regression_would(tmp_path):

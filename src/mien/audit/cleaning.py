@@ -1,13 +1,15 @@
-"""exclude.csv and relabel.csv: what an audit would leave out of training or label otherwise."""
+"""exclude.csv, relabel.csv and weights.csv: what an audit would leave out of training, label
+otherwise or believe less."""
 
 import csv
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from mien.audit.checks import TRAIN, Finding
+from mien.audit.checks import TRAIN, Check, Finding
 from mien.data import Dataset
 from mien.errors import DataError
 from mien.files import csv_text, existing, write_text
@@ -16,14 +18,18 @@ Place = tuple[str, str]
 """Split and name of a picture."""
 
 
-def cleaned(data: Dataset, exclude: str | None, relabel: str | None) -> Dataset:
-    """`data` with the labels of the table `relabel`, less the pictures of the table `exclude`,
+def cleaned(
+    data: Dataset, exclude: str | None, relabel: str | None, weights: str | None
+) -> Dataset:
+    """`data` with the labels and weights of these tables, less the pictures of the table `exclude`,
     before anything is held out of it.
 
     InputError or DataError for a table that is none, or that of other data.
     """
     if relabel is not None:
         data = relabelled(data, read_relabel(relabel))
+    if weights is not None:
+        data = weighted(data, read_weights(weights))
     return data if exclude is None else without(data, read_exclude(exclude))
 
 
@@ -54,6 +60,19 @@ def write_relabel(path: Path, findings: Iterable[Finding]) -> int:
     return len(rows)
 
 
+def write_weights(path: Path, findings: Iterable[Finding]) -> int:
+    """Write how likely a model takes the label of each training picture to be whose label it
+    doubts, 0-0.5; how many they are. Columns: split, name, weight."""
+    doubted = {
+        finding.name: (1 + finding.score) / 2
+        for finding in findings
+        if finding.check is Check.SUSPECT and finding.split == TRAIN and finding.score is not None
+    }
+    rows = ((TRAIN, name, f"{weight:.4f}") for name, weight in sorted(doubted.items()))
+    write_text(path, csv_text([("split", "name", "weight"), *rows]))
+    return len(doubted)
+
+
 def read_exclude(path: Path | str) -> frozenset[Place]:
     """The pictures in a table with columns split and name; InputError or DataError without one."""
     return frozenset((split, name) for split, name in _read(path, "exclude", ("split", "name")))
@@ -64,6 +83,20 @@ def read_relabel(path: Path | str) -> dict[Place, str]:
     DataError without one."""
     rows = _read(path, "relabel", ("split", "name", "label"))
     return {(split, name): label for split, name, label in rows}
+
+
+def read_weights(path: Path | str) -> dict[Place, float]:
+    """The weight of each picture in a table with columns split, name and weight; InputError or
+    DataError without one, or for a weight that is none."""
+    found: dict[Place, float] = {}
+    for split, name, text in _read(path, "weights", ("split", "name", "weight")):
+        try:
+            found[split, name] = weight = float(text)
+        except ValueError:
+            weight = math.nan
+        if not 0 <= weight < math.inf:
+            raise DataError(f"{path}: {name} has the weight {text!r}; expected 0 or more")
+    return found
 
 
 def without(data: Dataset, excluded: frozenset[Place]) -> Dataset:
@@ -97,6 +130,18 @@ def relabelled(data: Dataset, labels: dict[Place, str]) -> Dataset:
         new = [labels.get((split, str(n)), o) for n, o in zip(part.names, old, strict=True)]
         numbers = np.array([data.labels.index(label) for label in new], np.int64)
         splits[split] = replace(part, labels=numbers)
+    return replace(data, splits=splits)
+
+
+def weighted(data: Dataset, weights: dict[Place, float]) -> Dataset:
+    """`data` with these `weights` of its labels, 1 of others. DataError if one is not there."""
+    _refuse_strange(data, weights, "weighted")
+    splits = {
+        split: replace(
+            part, weights=np.array([weights.get((split, str(name)), 1.0) for name in part.names])
+        )
+        for split, part in data.splits.items()
+    }
     return replace(data, splits=splits)
 
 

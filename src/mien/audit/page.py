@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from mien.audit.checks import Finding
-from mien.audit.cleaning import write_exclude, write_relabel
+from mien.audit.cleaning import write_exclude, write_relabel, write_weights
 from mien.audit.pool import Pool
 from mien.audit.run import Audit
 from mien.errors import InputError
@@ -24,8 +24,9 @@ _PAIRS = 15
 _LARGEST_PX = 96
 
 
-def write_audit(audit: Audit, out: Path) -> tuple[Path, int, int]:
-    """The page `out/index.html`; how many pictures `out/exclude.csv` and `relabel.csv` list.
+def write_audit(audit: Audit, out: Path) -> tuple[Path, dict[str, int]]:
+    """The page `out/index.html`; how many pictures `out/exclude.csv`, `relabel.csv` and
+    `weights.csv` list.
 
     Beside it `findings.csv` (all of them), `summary.csv`, and `confident_joint.csv` where a model
     was asked. InputError if `out` is a file, MissingExtra without mien[report].
@@ -41,15 +42,15 @@ def write_audit(audit: Audit, out: Path) -> tuple[Path, int, int]:
         sheets={check: _groups(found) for check in audit.checks if (found := audit.found(check))},
         picture=partial(_picture, audit.pool),
     )
-    excluded = write_exclude(out / "exclude.csv", audit.findings)
-    relabelled = write_relabel(out / "relabel.csv", audit.findings)
+    tables = {"exclude": write_exclude, "relabel": write_relabel, "weights": write_weights}
+    listed = {name: write(out / f"{name}.csv", audit.findings) for name, write in tables.items()}
     rows = [_row(finding) for finding in audit.findings]
     columns = tuple(Column(name, name) for name in _FINDINGS)
     write_csv(out / "findings.csv", Table(columns, rows).as_columns())
     checks.write_csv(out / "summary.csv")
     joint.write_csv(out / "confident_joint.csv")
     write_text(out / "index.html", page)
-    return out / "index.html", excluded, relabelled
+    return out / "index.html", listed
 
 
 def summary(audit: Audit) -> Table:

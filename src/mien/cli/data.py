@@ -67,7 +67,7 @@ def data_audit(
     evidence = Evidence(votes, model, folds, predictions)
     audited = audit(data, evidence, track, Asked(format_))
     with untouched(data, votes):
-        page, excluded, relabelled = write_audit(audited, out)
+        page, listed = write_audit(audited, out)
     found = summary(audited).only(*SHOWN_COLUMNS)
     table = Table(box=None, header_style="bold")
     for heading in found.header:
@@ -75,8 +75,9 @@ def data_audit(
     for row in found.cells:
         table.add_row(*row)
     console().print(table)
-    say(f"page:    {page}\nexclude: {out / 'exclude.csv'} ({excluded:,} training pictures)")
-    say(f"relabel: {out / 'relabel.csv'} ({relabelled:,} training pictures)")
+    say(f"page:    {page}")
+    for name, pictures in listed.items():
+        say(f"{name}: {out / name}.csv ({pictures:,} training pictures)")
 
 
 def data_crop(

@@ -33,6 +33,8 @@ class Split:
     """(N,) how likely each image is drawn for training; they sum to 1. None: each comes once."""
     own: NDArray[np.bool_] | None = None
     """(N,) whether each image is of the first of several data sets; None: all are."""
+    weights: NDArray[np.float64] | None = None
+    """(N,) how much each label counts in training; None: all alike."""
 
     def __post_init__(self) -> None:
         if not _is_pictures(self.images.shape) or self.images.dtype != np.uint8:
@@ -185,14 +187,18 @@ def join(
 
 
 def _columns(parts: Sequence[Split], taken: Sequence[NDArray[np.int64]]) -> dict[str, Any]:
-    """Labels, names, persons, chances and whose images they are, of these rows of each part."""
+    """Labels, names, persons, chances, weights and whose images they are, of these rows of each
+    part."""
     pairs = list(zip(parts, taken, strict=True))
-    persons = chances = own = None
+    persons = chances = own = weights = None
     if any(part.own is not None for part in parts):
         every = [np.ones(len(part), bool) if part.own is None else part.own for part in parts]
         own = np.concatenate([part[rows] for part, rows in zip(every, taken, strict=True)])
     if any(part.persons is not None for part in parts):
         persons = np.concatenate([part.whose[chosen] for part, chosen in pairs])
+    if any(part.weights is not None for part in parts):
+        counted = [np.ones(len(p)) if p.weights is None else p.weights for p in parts]
+        weights = np.concatenate([part[rows] for part, rows in zip(counted, taken, strict=True)])
     drawn = [part.chances[chosen] for part, chosen in pairs if part.chances is not None]
     if len(drawn) == len(parts):
         chances = np.concatenate(drawn) / sum(map(np.sum, drawn))
@@ -202,6 +208,7 @@ def _columns(parts: Sequence[Split], taken: Sequence[NDArray[np.int64]]) -> dict
         "persons": persons,
         "chances": chances,
         "own": own,
+        "weights": weights,
     }
 
 

@@ -55,6 +55,9 @@ class Data(Part):
     """Table of pictures to leave out: the exclude.csv of `mien data audit`."""
     relabel: str | None = None
     """Table of pictures with other labels: the relabel.csv of `mien data audit`."""
+    weights: str | None = None
+    """Table of how much labels count, 0 and more: the weights.csv of `mien data audit`. Those of
+    other pictures count 1; what teachers answer counts the same of all."""
     votes: str | None = None
     """Table of FER+ votes on the training images, for `training.loss.votes` (`--votes`)."""
 

@@ -46,7 +46,7 @@ def check(
         asked = replace(asked, format=None)
     if recipe.data.votes is not None and recipe.training.loss.votes:
         existing(recipe.data.votes, "FER+ table")
-    for table in ("exclude", "relabel"):
+    for table in ("exclude", "relabel", "weights"):
         if (path := getattr(recipe.data, table)) is not None:
             existing(path, f"{table} table")
     find_teachers(recipe, out)

@@ -15,13 +15,15 @@ Targets = NDArray[np.float32]
 
 
 def soft_targets(split: Split, recipe: Recipe, classes: int) -> Targets:
-    """(N, classes) targets of the images: labels, and FER+ votes where `data.votes` names them."""
+    """(N, classes) targets of the images: labels, and FER+ votes where `data.votes` names them,
+    times the split's weights: cross-entropy is as many times as large."""
     targets = one_hot(split.labels, classes)
     share = recipe.training.loss.votes
-    if recipe.data.votes is None or not share:
-        return targets
-    votes = join_votes(split, Path(recipe.data.votes))
-    targets = (1 - share) * targets + share * translate(votes, split.labels, targets)
+    if recipe.data.votes is not None and share:
+        votes = join_votes(split, Path(recipe.data.votes))
+        targets = (1 - share) * targets + share * translate(votes, split.labels, targets)
+    if split.weights is not None:
+        targets = targets * split.weights[:, None]
     return np.ascontiguousarray(targets, np.float32)
 
 
