@@ -23,7 +23,7 @@ def soft_targets(split: Split, recipe: Recipe, classes: int) -> Targets:
         votes = join_votes(split, Path(recipe.data.votes))
         targets = (1 - share) * targets + share * translate(votes, split.labels, targets)
     if split.weights is not None:
-        targets = targets * split.weights[:, None]
+        targets = targets * split.weights[:, None].astype(np.float32)
     return np.ascontiguousarray(targets, np.float32)
 
 
