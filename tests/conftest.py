@@ -66,9 +66,12 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def fer2013(shared: Path, mien_home: Path) -> Dataset:
-    """The real FER-2013, decoded once per session."""
-    return open_dataset(shared / "data" / "fer2013.zip")
+def fer2013(shared: Path, mien_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The real FER-2013, decoded by the first of all workers that asks for it."""
+    home = tmp_path_factory.getbasetemp()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIEN_HOME", str(home.parent if "PYTEST_XDIST_WORKER" in os.environ else home))
+        return open_dataset(shared / "data" / "fer2013.zip")
 
 
 @pytest.fixture(scope="session")
