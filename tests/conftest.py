@@ -66,11 +66,17 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def fer2013(shared: Path, mien_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """The real FER-2013, decoded by the first of all workers that asks for it."""
-    home = tmp_path_factory.getbasetemp()
+def fer2013_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """mien's home for FER-2013, of all workers: the first of them decodes it."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "fer2013"
+
+
+@pytest.fixture(scope="session")
+def fer2013(shared: Path, mien_home: Path, fer2013_home: Path) -> Dataset:
+    """The real FER-2013."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MIEN_HOME", str(home.parent if "PYTEST_XDIST_WORKER" in os.environ else home))
+        patch.setenv("MIEN_HOME", str(fer2013_home))
         return open_dataset(shared / "data" / "fer2013.zip")
 
 
