@@ -66,6 +66,7 @@ def test_a_recipe_without_a_name_says_what_is_missing(tmp_path):
         (["training.epochs=[1"], "is not a valid YAML value"),
         (["training=3"], r"training: expected keys and values, such as \{key: value\} \(got 3\)"),
         (["data.also=[faces]"], r"data\.also\.0: expected keys and values"),
+        (["data.relabel=a.csv", "data.weights=b.csv"], r"data: relabel and .* choose one of them"),
         (["data.also=faces"], r"data\.also: expected a list, .*\(got 'faces'\)"),
         (["training.compile=yes please"], r"training\.compile: .*'off', 'auto' or 'on'"),
         (["model.name="], r"model\.name"),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Builder = Callable[..., "nn.Module"]
-_SHOWN = 20
+_SHOWN = 40
 _GIVEN = ("classes", "channels", "weights")
 """What a builder without typed options is called with, beside these."""
 

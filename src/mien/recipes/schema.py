@@ -71,6 +71,12 @@ class Data(Part):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_way(self) -> "Data":
+        if self.relabel and self.weights:
+            raise ValueError("relabel and weights doubt the same labels; choose one of them")
+        return self
+
 
 class Model(Part):
     """An architecture of the registry, its weights to start from, and its own options."""
