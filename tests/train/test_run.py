@@ -130,6 +130,18 @@ def test_resume_with_another_recipe_is_refused(finished, drawn, tiny_recipe, tmp
     assert load_recipe(finished / "recipe.yaml") == tiny_recipe
 
 
+def test_a_run_keeps_to_the_weights_of_its_labels(drawn, tiny_recipe, tmp_path):
+    names = open_dataset(drawn).split("train").names
+    table = tmp_path / "weights.csv"
+    table.write_text(f"split,name,weight\ntrain,{names[0]},0.5\n")
+    recipe = changed(tiny_recipe, tmp_path, f"data.weights={table}", "training.epochs=1")
+    folder = run(recipe, drawn, tmp_path / "run")
+    assert run(recipe, drawn, folder, resume=True) == folder
+    table.write_text(f"split,name,weight\ntrain,{names[0]},0.4\n")
+    with pytest.raises(RunError, match="begun on other images"):
+        run(recipe, drawn, folder, resume=True)
+
+
 @pytest.mark.parametrize("lacking", ["train/happy/Training_*", "test/happy/PublicTest_*"])
 def test_resume_on_other_data_is_refused(finished, drawn, tiny_recipe, tmp_path, lacking):
     shutil.copytree(drawn, tmp_path / "others")

@@ -1,6 +1,7 @@
 """What a training learns from: images, targets, teachers."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ class Inputs:
             name=self.name,
             labels=self.labels,
             side_px=int(self.training.images.shape[1]),
-            train=_images(self.training),
+            train=_weighed(self.training),
             validation=_images(self.validation),
             teachers=tuple(Source(t.card.name, t.card.digest) for t in self.teachers),
             source=str(self.source.resolve()),
@@ -115,6 +116,15 @@ class Inputs:
 
 def _images(split: Split) -> Images:
     return Images(split.name, len(split), split.digest)
+
+
+def _weighed(split: Split) -> Images:
+    """The training images; the digest is of their weights, too, so that a run keeps to them."""
+    images = _images(split)
+    if split.weights is None:
+        return images
+    both = images.digest.encode() + split.weights.tobytes()
+    return replace(images, digest=hashlib.sha256(both).hexdigest())
 
 
 def _splits(data: Dataset, recipe: Recipe) -> tuple[Split, Split]:
