@@ -1,12 +1,14 @@
 """The runs on record: `results/runs.csv`, their predictions in `predictions.npz`, `recent.npz`.
 
     python scripts/results.py add mine "what it is" EVALUATION ... --run runs/mine
+    python scripts/results.py short robust/none EVALUATION
     python scripts/results.py unpack OUT mien-s mien-m    # evaluations, for mien compare OUT/*
     python scripts/results.py figures                     # the figures of runs.csv again
 
 `add` keeps evaluations of one network on PublicTest, of several views, and its recipe and history.
 Probabilities are kept in 16 bits; where rounding would change an answer, the larger probability
-goes up to the next number, so that every accuracy stays as it was.
+goes up to the next number, so that every accuracy stays as it was. `short` keeps the answers alone,
+in `answers.csv`, and accuracy on spoilt images: enough for a training that answers one question.
 """
 
 import argparse
@@ -126,8 +128,7 @@ def _read(file: str) -> dict[str, NDArray[Any]]:
 @functools.cache
 def rows() -> dict[str, dict[str, str]]:
     """Name → row of `runs.csv`."""
-    with (RESULTS / "runs.csv").open(newline="") as file:
-        return {row["name"]: row for row in csv.DictReader(file)}
+    return {row["name"]: row for row in _csv(RESULTS / "runs.csv")}
 
 
 def kept(name: str) -> list[str]:
@@ -308,6 +309,46 @@ def write_rows() -> None:
         table.writerows(told)
 
 
+SPOILT = {"robustness": "robustness", "occlusions": "covers", "adversarial": "adversarial"}
+"""Table of an evaluation → the table in `results` that keeps its rows."""
+
+
+def short(name: str, folder: Path) -> None:
+    """Keep the answers of an evaluation, and how often it is right on spoilt images."""
+    told = load_evaluation(folder)
+    truth, given = (
+        "".join(map(str, found)) for found in (told.truth, told.probabilities.argmax(1))
+    )
+    row = {"run": name, "truth": "" if told.digest == DIGEST else truth, "answers": given}
+    _put("answers", name, [row])
+    for file, table in SPOILT.items():
+        if (found := folder / f"{file}.csv").exists():
+            spoilt = [{k.removeprefix("accuracy_"): v for k, v in r.items()} for r in _csv(found)]
+            _put(table, name, [{"run": name} | one for one in spoilt])
+
+
+def answers(name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(N,) labels and (N,) answers of a short training. Raises KeyError if there are none."""
+    row = {one["run"]: one for one in _csv(RESULTS / "answers.csv")}[name]
+    truth, given = (np.array([*row[column]], np.int64) for column in ("truth", "answers"))
+    return (truth if len(truth) else predictions().truth.astype(np.int64)), given
+
+
+def _csv(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def _put(table: str, run: str, rows: list[dict[str, str]]) -> None:
+    """Rows into `results/TABLE.csv`, in place of older ones of the same run."""
+    kept = _csv(file := RESULTS / f"{table}.csv")
+    columns = file.read_text().partition("\n")[0].split(",")
+    with file.open("w", newline="") as opened:
+        writer = csv.DictWriter(opened, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([row for row in kept if row["run"] != run] + rows)
+
+
 def unpack(out: Path, names: list[str]) -> None:
     """Write `OUT/NAME` and `OUT/NAME-flip`, evaluations as `mien evaluate` leaves them."""
     for key in map(str, predictions().views):
@@ -328,6 +369,9 @@ def main() -> None:
     one.add_argument("what")
     one.add_argument("evaluations", type=Path, nargs="+", help="of PublicTest, a view each")
     one.add_argument("--run", type=Path, help="the folder that mien train made")
+    small = commands.add_parser("short")
+    small.add_argument("name", help="MEASUREMENT/VARIANT")
+    small.add_argument("evaluation", type=Path)
     two = commands.add_parser("unpack")
     two.add_argument("out", type=Path)
     two.add_argument("names", nargs="+", choices=rows(), metavar="NAME")
@@ -335,6 +379,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.command == "add":
         add(given.name, given.what, given.evaluations, given.run)
+    elif given.command == "short":
+        short(given.name, given.evaluation)
     elif given.command == "unpack":
         unpack(given.out, given.names)
     else:

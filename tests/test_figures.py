@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from scripts import results
@@ -103,3 +105,90 @@ def test_accuracies_of_the_networks_that_were_wished_for():
         row = results.rows()[name]
         found = (row["accuracy_pct"], row["field_accuracy_pct"])
         assert figures == [f"{float(value):.1f}" for value in found]
+
+
+def test_figures_of_what_was_wished_for():
+    short = {row["run"]: right_pct(row["run"]) for row in saved("answers")}
+    covered, noisy = mean_pct("covers"), mean_pct("robustness", "impulse noise")
+    attacked = {
+        row["run"]: 100 * float(row["accuracy"])
+        for row in saved("adversarial")
+        if (row["attack"], row["epsilon_255"]) == ("PGD-20", "1")
+    }
+    ten = pd.read_csv(ROOT / "research/ablation.csv").groupby("variant").accuracy.mean()
+    five = results.load("sprint-mean-of-five", "flip").metrics().accuracy
+    best = max(
+        results.load(name, "flip").metrics().accuracy.value
+        for name in results.kept("sprint-mean-of-five")
+    )
+    searched, plain = (
+        np.mean([short[f"search/{name}-{seed}"] for seed in (1, 2)])
+        for name in ("best", "as-it-is")
+    )
+    told = {
+        "CNN-LSTM": (
+            f"order of 300 drawn clips {short['sequences/cnn-lstm-order']:.0f}, "
+            f"their mean {short['sequences/frame-mean-order']:.0f}; "
+            f"350 in noise {short['sequences/cnn-lstm-noisy']:.0f}, "
+            f"{short['sequences/frame-mean-noisy']:.0f}"
+        ),
+        "ensembles": f"mirrored {five.percent(1)}, its best member {100 * best:.1f}",
+        "occlusion augmentation": (
+            f"covered {covered['robust/none']:.1f} → {covered['robust/occlusion']:.1f}, "
+            f"clean {short['robust/none']:.1f} → {short['robust/occlusion']:.1f}"
+        ),
+        "adversarial training": (
+            f"attacked {attacked['robust/none']:.1f} → {attacked['robust/adversarial']:.1f}, "
+            f"clean {short['robust/none']:.1f} → {short['robust/adversarial']:.1f}"
+        ),
+        "focal loss": f"{short['focal/2']:.1f}, without {short['focal/0']:.1f} (5 epochs)",
+        "oversampling": (
+            f"{ten['balanced sampling']:.1f}, without {ten['as it is']:.1f} (10 epochs)"
+        ),
+        "AdamW": (
+            f"{ten['AdamW in place of SGD']:.1f}, SGD {ten['as it is']:.1f}, "
+            f"Muon {ten['Muon in place of SGD']:.1f} (10 epochs)"
+        ),
+        "face alignment": (
+            f"{short['alignment/aligned-on-as-it-is']:.1f}, without "
+            f"{short['alignment/as-it-is-on-as-it-is']:.1f}; both upright "
+            f"{short['alignment/aligned-on-aligned']:.1f}, "
+            f"{short['alignment/as-it-is-on-aligned']:.1f}"
+        ),
+        "noise removal": (
+            f"impulse noise {noisy['denoise/mien-s-none']:.1f} → "
+            f"{noisy['denoise/mien-s-auto']:.1f}, n = 1,000"
+        ),
+        "mislabels": (
+            f"relabelled {short['cleaning/relabel-all']:.1f}, "
+            f"weighed {short['cleaning/weights']:.1f}, "
+            f"as they are {short['cleaning/as-they-are']:.1f}"
+        ),
+        "Bayesian and grid search": f"{searched:.1f}, as it is {plain:.1f} (6 epochs)",
+    }
+    told["mislabels"] += (
+        f" | worth it, FER+ agrees with {agreed_pct('cleaning/relabel-all'):.1f}, "
+        f"not {agreed_pct('cleaning/as-they-are'):.1f}"
+    )
+    cells = {row[0]: " | ".join(row[2:]) for row in table("docs/researcher.md", "| wish")}
+    assert {wish: cells[wish][: len(figures)] for wish, figures in told.items()} == told
+
+
+def right_pct(short: str) -> float:
+    """Accuracy of a short training, %."""
+    truth, answers = results.answers(short)
+    return float(100 * (truth == answers).mean())
+
+
+def agreed_pct(short: str) -> float:
+    """Answers of a short training that are those of FER+'s majority, %."""
+    voted = results.predictions().ferplus
+    return float(100 * (results.answers(short)[1] == voted)[voted >= 0].mean())
+
+
+def mean_pct(name: str, kind: str = "") -> dict[str, float]:
+    """Run → mean accuracy over all spoilt faces of a table, or over those of one `kind`, %."""
+    found = pd.read_csv(results.RESULTS / f"{name}.csv")
+    spoilt = found[found.severity > 0]
+    chosen = spoilt[spoilt.corruption == kind] if kind else spoilt
+    return dict(100 * chosen.groupby("run").accuracy.mean())

@@ -105,6 +105,32 @@ def test_a_run_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         forget()
 
 
+def test_a_short_training_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "results").mkdir()
+    for name in ("answers", "robustness", "covers", "adversarial"):
+        (tmp_path / "results" / f"{name}.csv").write_bytes(
+            (results.RESULTS / f"{name}.csv").read_bytes()
+        )
+    told, place = results.load("mien-s"), tmp_path / "evaluation"
+    save_evaluation(told, place)
+    (place / "occlusions.csv").write_text(
+        "corruption,severity,images,right,accuracy,accuracy_low,accuracy_high,strength\n"
+        "eyes,1,1000,518,0.518,0.487,0.551,0.2\n"
+    )
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
+    before = (tmp_path / "results" / "answers.csv").read_text()
+    for _ in range(2):  # the second time in place of the first
+        results.short("a/try", place)
+    truth, given = results.answers("a/try")
+    assert (truth == told.truth).all() and (given == told.probabilities.argmax(1)).all()
+    after = (tmp_path / "results" / "answers.csv").read_text()
+    assert after.startswith(before) and after.count("\n") == before.count("\n") + 1
+    covers = (tmp_path / "results" / "covers.csv").read_text().splitlines()
+    assert covers[-1] == "a/try,eyes,1,0.2,1000,518,0.518,0.487,0.551"
+    assert sum(line.startswith("a/try") for line in covers) == 1
+    assert "a/try" not in (tmp_path / "results" / "robustness.csv").read_text()
+
+
 def forget() -> None:
     results.predictions.cache_clear()
     results.rows.cache_clear()

@@ -19,6 +19,8 @@ declare -A SET=(
   [occlusion]="augment.cover=0.4"
   [adversarial]="training.adversarial={name: fgsm, epsilon: 1, share: 0.5}"
   [both]="augment.cover=0.4|training.adversarial={name: fgsm, epsilon: 1, share: 0.5}"
+  [pgd]="training.adversarial={name: pgd, epsilon: 1, steps: 3, share: 0.5}"
+  [trades]="training.adversarial={name: trades, epsilon: 1, steps: 2, share: 0.25, weight: 2}"
   [both-2]="augment.cover=0.4|training.adversarial={name: fgsm, epsilon: 2, share: 0.5}"
   [both-trades]="augment.cover=0.4|training.adversarial={name: trades, epsilon: 1, steps: 2, share: 0.25, weight: 2}"
 )
@@ -38,9 +40,10 @@ for name in "${VARIANTS[@]}"; do
   fi
   nice $PYTHON - "$REPO" "$DATA" "$IMAGES" "$run" <<'PY'
 """PGD-20 at 1/255 and 2/255, and covers drawn otherwise than in training (scripts/occlusion.py)."""
-import json, sys
+import csv, json, sys
 from pathlib import Path
 import numpy as np
+from mien.evaluate.intervals import mean_interval
 repo, source, images, run = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
 file = run / "evaluation/public/more.json"
 if not file.exists():
@@ -80,6 +83,13 @@ if not file.exists():
         answers = np.concatenate([reader.probabilities(drawn[i:i + 128]).argmax(1) for i in range(0, len(drawn), 128)])
         told[f"unforeseen {kind}"] = (answers == labels).tolist()
     file.write_text(json.dumps(told))
+with (file.parent / "adversarial.csv").open("w", newline="") as table:
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(["attack", "epsilon_255", "images", "right", "accuracy", "accuracy_low", "accuracy_high"])
+    for name, right in json.loads(file.read_text()).items():
+        if name.startswith("PGD-20"):
+            e = mean_interval(np.array(right, float))
+            rows.writerow(["PGD-20", name[10], len(right), sum(right), *(round(x, 6) for x in (e.value, e.low, e.high))])
 PY
 done
 $PYTHON - "$OUT" <<'PY'
