@@ -3,14 +3,16 @@
     python research/measure/curve.py [--times 4] [--rounds 3] [--gbit 25] [--kb 65]
 
 Each run is made with two numbers of photos of 640x480 px, in turns: the difference is the time of a
-photo, what remains is the start (Ray, its workers, the networks). The model: n cores read n times
-what one does, times what the last measured core adds; the command that gives out the work reads the
-list at the pace measured here; the store sends `--gbit` a second of photos of `--kb`. The least of
-the three counts. It leaves out machines that are slower than others, and a part of 500 photos at
-the end for which all others wait. About 6 minutes on two quiet cores; needs mien[ray].
+photo, what remains is the start (Ray, its workers, the networks). A worker's memory is what it has
+for itself, the most of one that was seen, each second. The model: n cores read n times what one
+does, times what the last measured core adds; the command that gives out the work reads the list at
+the pace measured here; the store sends `--gbit` a second of photos of `--kb`. The least of the
+three counts. It leaves out machines that are slower than others, and a part of 500 photos at the
+end for which all others wait. About 6 minutes on two quiet cores; needs mien[ray].
 """
 
 import argparse
+import contextlib
 import os
 import statistics
 import subprocess
@@ -49,23 +51,38 @@ def draw(album: Path, photos: int) -> None:
         cv2.imwrite(str(album / f"{number:06d}.jpg"), canvas, [cv2.IMWRITE_JPEG_QUALITY, 80])
 
 
-def read(album: Path, cores: int) -> tuple[float, float]:
-    """Seconds of a run on so many cores, and processor seconds of the command alone."""
+def own_mb() -> float:
+    """MB that the largest of Ray's workers has for itself (Linux)."""
+    found = [0.0]
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cmdline").read_bytes().startswith(b"ray::"):
+                lines = (process / "smaps_rollup").read_text().splitlines()
+                found.append(sum(int(n.split()[1]) for n in lines if n.startswith("Private")))
+    return max(found) / 1000
+
+
+def read(album: Path, cores: int) -> tuple[float, float, float]:
+    """Seconds of a run on so many cores, processor seconds of the command alone, MB of a worker."""
     with tempfile.TemporaryDirectory() as out:
         begun = time.monotonic()
-        done = subprocess.run(
+        done = subprocess.Popen(
             [sys.executable, "-c", TOLD, "recognize", album, "--on", "local", "--parquet", out],
             preexec_fn=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores]),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
+        largest, told = 0.0, None
+        while told is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                told = done.communicate(timeout=1)[1]
+            largest = max(largest, own_mb())
         seconds = time.monotonic() - begun
     if done.returncode:
-        raise SystemExit(done.stderr)
-    own = next(line for line in done.stderr.splitlines() if line.startswith("command "))
-    return seconds, float(own.split()[1])
+        raise SystemExit(told)
+    own = next(line for line in told.splitlines() if line.startswith("command "))
+    return seconds, float(own.split()[1]), largest
 
 
 def shown(values: list[float], form: str = ".1f") -> str:
@@ -105,6 +122,7 @@ def main() -> None:
     rates: dict[int, list[float]] = {n: [] for n in all_cores}
     starts: dict[int, list[float]] = {n: [] for n in all_cores}
     command: list[float] = []
+    memory: list[float] = []
     with tempfile.TemporaryDirectory() as place:
         few, many = Path(place) / "few", Path(place) / "many"
         draw(few, short)
@@ -113,7 +131,9 @@ def main() -> None:
         kb = asked.kb or statistics.mean(f.stat().st_size for f in many.iterdir()) / 1000
         for _ in range(asked.rounds):
             for cores in all_cores:
-                (short_s, short_own), (long_s, long_own) = read(few, cores), read(many, cores)
+                short_s, short_own, _ = read(few, cores)
+                long_s, long_own, largest = read(many, cores)
+                memory.append(largest)
                 rates[cores].append(more / (long_s - short_s))
                 starts[cores].append(short_s - short / rates[cores][-1])
                 command.append((long_own - short_own) / more)
@@ -125,6 +145,7 @@ def main() -> None:
             f"| {cores} | {shown(rates[cores])} | {shown(beside, '.2f')} | {shown(starts[cores])} |"
         )
     print(f"the command itself: {shown([1000 * s for s in command], '.2f')} ms a photo")
+    print(f"the largest worker: {shown(memory, '.0f')} MB of its own")
     one, last = (statistics.median(rates[n]) for n in (1, all_cores[-1]))
     gain = (last / one - 1) / (all_cores[-1] - 1) if all_cores[-1] > 1 else 1.0
     start = statistics.median(starts[all_cores[-1]])
