@@ -1,5 +1,6 @@
 """What a worker writes: the rows of one machine, whatever they are read from and cut into."""
 
+import itertools
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from mien.cluster.plan import (
     unreadable_in,
 )
 from mien.cluster.reading import recognizer_of
-from mien.cluster.stores import Place
+from mien.cluster.stores import ANSWERED, Place
 from mien.cluster.worker import Reader
 from mien.errors import FileError, InputError
 from mien.output.saved import read_table
@@ -44,6 +45,71 @@ def read_bytes(path, read=pathlib.Path.read_bytes):
 
 pathlib.Path.read_bytes = read_bytes
 """
+
+OUTAGE = """
+import os
+from pathlib import Path
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+
+class Outage(LocalFileSystem):
+    \"\"\"This machine's files as outage:///PATH. All fail, or one, as DOWN says; or the
+    first reading of each file breaks off.\"\"\"
+
+    protocol = "outage"
+    broken = set()
+
+    def _open(self, path, mode="rb", **more):
+        self.check(path)
+        file = super()._open(path, mode, **more)
+        if Path(os.environ["DOWN"]).read_text() == "half" and path not in self.broken:
+            self.broken.add(path)
+            file.f = Half(file.f)
+        return file
+
+    def info(self, path, **more):
+        self.check(path, only="all")
+        return super().info(path, **more)
+
+    def check(self, path, only=None):
+        down = Path(os.environ["DOWN"]).read_text()
+        if down == "all" or (down and not only and path.endswith(down)):
+            raise OSError(5, "no answer", path)
+
+
+class Half:
+    def __init__(self, file):
+        self.file, self.left = file, 2
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def read(self, size=-1):
+        self.left -= 1
+        if not self.left:
+            raise OSError(104, "connection reset")
+        return self.file.read(100)
+
+
+fsspec.register_implementation("outage", Outage, clobber=True)
+"""
+
+
+@pytest.fixture
+def outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Writing `all` into this file, or how a path ends, or `half`, makes outage:// fail."""
+    site, down = tmp_path / "site", tmp_path / "down"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(OUTAGE)  # also in the processes that are started
+    down.write_text("")
+    monkeypatch.setenv("DOWN", str(down))
+    monkeypatch.setenv("PYTHONPATH", f"{site}:{':'.join(sys.path)}")
+    monkeypatch.setattr("mien.cluster.stores._WAIT_S", 0)
+    ANSWERED.clear()
+    exec(OUTAGE, {})
+    return down
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +220,37 @@ def read_all_from(job: Job, found: list[Part], folder: Path) -> Readings:
     for part in found:
         reader.read(part)
     return Readings(r for part in found for r in read_table(folder / f"{part.name}.parquet"))
+
+
+def test_what_a_store_does_not_answer_becomes_no_row(job, album, outage):
+    job = replace(job, base=str(album))
+    found = parts(job, f"outage://{album}")
+    files = [Path(job.out) / f"{part.name}.parquet" for part in found]
+    outage.write_text("all")
+    rows = read_all_from(job, found[:1], Path(job.out))
+    assert [row.status for row in rows] == ["unreadable"] * 2, "no store has been seen there yet"
+    outage.write_text("")
+    assert "small" in [row.status for row in read_all_from(job, found[:1], Path(job.out))]
+    files[0].unlink()
+    outage.write_text("all")
+    for part, careful in itertools.product(found, (False, True)):
+        with pytest.raises(FileError, match="no answer"):
+            Reader(job).read(part, careful=careful)
+    assert not any(file.exists() for file in files)
+    outage.write_text("b.png")
+    rows = read_all_from(job, found, Path(job.out))
+    wanted = told(alone(job, album))
+    spoilt = [row for row in told(rows) if str(row["path"]).endswith("b.png")]
+    assert [row["status"] for row in spoilt] == ["unreadable"]
+    assert "cannot be fetched" in str(spoilt[0]["error"])
+    assert len(rows) == len(wanted)
+
+
+def test_a_film_whose_fetching_broke_off_is_whole(album, outage):
+    outage.write_text("half")
+    copy = Place(f"outage://{album}/c.mp4").fetch()
+    copy.seek(0)
+    assert copy.read() == (album / "c.mp4").read_bytes()
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path):

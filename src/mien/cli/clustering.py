@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mien.cli.show import end, say, warn
-from mien.errors import InputError, RunError
+from mien.errors import FileError, InputError, RunError
 from mien.extras import installed
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def recognize_on(address: str, sources: list[str], job: "Job", cards: float) -> 
     except KeyboardInterrupt:
         sys.stderr.write("mien: stopped; the same command goes on\n")
         raise typer.Exit(130) from None
+    except FileError as error:
+        raise RunError(f"{error}; the same command goes on") from error
     for note in summary.warnings:
         warn(note)
     _name(first_errors(job.out, parts, _NAMED) if summary.unreadable else [], summary.unreadable)

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from mien.cluster.reading import how_of, pending, read, recognizer_of
+from mien.cluster.stores import ANSWERED
+from mien.errors import FileError
 
 _SHARE = 0.8
 
@@ -23,15 +25,19 @@ def _limit_memory() -> None:
 
 
 def main() -> None:
-    """Take a pickled part from standard input; give the results of each file as it is through."""
-    job, part, piece = pickle.load(sys.stdin.buffer)
+    """Take what `reading.alone` pickles; give the results of each file as it is through."""
+    job, part, piece, answered = pickle.load(sys.stdin.buffer)
+    ANSWERED.update(answered)
     _limit_memory()
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)  # what a library prints is no answer
         with recognizer_of(job) as recognizer:
-            for one in pending(part.entries, job):
-                pickle.dump([*read(recognizer, [one], how_of(job, piece), [])], out)
-                out.flush()
+            try:
+                for one in pending(part.entries, job):
+                    pickle.dump([*read(recognizer, [one], how_of(job, piece), [])], out)
+                    out.flush()
+            except FileError as error:  # of the store: of no file alone
+                pickle.dump(error, out)
 
 
 if __name__ == "__main__":

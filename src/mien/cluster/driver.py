@@ -49,6 +49,8 @@ class Call:
     joins: int = 0
     """Pieces to be joined; 0: it is a reading."""
     tries: int = 0
+    careful: bool = False
+    """It has failed, and not because of a file system: each of its files is read alone."""
 
 
 @dataclass(slots=True)
@@ -159,9 +161,8 @@ class _Work:
         if call.joins:
             answer = actor.join.options(max_task_retries=0).remote(call.part, call.joins)
         else:
-            careful = call.tries > 0
             method = actor.read.options(max_task_retries=0, name=call.part.name)
-            answer = method.remote(call.part, call.piece, careful)
+            answer = method.remote(call.part, call.piece, call.careful)
         self._running[answer] = (actor, call)
 
     def _take(self, answer: Any) -> None:
@@ -174,10 +175,13 @@ class _Work:
             again = isinstance(error.cause, FileError) and call and call.tries + 1 < MOST_TRIES
             if isinstance(error.cause, MienError) and not again:
                 raise error.cause from None
+            if call:
+                call.careful |= not again
             self._again(call, f"{type(error.cause).__name__}: {error.cause}")
         except errors.RayError as error:  # its process or its machine is gone
             if call is None:
                 raise _not_started(error) from error
+            call.careful = True
             self._again(call, str(error))
             self._get_ready(actor)
             return

@@ -11,8 +11,8 @@ from typing import Any
 
 from mien.cluster.listing import pictures_in
 from mien.cluster.plan import Entry, Job, Part
-from mien.cluster.stores import Place, is_stored, shown
-from mien.errors import InputError, MienError
+from mien.cluster.stores import ANSWERED, Place, is_stored, shown
+from mien.errors import FileError, InputError, MienError
 from mien.recognizer import Recognizer, track
 from mien.sources import Cut, Pending, Pictures
 from mien.sources.films import How, film_of
@@ -98,6 +98,8 @@ def _pending(entry: Entry, private: bool) -> Pending:
         return Pending(source, private=private, index=entry.index)
     try:
         data: Any = Place(path).fetch() if entry.is_film else Place(path).read()
+    except FileError:  # nothing of the store can be read: no row is made of it
+        raise
     except MienError as error:
         return Pending(shown(path), index=entry.index, error=error)
     return Pending(Stored(shown(path), data), index=entry.index)
@@ -151,10 +153,12 @@ def _answers(
 
     assert child.stdin is not None and child.stdout is not None
     try:
-        pickle.dump((job, part, piece), child.stdin)
+        pickle.dump((job, part, piece, ANSWERED), child.stdin)
         child.stdin.close()
         while left:
-            results: list[Result] = pickle.load(child.stdout)
+            results: list[Result] | FileError = pickle.load(child.stdout)
+            if isinstance(results, FileError):
+                raise results
             left.pop(0)
             yield from results
     except (EOFError, BrokenPipeError, pickle.UnpicklingError):

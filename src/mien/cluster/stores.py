@@ -19,7 +19,9 @@ from mien.sources.stored import temporary
 _WHOLE = ("s3", "gcs", "abfs")
 """Stores where a file appears once it is whole; elsewhere it is renamed then."""
 _TRIES, _WAIT_S = 5, 0.5
-"""Of a file that cannot be fetched, 8 s in all: what fails then is `unreadable` for good."""
+"""Of a file that cannot be fetched, 8 s in all."""
+ANSWERED = set[str]()
+"""Buckets and servers from which a file has come: where one is silent then, no file is to blame."""
 _GOOGLE = "retry_limit_seconds=30"
 """Instead of a quarter of an hour, for a bucket that is not there, too."""
 
@@ -43,6 +45,7 @@ class Place:
     def __init__(self, address: str) -> None:
         self.address = address if is_stored(address) else str(Path(address).absolute())
         self._files, self._path = _opened(self.address)
+        self._store = "/".join(self.address.split("/", 3)[:3])
 
     def __truediv__(self, name: str) -> "Place":
         place, query = self.address.partition("?")[::2]
@@ -70,13 +73,20 @@ class Place:
         return sorted(info.path[start:] for info in found if info.type.name == "File")
 
     def read(self) -> bytes:
-        """What the file holds; PictureError."""
+        """What the file holds; PictureError, or FileError where the store is silent that has
+        answered before."""
         return b"".join(self._tried(lambda file: [file.read()]))
 
     def fetch(self) -> IO[bytes]:
-        """A temporary file that holds the same."""
+        """A temporary file that holds the same; errors as of `read`."""
         copy = temporary(self.name)
-        self._tried(lambda file: shutil.copyfileobj(file, copy, 2**20))
+
+        def take(file: Any) -> None:
+            copy.seek(0)  # a try before this one may have ended half way
+            copy.truncate()
+            shutil.copyfileobj(file, copy, 2**20)
+
+        self._tried(take)
         copy.flush()
         return copy
 
@@ -130,10 +140,14 @@ class Place:
         for again in range(_TRIES):
             try:
                 with self._files.open_input_stream(self._path) as file:
-                    return take(file)
+                    found = take(file)
+                ANSWERED.add(self._store)
+                return found
             except OSError as error:
-                hopeless = isinstance(error, (FileNotFoundError, PermissionError))
-                if hopeless or again + 1 == _TRIES or "ACCESS_DENIED" in str(error):
+                denied = isinstance(error, PermissionError) or "ACCESS_DENIED" in str(error)
+                if (own := denied or isinstance(error, FileNotFoundError)) or again + 1 == _TRIES:
+                    if not own and self._store in ANSWERED:
+                        self._info()  # is it this file, or all that is there?
                     reason = " ".join(str(error).split())[:200]
                     raise PictureError(f"{self.name} cannot be fetched: {reason}") from error
                 time.sleep(_WAIT_S * 2**again)
