@@ -30,6 +30,7 @@ def test_the_command_counts_and_writes(drawn: Path, tmp_path: Path, monkeypatch,
         (["faces", "--votes", "none.csv"], "FER+ table none.csv does not exist"),
         (["faces", "--predictions", "none"], "none holds no evaluation"),
         (["faces", "--model", "mien-s", "--folds", "1"], "expected 2 folds or more"),
+        (["faces", "--folds", "3"], "--folds needs --model"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -168,6 +168,15 @@ def test_what_cannot_start_leaves_no_run_folder(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_name_that_timm_lacks_is_told_before_the_data_are_read(
+    drawn, tiny_recipe, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("mien.train.run.Inputs.open", lambda *given: pytest.fail("data were read"))
+    recipe = changed(tiny_recipe, tmp_path, "model.name=timm/convnext_ato", "model.options={}")
+    with pytest.raises(RecipeError, match="timm has no network 'convnext_ato'"):
+        run(recipe, drawn, tmp_path / "run")
+
+
 def test_a_limit_uses_that_many_images(drawn, tiny_recipe, tmp_path):
     recipe = changed(tiny_recipe, tmp_path, "data.limit=17", "training.epochs=1")
     out = run(recipe, drawn, tmp_path / "run")

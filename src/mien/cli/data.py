@@ -8,6 +8,7 @@ import typer
 
 from mien.cli.options import DataArgument, DataFormat, PageFolder
 from mien.cli.show import bar, busy, console, need_report, need_train, say
+from mien.errors import InputError
 from mien.style import percent
 
 
@@ -38,7 +39,10 @@ def data_audit(
     format_: DataFormat = None,
     votes: Annotated[Path | None, typer.Option(help="Table of FER+ votes on these images.")] = None,
     model: Annotated[str | None, typer.Option(help="Model used to find suspect labels.")] = None,
-    folds: Annotated[int, typer.Option(help="Number of cross-validation folds for --model.")] = 5,
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Number of cross-validation folds for --model.", show_default="5"),
+    ] = None,
     predictions: Annotated[
         Path | None,
         typer.Option(
@@ -64,7 +68,9 @@ def data_audit(
 
     check_outside(out, data)
     check_folder("--out", out, [predictions, model])
-    evidence = Evidence(votes, model, folds, predictions)
+    if folds is not None and model is None:
+        raise InputError("--folds needs --model, which is fitted on all folds but one")
+    evidence = Evidence(votes, model, 5 if folds is None else folds, predictions)
     audited = audit(data, evidence, track, Asked(format_))
     with untouched(data, votes):
         page, listed = write_audit(audited, out)

@@ -55,11 +55,16 @@ def _network(
     return Classifier(body, head, attention=attention, frozen=options.frozen)
 
 
+def check_timm(name: str) -> None:
+    """RecipeError if timm has no network of that name."""
+    if not timm.is_model(name):
+        raise RecipeError(f"timm has no network {name!r}{hint(name, timm.list_models())}")
+
+
 def from_timm(name: str, spec: Spec, options: Timm) -> nn.Module:
     """Any network of timm; RecipeError if there is none of that name, or if it takes no pictures of
     this size."""
-    if not timm.is_model(name):
-        raise RecipeError(f"timm has no network {name!r}{hint(name, timm.list_models())}")
+    check_timm(name)
     arguments = dict(options.arguments)
     if options.drop_path:
         arguments["drop_path_rate"] = options.drop_path

@@ -57,6 +57,15 @@ def entry(name: str) -> Entry:
     return found
 
 
+def check_name(name: str) -> None:
+    """RecipeError if there is no network of that name; that of `timm/NAME` imports timm."""
+    entry(name)
+    if name.startswith(TIMM):
+        from mien.models.imagenet import check_timm
+
+        check_timm(name.removeprefix(TIMM))
+
+
 def build(
     name: str,
     *,

@@ -13,7 +13,7 @@ from torch import nn
 
 from mien.errors import OutOfMemory
 from mien.files import replacing
-from mien.models import build
+from mien.models import build, check_name
 from mien.recipes import Recipe
 from mien.runs import RunFolder
 from mien.train.batches import ordered_batches, training_batches
@@ -58,6 +58,7 @@ def run(
 def _run(recipe: Recipe, source: Path, folder: RunFolder, log: Logging, resume: bool) -> None:
     configure_libraries(save_memory=recipe.training.checkpoint_activations)
     L.seed_everything(recipe.seed, verbose=False)
+    check_name(recipe.model.name)
     with first_alone():  # it decodes the data
         inputs = Inputs.open(recipe, source, folder.path)
     if resume:
