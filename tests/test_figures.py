@@ -149,6 +149,10 @@ def test_figures_of_what_was_wished_for():
             f"{ten['AdamW in place of SGD']:.1f}, SGD {ten['as it is']:.1f}, "
             f"Muon {ten['Muon in place of SGD']:.1f} (10 epochs)"
         ),
+        "synthetic faces": (
+            f"macro-recall {recall_pct('synthesis/0'):.1f} → {recall_pct('synthesis/0.5'):.1f}, "
+            f"accuracy {short['synthesis/0']:.1f} → {short['synthesis/0.5']:.1f}"
+        ),
         "face alignment": (
             f"{short['alignment/aligned-on-as-it-is']:.1f}, without "
             f"{short['alignment/as-it-is-on-as-it-is']:.1f}; both upright "
@@ -178,6 +182,12 @@ def right_pct(short: str) -> float:
     """Accuracy of a short training, %."""
     truth, answers = results.answers(short)
     return float(100 * (truth == answers).mean())
+
+
+def recall_pct(short: str) -> float:
+    """Macro-recall of a short training, %."""
+    truth, answers = results.answers(short)
+    return float(100 * np.mean([(answers == label)[truth == label].mean() for label in range(7)]))
 
 
 def agreed_pct(short: str) -> float:
