@@ -100,7 +100,7 @@ def table(document: str, head: str) -> Iterator[list[str]]:
 def test_accuracies_of_the_networks_that_were_wished_for():
     text = (ROOT / "docs" / "researcher.md").read_text()
     told = re.findall(r"`mien train ([\w-]+)`[^|]*\| ([\d.]+), framed ([\d.]+)", text)
-    assert {"convnext", "mobilenetv2-attention"} <= {name for name, *_ in told}
+    assert {"convnext", "vit", "mobilenetv2-attention"} <= {name for name, *_ in told}
     for name, *figures in told:
         row = results.rows()[name]
         found = (row["accuracy_pct"], row["field_accuracy_pct"])
