@@ -4,6 +4,7 @@ import itertools
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -23,9 +24,9 @@ from mien.cluster.plan import (
     unreadable_in,
 )
 from mien.cluster.reading import recognizer_of
-from mien.cluster.stores import ANSWERED, Place
+from mien.cluster.stores import ANSWERED, Place, _root
 from mien.cluster.worker import Reader
-from mien.errors import FileError, InputError
+from mien.errors import FileError, InputError, RunError
 from mien.output.saved import read_table
 from mien.recognizer import Recognizer
 from mien.sources import Cut
@@ -75,6 +76,8 @@ class Outage(LocalFileSystem):
 
     def check(self, path, only=None):
         down = Path(os.environ["DOWN"]).read_text()
+        if down == "odd":
+            raise RuntimeError("no answer, and no OSError")
         if down == "all" or (down and not only and path.endswith(down)):
             raise OSError(5, "no answer", path)
 
@@ -244,6 +247,63 @@ def test_what_a_store_does_not_answer_becomes_no_row(job, album, outage):
     assert [row["status"] for row in spoilt] == ["unreadable"]
     assert "cannot be fetched" in str(spoilt[0]["error"])
     assert len(rows) == len(wanted)
+
+
+@pytest.mark.parametrize("how", ["all", "odd"])
+def test_a_store_that_was_listed_has_answered(job, album, outage, how):
+    source = f"outage://{album}"
+    found = parts(job, source)
+    outage.write_text(how)
+    with pytest.raises(FileError, match="no answer"):
+        Reader(replace(job, stores=(source,))).read(found[0])
+
+
+def test_a_file_that_cannot_even_be_asked_for_is_a_row(job, album, tmp_path):
+    files = [str(album / "a.png"), f"file://{album}/a.png", f"file:///{'x' * 300}/b.png"]
+    pq.write_table(pa.table({"path": files}), tmp_path / "list.parquet")
+    rows = read_all(job, parts(job, tmp_path / "list.parquet", photos=9))
+    assert [row.status == "unreadable" for row in rows] == [False, False, True]
+
+
+def test_a_folder_of_the_network_that_is_lost_becomes_no_row(job, tmp_path):
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.png"), np.zeros((20, 20), np.uint8))
+    found = parts(job, folder)
+    reader = Reader(replace(job, shared=shared(found)))
+    reader.read(found[0])
+    folder.rename(tmp_path / "away")
+    with pytest.raises(FileError, match=r"a\.png: it was there at the start"):
+        reader.read(found[0])
+
+
+def test_a_process_that_cannot_start_is_no_file_s_fault(job, album, monkeypatch):
+    monkeypatch.setattr("mien.cluster.reading.sys.executable", "/bin/false")
+    with pytest.raises(RunError, match=r"cannot start \(exit code 1\)"):
+        read_all(job, parts(job, album / "a.png"), careful=True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is full")
+def test_a_full_disk_is_no_film_s_fault(album, outage, monkeypatch):
+    def full(name: str) -> IO[bytes]:
+        return Path("/dev/full").open("r+b", buffering=0)
+
+    monkeypatch.setattr("mien.cluster.stores.temporary", full)
+    with pytest.raises(FileError):
+        Place(f"outage://{album}/c.mp4").fetch()
+
+
+@pytest.mark.parametrize(
+    ("address", "store"),
+    [
+        ("/mnt/photos/a.png", ""),
+        ("s3://bucket/a/b.png", "s3://bucket/?"),
+        ("s3://bucket?scheme=http", "s3://bucket/?scheme=http"),
+        ("s3://bucket/a.png?endpoint_override=b:9000", "s3://bucket/?endpoint_override=b:9000"),
+    ],
+)
+def test_a_store_is_its_bucket_at_its_endpoint(address, store):
+    assert _root(address) == store
 
 
 def test_a_film_whose_fetching_broke_off_is_whole(album, outage):

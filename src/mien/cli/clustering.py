@@ -57,7 +57,7 @@ def recognize_on(address: str, sources: list[str], job: "Job", cards: float) -> 
     from mien.cluster.listing import listed
     from mien.cluster.plan import first_errors, parts_of, save_plan, saved_plan, shared
     from mien.cluster.reading import recognizer_of
-    from mien.cluster.stores import Place
+    from mien.cluster.stores import Place, is_stored
 
     check_answers(address)  # before the sources are listed, which takes minutes of many
     job, each = _for_workers(job, cards)
@@ -71,7 +71,7 @@ def recognize_on(address: str, sources: list[str], job: "Job", cards: float) -> 
             warn(note)
         parts = parts_of(entries, job.photos)
         save_plan(parts, job, sources, origin)
-    job = replace(job, shared=shared(parts))
+    job = replace(job, shared=shared(parts), stores=tuple(filter(is_stored, sources)))
     try:
         with connected(address) as ray, _bar() as tell:
             summary, progress = run(ray, job, parts, origin, each, tell)

@@ -5,7 +5,7 @@ import pickle
 import sys
 from pathlib import Path
 
-from mien.cluster.reading import how_of, pending, read, recognizer_of
+from mien.cluster.reading import READY, how_of, pending, read, recognizer_of
 from mien.cluster.stores import ANSWERED
 from mien.errors import FileError
 
@@ -32,6 +32,8 @@ def main() -> None:
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)  # what a library prints is no answer
         with recognizer_of(job) as recognizer:
+            pickle.dump(READY, out)
+            out.flush()
             try:
                 for one in pending(part.entries, job):
                     pickle.dump([*read(recognizer, [one], how_of(job, piece), [])], out)

@@ -178,6 +178,8 @@ class _Work:
             if call:
                 call.careful |= not again
             self._again(call, f"{type(error.cause).__name__}: {error.cause}")
+            self._idle.insert(0, actor)  # another one tries, where there is one
+            return
         except errors.RayError as error:  # its process or its machine is gone
             if call is None:
                 raise _not_started(error) from error

@@ -81,6 +81,8 @@ class Job:
     """The folder that paths start from."""
     shared: tuple[str, ...] = ()
     """Files that every worker has to see."""
+    stores: tuple[str, ...] = ()
+    """Sources in stores, which have answered."""
     photos: int = PHOTOS
     piece_s: float = PIECE_S
 

@@ -1,5 +1,6 @@
 """A part → its readings, in a worker; a film that is long in pieces, which are joined again."""
 
+import contextlib
 import itertools
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 from mien.cluster.listing import pictures_in
 from mien.cluster.plan import Entry, Job, Part
 from mien.cluster.stores import ANSWERED, Place, is_stored, shown
-from mien.errors import FileError, InputError, MienError
+from mien.errors import FileError, InputError, MienError, RunError
 from mien.recognizer import Recognizer, track
 from mien.sources import Cut, Pending, Pictures
 from mien.sources.films import How, film_of
@@ -23,6 +24,8 @@ from mien.types import Readings
 
 _FETCHERS = 8
 """Files of a store that are fetched side by side: one waits for the network most of its time."""
+READY = "ready"
+"""First word of the process that reads files one by one."""
 _JUST_S = 1e-6
 """Frames up to so much after a time that is done are done, too (`mien.sources.video`)."""
 
@@ -153,8 +156,10 @@ def _answers(
 
     assert child.stdin is not None and child.stdout is not None
     try:
-        pickle.dump((job, part, piece, ANSWERED), child.stdin)
-        child.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            pickle.dump((job, part, piece, ANSWERED), child.stdin)
+            child.stdin.close()
+        _check_ready(child)
         while left:
             results: list[Result] | FileError = pickle.load(child.stdout)
             if isinstance(results, FileError):
@@ -163,6 +168,21 @@ def _answers(
             yield from results
     except (EOFError, BrokenPipeError, pickle.UnpicklingError):
         return
+
+
+def _check_ready(child: "subprocess.Popen[bytes]") -> None:
+    """RunError where it ended before it read any file."""
+    import pickle
+
+    assert child.stdout is not None
+    try:
+        ready = pickle.load(child.stdout) == READY
+    except (EOFError, pickle.UnpicklingError):
+        ready = False
+    if not ready:
+        raise RunError(
+            f"the process that reads files one by one cannot start (exit code {child.wait()})"
+        )
 
 
 def _lost(entry: Entry, piece: Piece, code: int) -> Result:

@@ -3,11 +3,11 @@ knows, by their addresses."""
 
 import contextlib
 import functools
+import itertools
 import re
-import shutil
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,8 +20,9 @@ _WHOLE = ("s3", "gcs", "abfs")
 """Stores where a file appears once it is whole; elsewhere it is renamed then."""
 _TRIES, _WAIT_S = 5, 0.5
 """Of a file that cannot be fetched, 8 s in all."""
-ANSWERED = set[str]()
-"""Buckets and servers from which a file has come: where one is silent then, no file is to blame."""
+ANSWERED = dict[str, str]()
+"""Of each bucket or server that has answered, a path that was there: where that is silent, too, no
+file is to blame."""
 _GOOGLE = "retry_limit_seconds=30"
 """Instead of a quarter of an hour, for a bucket that is not there, too."""
 
@@ -45,7 +46,7 @@ class Place:
     def __init__(self, address: str) -> None:
         self.address = address if is_stored(address) else str(Path(address).absolute())
         self._files, self._path = _opened(self.address)
-        self._store = "/".join(self.address.split("/", 3)[:3])
+        self._store = _root(self.address)
 
     def __truediv__(self, name: str) -> "Place":
         place, query = self.address.partition("?")[::2]
@@ -74,20 +75,25 @@ class Place:
 
     def read(self) -> bytes:
         """What the file holds; PictureError, or FileError where the store is silent that has
-        answered before."""
+        answered before (`ANSWERED`)."""
         return b"".join(self._tried(lambda file: [file.read()]))
 
     def fetch(self) -> IO[bytes]:
-        """A temporary file that holds the same; errors as of `read`."""
-        copy = temporary(self.name)
+        """A temporary file that holds the same; errors as of `read`, FileError for a full disk."""
+        with self._errors():
+            copy = temporary(self.name)
 
         def take(file: Any) -> None:
-            copy.seek(0)  # a try before this one may have ended half way
-            copy.truncate()
-            shutil.copyfileobj(file, copy, 2**20)
+            with self._errors():
+                copy.seek(0)  # a try before this one may have ended half way
+                copy.truncate()
+            while data := file.read(2**20):
+                with self._errors():
+                    copy.write(data)
 
         self._tried(take)
-        copy.flush()
+        with self._errors():
+            copy.flush()
         return copy
 
     @contextlib.contextmanager
@@ -137,21 +143,29 @@ class Place:
 
     def _tried(self, take: Any) -> Any:
         """What `take` makes of the open file; a store may fail now and then."""
-        for again in range(_TRIES):
+        for again in itertools.count(1):
             try:
                 with self._files.open_input_stream(self._path) as file:
                     found = take(file)
-                ANSWERED.add(self._store)
+                ANSWERED[self._store] = self._path
                 return found
-            except OSError as error:
-                denied = isinstance(error, PermissionError) or "ACCESS_DENIED" in str(error)
-                if (own := denied or isinstance(error, FileNotFoundError)) or again + 1 == _TRIES:
-                    if not own and self._store in ANSWERED:
-                        self._info()  # is it this file, or all that is there?
-                    reason = " ".join(str(error).split())[:200]
-                    raise PictureError(f"{self.name} cannot be fetched: {reason}") from error
-                time.sleep(_WAIT_S * 2**again)
-        return None
+            except MienError:  # of the copy
+                raise
+            except Exception as error:  # some of fsspec's raise what is no OSError
+                own = isinstance(error, (FileNotFoundError, PermissionError))
+                if own or "ACCESS_DENIED" in str(error) or again > _TRIES:
+                    raise self._lost(error) from error
+                if again < _TRIES:
+                    time.sleep(_WAIT_S * 2 ** (again - 1))
+                elif known := ANSWERED.get(self._store):
+                    with self._errors():  # is it this file, or all that is there?
+                        self._files.get_file_info(known)
+                else:
+                    raise self._lost(error) from error
+
+    def _lost(self, error: Exception) -> PictureError:
+        reason = " ".join(str(error).split())[:200]
+        return PictureError(f"{self.name} cannot be fetched: {reason}")
 
     def _info(self) -> Any:
         with self._errors():
@@ -163,8 +177,23 @@ class Place:
             yield
         except MienError:
             raise
-        except OSError as error:
-            raise FileError(error.errno, " ".join(str(error).split())[:300], self.name) from error
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise FileError(getattr(error, "errno", None), reason, self.name) from error
+
+
+def count_on(addresses: Iterable[str]) -> None:
+    """What is at these addresses has answered another process."""
+    for place in map(Place, addresses):
+        ANSWERED.setdefault(place._store, place._path)
+
+
+def _root(address: str) -> str:
+    """Of its store, with what opens it; "" of this machine."""
+    if not is_stored(address):
+        return ""
+    place, _, query = address.partition("?")
+    return "/".join(place.split("/", 3)[:3]) + f"/?{query}"
 
 
 def _opened(address: str) -> tuple[Any, str]:

@@ -1,6 +1,7 @@
 """What one of Ray's actors does: it holds one classifier and one detector, and reads parts."""
 
 import contextlib
+import errno
 import functools
 import io
 import os
@@ -26,8 +27,8 @@ from mien.cluster.reading import (
     read,
     recognizer_of,
 )
-from mien.cluster.stores import Place
-from mien.errors import InputError
+from mien.cluster.stores import Place, count_on
+from mien.errors import FileError, InputError
 from mien.extras import need
 from mien.origin import Origin
 from mien.output.lines import reading_of
@@ -57,11 +58,12 @@ class Reader:
         self._opened: Recognizer | None = None
         self._film: tuple[Part, Pending] | None = None
         self._out = Place(job.out)
+        count_on([*job.stores, job.out])
 
     def ready(self) -> Origin:
         """What its readings depend on, once the networks are open; BundleError or InputError, also
         where the machine does not see what is to be read and written."""
-        hidden = [path for path in self._job.shared if not Path(path).exists()]
+        hidden = self._hidden()
         if not hidden and PLAN not in self._out.files():
             hidden = [self._out.name]
         if hidden:
@@ -70,6 +72,9 @@ class Reader:
                 "that all machines share, or addresses such as s3://bucket/photos"
             )
         return self._origin()
+
+    def _hidden(self) -> list[str]:
+        return [path for path in self._job.shared if not Path(path).exists()]
 
     def _origin(self) -> Origin:
         return self._recognizer.origin(self._job.cut)
@@ -87,7 +92,7 @@ class Reader:
         """
         report, notes = Report(), list[str]()
         pictures = self._pictures(part)
-        if piece is None and len(pieces := self._pieces(part, pictures)) > 1:
+        if piece is None and not careful and len(pieces := self._pieces(part, pictures)) > 1:
             return Report(pieces=tuple(pieces))
         now = piece or WHOLE
         if careful:
@@ -141,6 +146,8 @@ class Reader:
             for reading in result.readings if state else ():
                 report.summary.clips.add(reading)
         rows.close()
+        if hidden := self._hidden():  # a folder of the network is lost: no row is to blame
+            raise FileError(errno.ENOENT, "it was there at the start", hidden[0])
         file.write(buffer.getvalue(), self._out / WORK)
 
     def _results(self, file: Place) -> Iterator[Result]:
