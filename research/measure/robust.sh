@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Robust training: none / occlusion / adversarial / both, then two more adversarial forms.
-# About 8 to 13 minutes a variant on one core (a network a quarter of mien-s, 14 epochs), and 4 to measure it:
-# 65 minutes for the four, 100 with all. Stop and start as you like: it goes on. FULL=1 trains mien-s itself
+# Robust training: none / occlusion / adversarial (FGSM) / both, PGD, TRADES, and two more of both.
+# About 8 to 20 minutes a variant on one core (a network a quarter of mien-s, 14 epochs), and 4 to measure it:
+# 65 minutes for the first four. Stop and start as you like: it goes on. FULL=1 trains mien-s itself
 # (60 epochs, 2 to 3 hours a variant on one core). Variants by name: robust.sh none both
 #
 #   research/measure/robust.sh [VARIANT...]
@@ -24,7 +24,7 @@ declare -A SET=(
   [both-2]="augment.cover=0.4|training.adversarial={name: fgsm, epsilon: 2, share: 0.5}"
   [both-trades]="augment.cover=0.4|training.adversarial={name: trades, epsilon: 1, steps: 2, share: 0.25, weight: 2}"
 )
-VARIANTS=("$@"); [ $# -eq 0 ] && VARIANTS=(none occlusion adversarial both both-2 both-trades)
+VARIANTS=("$@"); [ $# -eq 0 ] && VARIANTS=(none occlusion adversarial both pgd trades both-2 both-trades)
 for name in "${VARIANTS[@]}"; do
   run=$OUT/$name-$SEED; sets=()
   IFS='|' read -ra parts <<< "${SET[$name]}"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Multi-head self-attention after the last stage of `attention`, against none: half as wide, 12 epochs, two seeds,
-# answers kept by `scripts/results.py short`. About 10 minutes a run on one core; it goes on where it stopped.
+# Multi-head self-attention after the last stage of `attention`, against none: half as wide, 12 epochs, two seeds.
+# About 10 minutes a run on one core; it goes on where it stopped.
 #
 #   research/measure/self-attention.sh
 source "$(dirname "$0")/env.sh"
