@@ -1,6 +1,5 @@
 """What a worker writes: the rows of one machine, whatever they are read from and cut into."""
 
-import itertools
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -236,7 +235,7 @@ def test_what_a_store_does_not_answer_becomes_no_row(job, album, outage):
     assert "small" in [row.status for row in read_all_from(job, found[:1], Path(job.out))]
     files[0].unlink()
     outage.write_text("all")
-    for part, careful in itertools.product(found, (False, True)):
+    for part, careful in (*((part, False) for part in found), (found[0], True)):
         with pytest.raises(FileError, match="no answer"):
             Reader(job).read(part, careful=careful)
     assert not any(file.exists() for file in files)
