@@ -257,7 +257,8 @@ def test_a_store_that_was_listed_has_answered(job, album, outage, how):
         Reader(replace(job, stores=(source,))).read(found[0])
 
 
-def test_a_file_that_cannot_even_be_asked_for_is_a_row(job, album, tmp_path):
+def test_a_file_that_cannot_even_be_asked_for_is_a_row(job, album, tmp_path, monkeypatch):
+    monkeypatch.setattr("mien.cluster.stores._WAIT_S", 0)
     files = [str(album / "a.png"), f"file://{album}/a.png", f"file:///{'x' * 300}/b.png"]
     pq.write_table(pa.table({"path": files}), tmp_path / "list.parquet")
     rows = read_all(job, parts(job, tmp_path / "list.parquet", photos=9))
