@@ -322,9 +322,9 @@ def short(name: str, folder: Path) -> None:
     row = {"run": name, "truth": "" if told.digest == DIGEST else truth, "answers": given}
     _put("answers", name, [row])
     for file, table in SPOILT.items():
-        if (found := folder / f"{file}.csv").exists():
-            spoilt = [{k.removeprefix("accuracy_"): v for k, v in r.items()} for r in _csv(found)]
-            _put(table, name, [{"run": name} | one for one in spoilt])
+        found = _csv(folder / f"{file}.csv") if (folder / f"{file}.csv").exists() else []
+        spoilt = [{k.removeprefix("accuracy_"): v for k, v in row.items()} for row in found]
+        _put(table, name, [{"run": name} | one for one in spoilt])
 
 
 def answers(name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

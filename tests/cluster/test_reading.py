@@ -189,6 +189,14 @@ def test_a_film_in_pieces_has_the_faces_of_the_whole(tmp_path):
     assert {row["face_id"] for row in rows} == {1, 2}
 
 
+def test_a_film_that_has_ended_a_process_is_opened_in_another_one(job, tmp_path, monkeypatch):
+    play = film(tmp_path / "play.mp4", [n / 10 for n in range(60)], (64, 48))
+    job = replace(job, piece_s=2.6)
+    found = parts(job, play)
+    monkeypatch.setattr("mien.cluster.reading.film_of", lambda *_given: pytest.fail("opened here"))
+    assert told(read_all(job, found, careful=True)) == told(alone(job, play))
+
+
 @pytest.mark.parametrize(("suffix", "pieces"), [("mp4", 2), ("avi", 2), ("ts", 1)])
 def test_a_film_is_cut_where_its_frames_are_found_by_time(job, tmp_path, suffix, pieces):
     play = film(tmp_path / f"play.{suffix}", [n / 10 for n in range(60)], (64, 48))
