@@ -241,8 +241,8 @@ class RunFolder:
         return self.recipe.input.preprocess(self.data.side_px)
 
     def write_recipe(self, recipe: "Recipe") -> None:
-        """Note the resolved recipe."""
-        recipe.save(self.recipe_file)
+        """Note the resolved recipe, and where its data lie."""
+        recipe.placed.save(self.recipe_file)
 
     def write_data(self, data: RunData) -> None:
         """Note what it is trained on."""

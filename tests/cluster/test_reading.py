@@ -53,6 +53,10 @@ from pathlib import Path
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+import mien.cluster.stores
+
+mien.cluster.stores._WAIT_S = 0
+
 
 class Outage(LocalFileSystem):
     \"\"\"This machine's files as outage:///PATH. All fail, or one, as DOWN says; or the
@@ -108,7 +112,7 @@ def outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     down.write_text("")
     monkeypatch.setenv("DOWN", str(down))
     monkeypatch.setenv("PYTHONPATH", f"{site}:{':'.join(sys.path)}")
-    monkeypatch.setattr("mien.cluster.stores._WAIT_S", 0)
+    monkeypatch.setattr("mien.cluster.stores._WAIT_S", 0)  # put back; the next line sets it, too
     ANSWERED.clear()
     exec(OUTAGE, {})
     return down

@@ -159,4 +159,4 @@ def test_votes_given_with_the_command_are_learned_from(here: Path, drawn, tiny_r
     said = train("r.yaml", "--data", drawn, "--votes", "votes, all.csv", "--out", "out")
     assert "trained: out" in said
     assert "FER+" not in said
-    assert load_recipe(here / "out/recipe.yaml").data.votes == "votes, all.csv"
+    assert load_recipe(here / "out/recipe.yaml").data.votes == str(here / "votes, all.csv")

@@ -19,6 +19,7 @@ from mien.package import package
 from mien.recipes import load_recipe
 from mien.runs import RunFolder, data_of
 from mien.train.batches import Shuffled, training_batches
+from mien.train.check import check
 from mien.train.inputs import Inputs
 from mien.train.lessons import Lessons
 from mien.train.run import run
@@ -130,11 +131,14 @@ def test_contempt_is_an_eighth_label_where_it_is_asked_for(
 
 
 def test_two_data_sets_train_one_network_and_the_first_validates(
-    eight, drawn, tiny_recipe, tmp_path
+    eight, drawn, tiny_recipe, tmp_path, monkeypatch
 ):
-    also = f"data.also=[{{path: {eight}, share: 0.25}}]"
+    monkeypatch.chdir(eight.parent)
+    also = f"data.also=[{{path: {eight.name}, share: 0.25}}]"
     recipe = changed(tiny_recipe, tmp_path, also, "data.exclude=null", "training.epochs=1")
     out = run(recipe, drawn, tmp_path / "run")
+    check(recipe, drawn, out, resume=True)
+    monkeypatch.chdir(tmp_path)  # where the other one is not found as it was typed
     noted = RunFolder(out).data
     own = open_dataset(drawn)
     assert noted.name == f"{drawn.name} + {eight.name}"

@@ -433,6 +433,15 @@ class Recipe(Part):
         clips, fold = self.model.frames is not None, self.data.fold or 1
         return Asked(self.data.format, self.input.color, self.input.size_px, clips, fold)
 
+    @property
+    def placed(self) -> "Recipe":
+        """The same with absolute paths of all that `data` names: they hold in every folder."""
+        data = self.data
+        also = tuple(one.model_copy(update={"path": _placed(one.path)}) for one in data.also)
+        tables = ("exclude", "relabel", "weights", "votes")
+        files = {key: _placed(getattr(data, key)) for key in tables}
+        return self.model_copy(update={"data": data.model_copy(update={**files, "also": also})})
+
     def stages(self) -> tuple["Recipe", ...]:
         """The trainings it stands for, one after the other: itself, or one without
         `training.finish` and one for it."""
@@ -460,3 +469,7 @@ class Recipe(Part):
     def save(self, path: Path) -> None:
         """Write the resolved recipe."""
         write_text(path, self.to_yaml())
+
+
+def _placed(path: str | None) -> str | None:
+    return path and str(Path(path).resolve())

@@ -121,7 +121,7 @@ def _check_folder(recipe: Recipe, run: RunFolder, resume: bool) -> None:
     if resume:
         if not run.is_run:
             raise RunError(f"{out} holds no run to resume; leave --resume out to start one")
-        begun = load_recipe(run.recipe_file)
+        begun, recipe = load_recipe(run.recipe_file).placed, recipe.placed  # 0.1: as typed
         if begun != recipe and not lengthens(recipe, begun):
             raise RunError(
                 f"{out} was begun with another recipe or --set; only a larger training.epochs may "
