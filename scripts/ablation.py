@@ -50,6 +50,12 @@ VARIANTS: dict[str, list[str]] = {
     ],
     "mixup 0.2": ["training.mix={mixup: 0.2}"],
     "small pictures first": ["training.progressive={from_px: 24}"],
+    "SGD in place of Muon": [
+        "training.optimizer={name: sgd, lr: 0.1, weight_decay: 5.0e-4, momentum: 0.9}"
+    ],
+    "twice as wide": ["model.options.widths=[32, 64, 128]"],
+    "without a teacher": ["training.distil.teachers=[]"],
+    "taught by mien-l-int8": ["training.distil.teachers=[bundles/mien-l-int8]"],
     "taught by mien-s, 0.5": ["training.distil={teachers: [mien-s], weight: 0.5}"],
     "taught by mien-s, 0.9": ["training.distil={teachers: [mien-s], weight: 0.9}"],
     "without erasing": ["augment.erase=0"],
