@@ -126,7 +126,11 @@ def test_figures_of_what_was_wished_for():
         np.mean([short[f"search/{name}-{seed}"] for seed in (1, 2)])
         for name in ("best", "as-it-is")
     )
+    attending, without = (
+        np.mean([short[f"self-attention/{heads}-{seed}"] for seed in (0, 1)]) for heads in (4, 0)
+    )
     told = {
+        "multi-head attention": f"{attending:.1f}, without {without:.1f} (12 epochs)",
         "CNN-LSTM": (
             f"order of 300 drawn clips {short['sequences/cnn-lstm-order']:.0f}, "
             f"their mean {short['sequences/frame-mean-order']:.0f}; "
