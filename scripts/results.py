@@ -8,7 +8,8 @@
 `add` keeps evaluations of one network on PublicTest, of several views, and its recipe and history.
 Probabilities are kept in 16 bits; where rounding would change an answer, the larger probability
 goes up to the next number, so that every accuracy stays as it was. `short` keeps the answers alone,
-in `answers.csv`, and accuracy on spoilt images: enough for a training that answers one question.
+in `answers.csv`, and accuracy on spoilt images: enough for a training that answers one question. Of
+a network that `add` has kept, that accuracy alone.
 """
 
 import argparse
@@ -314,13 +315,15 @@ SPOILT = {"robustness": "robustness", "occlusions": "covers", "adversarial": "ad
 
 
 def short(name: str, folder: Path) -> None:
-    """Keep the answers of an evaluation, and how often it is right on spoilt images."""
+    """Keep the answers of an evaluation, and how often it is right on spoilt images; of a network
+    of `runs.csv` the latter alone."""
     told = load_evaluation(folder)
     truth, given = (
         "".join(map(str, found)) for found in (told.truth, told.probabilities.argmax(1))
     )
     row = {"run": name, "truth": "" if told.digest == DIGEST else truth, "answers": given}
-    _put("answers", name, [row])
+    if name not in rows():
+        _put("answers", name, [row])
     for file, table in SPOILT.items():
         found = _csv(folder / f"{file}.csv") if (folder / f"{file}.csv").exists() else []
         spoilt = [{k.removeprefix("accuracy_"): v for k, v in row.items()} for row in found]

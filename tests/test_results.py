@@ -129,6 +129,9 @@ def test_a_short_training_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert covers[-1] == "a/try,eyes,1,0.2,1000,518,0.518,0.487,0.551"
     assert sum(line.startswith("a/try") for line in covers) == 1
     assert "a/try" not in (tmp_path / "results" / "robustness.csv").read_text()
+    results.short("mien-s", place)  # whose answers are in predictions.npz
+    assert (tmp_path / "results" / "answers.csv").read_text() == after
+    assert "\nmien-s,eyes,1" in (tmp_path / "results" / "covers.csv").read_text()
 
 
 def forget() -> None:
