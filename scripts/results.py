@@ -322,10 +322,12 @@ def short(name: str, folder: Path) -> None:
         "".join(map(str, found)) for found in (told.truth, told.probabilities.argmax(1))
     )
     row = {"run": name, "truth": "" if told.digest == DIGEST else truth, "answers": given}
-    if name not in rows():
+    if not (known := name in rows()):
         _put("answers", name, [row])
     for file, table in SPOILT.items():
-        found = _csv(folder / f"{file}.csv") if (folder / f"{file}.csv").exists() else []
+        if not (there := (folder / f"{file}.csv").exists()) and known:
+            continue
+        found = _csv(folder / f"{file}.csv") if there else []
         spoilt = [{k.removeprefix("accuracy_"): v for k, v in row.items()} for row in found]
         _put(table, name, [{"run": name} | one for one in spoilt])
 

@@ -142,8 +142,9 @@ def test_figures_of_what_was_wished_for():
         ),
         "ensembles": f"mirrored {five.percent(1)}, its best member {100 * best:.1f}",
         "occlusion augmentation": (
-            f"covered {covered['robust/none']:.1f} → {covered['robust/occlusion']:.1f} "
-            f"(n = 1,000), clean {short['robust/none']:.1f} → {short['robust/occlusion']:.1f}"
+            f"covered {covered['mien-s']:.1f} → {covered['robust-full/occlusion']:.1f} (n = 1,000), "
+            f"clean {100 * results.load('mien-s', 'plain').metrics().accuracy.value:.1f} → "
+            f"{short['robust-full/occlusion']:.1f}"
         ),
         "adversarial training": (
             f"attacked {attacked['robust/none']:.1f} → "

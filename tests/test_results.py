@@ -131,6 +131,7 @@ def test_a_short_training_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "a/try" not in (tmp_path / "results" / "robustness.csv").read_text()
     results.short("mien-s", place)  # whose answers are in predictions.npz
     assert (tmp_path / "results" / "answers.csv").read_text() == after
+    assert "\nmien-s,PGD-20" in (tmp_path / "results" / "adversarial.csv").read_text()
     assert "\nmien-s,eyes,1" in (tmp_path / "results" / "covers.csv").read_text()
 
 
