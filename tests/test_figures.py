@@ -121,6 +121,7 @@ def test_figures_of_what_was_wished_for():
     attacks = ("adversarial", "pgd", "trades")
     ten = pd.read_csv(ROOT / "research/ablation.csv").groupby("variant").accuracy.mean()
     five = results.load("sprint-mean-of-five", "flip").metrics().accuracy
+    small = 100 * results.load("mien-s", "plain").metrics().accuracy.value
     best = max(
         results.load(name, "flip").metrics().accuracy.value
         for name in results.kept("sprint-mean-of-five")
@@ -142,9 +143,8 @@ def test_figures_of_what_was_wished_for():
         ),
         "ensembles": f"mirrored {five.percent(1)}, its best member {100 * best:.1f}",
         "occlusion augmentation": (
-            f"covered {covered['mien-s']:.1f} → {covered['robust-full/occlusion']:.1f} (n = 1,000), "
-            f"clean {100 * results.load('mien-s', 'plain').metrics().accuracy.value:.1f} → "
-            f"{short['robust-full/occlusion']:.1f}"
+            f"covered {covered['mien-s']:.1f} → {covered['robust-full/occlusion']:.1f} "
+            f"(n = 1,000), clean {small:.1f} → {short['robust-full/occlusion']:.1f}"
         ),
         "adversarial training": (
             f"attacked {attacked['robust/none']:.1f} → "

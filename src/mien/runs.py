@@ -384,7 +384,10 @@ def data_of(recipe: "Recipe", source: Path, format: str | None = None) -> "Datas
     data = [first, *(open_dataset(other.path, plain) for other in also)]
     labels = chosen([part.present for part in data], wanted.labels)
     data = [part.only(labels) for part in data]
-    return joined(data, wanted.train, [other.share for other in also]) if also else data[0]
+    if not also:
+        return data[0]
+    shares = [other.share for other in also]
+    return joined(data, wanted.train, wanted.validation, recipe.seed, shares)
 
 
 def best_epoch(rows: Sequence[Mapping[str, float]]) -> int:

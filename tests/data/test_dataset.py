@@ -276,12 +276,12 @@ def test_images_of_other_labels_are_left_out_and_counted():
 def test_shares_are_the_chances_of_each_data_set():
     one = dataset(train=split("train", [0] * 30), public=split("public", [1]))
     other = dataset(train=split("train", [1] * 10, seed=1))
-    both = joined([one, other], "train", [0.4])
+    both = joined([one, other], "train", "auto", 0, [0.4])
     train = both.split("train")
     assert train.chances[:30].sum() == pytest.approx(0.6)
     assert train.chances[30:].sum() == pytest.approx(0.4)
     assert (train.labels[30:] == 1).all()
     assert both.split("public") is one.splits["public"]
-    assert joined([one, other], "train", [None]).split("train").chances is None
+    assert joined([one, other], "train", "auto", 0, [None]).split("train").chances is None
     held = both.for_training("train", "train", 0)[0].take(np.arange(25, 35))
     assert held.chances.sum() == pytest.approx(1)

@@ -12,7 +12,7 @@ from scipy.special import softmax
 from mien.bundle import Classifier, open_bundle
 from mien.data import Dataset, Split
 from mien.errors import DataError, InputError, NotComparable
-from mien.evaluate import evaluate, load, note, save
+from mien.evaluate import check_place, evaluate, load, note, save
 from mien.evaluate import evaluation as evaluating
 from mien.evaluate.evaluation import METRICS, PREDICTIONS, Evaluation, Subset
 from mien.evaluate.intervals import mean_interval
@@ -364,6 +364,16 @@ def test_what_was_noted_outlives_a_second_evaluation_of_the_same_alone(evaluatio
     (tmp_path / METRICS).write_text("damaged")
     save(evaluation, tmp_path)
     assert load(tmp_path).metrics().accuracy.value == 1
+
+
+def test_the_place_of_another_evaluation_is_not_free(evaluation: Evaluation, tmp_path: Path):
+    same, others = greys().split("public"), greys(n=39).split("public")
+    check_place(tmp_path / "e", "brightness", others)
+    save(evaluation, tmp_path / "e")
+    check_place(tmp_path / "e", evaluation.name, same)
+    for name, split in ((evaluation.name, others), ("another", same)):
+        with pytest.raises(InputError, match=r"e holds the evaluation of .*; choose another --out"):
+            check_place(tmp_path / "e", name, split)
 
 
 def test_field_accuracy_is_saved_with_the_predictions(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from mien import Recognizer
 from mien.bundle import open_bundle
+from mien.cli.training import _also
 from mien.data import Asked, matched, open_dataset
 from mien.data.dataset import Split
 from mien.data.ferplus import join_votes
@@ -159,18 +161,27 @@ def test_votes_are_those_of_the_first_data_set_alone(eight, tiny_recipe, tmp_pat
     lines += [f"{name},0,10,0,0,0,0,0,0,0,0" for name in names]
     (tmp_path / "votes.csv").write_text("\n".join(lines))
     found = join_votes(data.split("train"), tmp_path / "votes.csv")
-    voted = np.repeat([True, False], 7 * 16)
-    assert ((found >= 0).all(1) == voted).all()
     training, held_out = data.for_training("train", "auto", 0)
-    for split in (training, held_out):
-        assert ((join_votes(split, tmp_path / "votes.csv") >= 0).all(1) == split.own).all()
+    assert held_out.name == "held-out" and len(held_out) == 7, "of the first data set alone"
+    assert not set(held_out.names) & set(training.names[training.own])
+    assert ((found >= 0).all(1) == np.repeat([True, False], [7 * 15, 7 * 16])).all()
+    assert ((join_votes(training, tmp_path / "votes.csv") >= 0).all(1) == training.own).all()
+    assert (join_votes(held_out, tmp_path / "votes.csv") >= 0).all()
+
+
+def test_data_sets_of_the_command_join_those_of_the_recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = load_recipe("drawn", ["data.also=[{path: a, share: 0.2}, {path: b, share: 0.1}]"])
+    paths = [one["path"] for one in _also(recipe, [tmp_path / "b", Path("c")])]
+    assert paths == ["a", "b", "c"]
+    assert _also(recipe, [Path("b")])[1]["share"] == 0.1
 
 
 def test_labels_in_common_are_those_that_every_data_set_has(eight, tinted, tiny_recipe, tmp_path):
     recipe = changed(tiny_recipe, tmp_path, f"data.also=[{{path: {tinted}}}]", "data.labels=common")
     data = data_of(recipe, eight)
     assert data.labels == ("happy", "sad")
-    assert data.split("train").counts(2).tolist() == [56, 56]
+    assert data.split("train").counts(2).tolist() == [55, 55]  # and one of each is held out
     assert data.left_out == dict.fromkeys([x for x in EIGHT if x not in data.labels], 16)
     assert data.split("train").chances is None
 

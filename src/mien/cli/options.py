@@ -30,7 +30,8 @@ DataPaths = Annotated[
     typer.Option(
         "--data",
         "-d",
-        help="Folder, .zip or table of a data set. Several train one network; the first validates.",
+        help="Folder, .zip or table of a data set. Several train one network; the first validates, "
+        "and --format is its own.",
         metavar="DATA",
     ),
 ]

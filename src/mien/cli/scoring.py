@@ -62,6 +62,7 @@ def evaluate(
     check_folder("--out", folder, [run.path if run else bundle.folder, baseline])
     network = _network(model, run) if adversarial else None
     dataset = open_for(bundle, data, format_)
+    scoring.check_place(folder, bundle.card.name, dataset.split(split))
     images = dataset.split(split).images
     with bar(len(dataset.split(split)) * (1 + jitter * DRAWS), "images") as advance:
         evaluation = scoring.evaluate(

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,9 +59,11 @@ def train(
     from mien.train.launch import launch, place, shares
 
     first, *others = data
-    also = [{"path": str(path)} for path in others] or None
-    given = {"votes": votes and str(votes), "format": format_, "labels": labels, "also": also}
-    chosen = load_recipe(recipe, [*(set_ or []), *_changes(given)])
+    given = {"votes": votes and str(votes), "format": format_, "labels": labels}
+    changes = [*(set_ or []), *_changes(given)]
+    chosen = load_recipe(recipe, changes)
+    if others:
+        chosen = load_recipe(recipe, [*changes, *_changes({"also": _also(chosen, others)})])
     rank, processes = place()
     if processes > 1 and out is None:
         raise InputError(f"{processes} processes train together: give all of them one --out RUN")
@@ -82,9 +85,17 @@ def train(
     say(f"next:    mien evaluate {run} --data {first}")
 
 
+def _also(recipe: "Recipe", others: Sequence[Path]) -> list[dict[str, Any]]:
+    """The further data sets of a recipe and those of `--data`, each once."""
+    there = recipe.data.also
+    places = {Path(one.path).resolve() for one in there}
+    new = [{"path": str(path)} for path in others if path.resolve() not in places]
+    return [*(one.model_dump() for one in there), *new]
+
+
 def _changes(given: dict[str, Any]) -> list[str]:
     """The keys of `data` that options give, as `--set` takes them."""
-    if (labels := given["labels"]) is not None and labels.isdecimal():
+    if (labels := given.get("labels")) is not None and labels.isdecimal():
         given = {**given, "labels": int(labels)}
     return [f"data.{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
 

@@ -14,6 +14,9 @@ from mien.data.gathered import chunks, gather
 from mien.errors import DataError, ShapeError
 from mien.framing import Framing, reframe, reframe_all
 
+HELD_OUT = "held-out"
+"""The split of training images that validate where there is none for it."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -300,7 +303,7 @@ class Dataset:
         """
         training = self.split(train)
         if validation == "auto":
-            validation = next((s for s in ("public", "val") if s in self.splits), "")
+            validation = next((s for s in ("public", "val", HELD_OUT) if s in self.splits), "")
         if validation:
             return training, self.split(validation)
         held = _held_out(training, seed)
@@ -310,17 +313,21 @@ class Dataset:
                 f"all {len(held)} training images of {self.name} are held out to validate; "
                 "expected several of each label, or a split val"
             )
-        return training.take(kept), replace(training.take(held), name="held-out")
+        return training.take(kept), replace(training.take(held), name=HELD_OUT)
 
 
-def joined(data: Sequence[Dataset], train: str, shares: Sequence[float | None]) -> Dataset:
+def joined(
+    data: Sequence[Dataset], train: str, validation: str, seed: int, shares: Sequence[float | None]
+) -> Dataset:
     """The first data set with the training images of all, which have the same labels.
 
-    With `shares` (0-1, of all but the first), that fraction of an epoch is drawn of each.
+    What validates is of the first, as its `for_training` says. With `shares` (0-1, of all but the
+    first), that fraction of an epoch is drawn of each.
     """
+    first, chosen = data[0].for_training(train, validation, seed)
     others = [other.split("train") for other in data[1:]]
     strange = [replace(other, own=np.zeros(len(other), bool)) for other in others]
-    parts = [data[0].split(train), *strange]
+    parts = [first, *strange]
     asked = [share for share in shares if share is not None]
     if asked:
         of_each = (1 - sum(asked), *asked)
@@ -329,7 +336,7 @@ def joined(data: Sequence[Dataset], train: str, shares: Sequence[float | None]) 
             for part, share in zip(parts, of_each, strict=True)
         ]
     left_out = sum((Counter(part.left_out) for part in data), Counter())
-    splits = data[0].splits | {train: join(train, parts)}
+    splits = data[0].splits | {chosen.name: chosen, train: join(train, parts)}
     name = " + ".join(part.name for part in data)
     return Dataset(name, data[0].labels, splits, left_out)
 

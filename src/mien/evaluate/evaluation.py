@@ -240,6 +240,16 @@ def _latency_ms(bundle: Bundle, split: Split, views: str, repeats: int = 30) -> 
     return 1000 * float(np.median(times))
 
 
+def check_place(folder: Path, name: str, split: Split) -> None:
+    """InputError if an evaluation of other images, or of a network not called `name`, is there."""
+    found = _facts(folder)
+    if found and (found["name"], found["digest"]) != (name, split.digest):
+        raise InputError(
+            f"{folder} holds the evaluation of {found['name']} on {found['split']} of "
+            f"{found['data']}, of other images or another model; choose another --out"
+        )
+
+
 def save(evaluation: Evaluation, folder: Path) -> Metrics:
     """Write predictions.parquet, metrics.json and classification_report.txt; the figures."""
     metrics = evaluation.metrics()
@@ -272,12 +282,17 @@ def note(folder: Path, name: str, figures: dict[str, Any]) -> None:
 
 def _noted(evaluation: Evaluation, folder: Path) -> dict[str, Any]:
     """What stands in `folder` already, if it is of the same network, images and views."""
-    try:
-        found: dict[str, Any] = read_json(folder / METRICS)
-    except RunError:
-        return {}
+    found = _facts(folder)
     same = ("network", "digest", "views")
     return found if all(found.get(n) == getattr(evaluation, n) for n in same) else {}
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    """The metrics.json in `folder`; empty without one that is whole."""
+    try:
+        return dict(read_json(folder / METRICS))
+    except RunError:
+        return {}
 
 
 def load(folder: Path) -> Evaluation:
