@@ -67,6 +67,11 @@ class Tree:
         """Whether a path matches."""
         return next(self.match(pattern), None) is not None
 
+    def mostly(self, pattern: str) -> bool:
+        """Whether most pictures match: some names of another data set do not make it one."""
+        named = {match[0] for match in self.match(pattern)}
+        return 2 * len(named.intersection(self.pictures)) > len(self.pictures)
+
     def above(self, ending: str, shown: str) -> str:
         """The folders above the first path that matches `ending`, with a slash at the end;
         DataError without one tells what was expected as it is `shown`."""

@@ -278,3 +278,39 @@ def test_a_format_that_does_not_fit_is_told(tmp_path):
         open_dataset(path, Asked("raf-db"))
     with pytest.raises(DataError, match=r"holds no pictures; expected"):
         open_dataset(path, Asked("jaffe"))
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        "train/happy/S010_004_00000017.png",
+        "train/happy/KA.HA1.39.png",
+        "train/happy/AF01HAS.png",
+        "train/1/train_00001_aligned.jpg",
+        "train/cohn-kanade-images/S005/001/S005_001_00000001.png",
+    ],
+)
+def test_one_name_of_a_known_data_set_does_not_make_it_one(tmp_path, strange):
+    """Of a folder with two names of its own and one of that data set, nothing is dropped."""
+    names = ("train/happy/a.png", "train/sad/b.png", strange)
+    assert find(Tree(tmp_path, tuple(sorted(names)))).name in ("folder", "clips")
+
+
+@pytest.mark.parametrize("name", ["ck+", "ck+48", "jaffe", "kdef", "raf-db-folder"])
+def test_pictures_that_a_data_set_does_not_name_so_are_left_out_with_a_word(tmp_path, name):
+    path = LAYOUTS[name].write(tmp_path / "data", LAYOUTS[name].files | {"other/me.png": jpeg()})
+    told = open_dataset(path).left_out
+    assert any(reason.startswith("not named as") for reason in told), told
+
+
+@pytest.mark.parametrize(
+    ("format", "file"),
+    [("ck+48", "S010_004_00000017.png"), ("jaffe", "KA.HA1.39.png"), ("kdef", "AF01HAS.JPG")],
+)
+def test_the_author_s_own_splits_are_kept(tmp_path, format, file):
+    for split in ("train", "Validation", "test"):
+        (tmp_path / split / "happy").mkdir(parents=True)
+        (tmp_path / split / "happy" / file).write_bytes(jpeg())
+    tree = Tree.open(tmp_path)
+    assert find(tree).name == format
+    assert list(open_dataset(tmp_path).splits) == ["train", "val", "test"]

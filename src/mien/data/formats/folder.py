@@ -77,6 +77,11 @@ def place_of(path: PurePosixPath) -> tuple[str, tuple[str, ...]]:
     return "train", folders[-1:]
 
 
+def split_of(name: str) -> str:
+    """The split that the folders above a picture tell; train without one."""
+    return place_of(PurePosixPath(name))[0]
+
+
 def _by_prefix(split: str, name: str) -> str:
     """Kaggle's merged `test/` holds both test sets, told apart by the file name."""
     if split == "test" and name.startswith("PublicTest"):

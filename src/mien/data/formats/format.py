@@ -1,5 +1,6 @@
 """What a reader of a data set is, and what readers share."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -26,6 +27,18 @@ class Format:
     recognises: Callable[[Tree], bool]
     records: Callable[[Tree], Records] | None = None
     clips: Callable[[Tree, int], Iterator[Clip]] | None = None
+
+
+def by_names(
+    tree: Tree, pattern: str, data_set: str, record: Callable[[Tree, re.Match[str]], Record]
+) -> Records:
+    """The `record` of each picture whose path matches; the others are left out."""
+    named = {match[0]: match for match in tree.match(pattern)}
+    for name in tree.pictures:
+        if (found := named.get(name)) is not None:
+            yield record(tree, found)
+        else:
+            yield LeftOut(name, f"not named as {data_set} names its pictures")
 
 
 def label_of(codes: Mapping[str, str], code: str, where: str) -> str:

@@ -2,13 +2,13 @@
 
 import re
 
-from mien.data.formats.format import Format, Records, label_of
-from mien.data.records import LeftOut
+from mien.data.formats.folder import split_of
+from mien.data.formats.format import Format, by_names, label_of
+from mien.data.records import Record
 from mien.data.tree import Tree
 
-_NAME = re.compile(
-    r"(?P<session>[AB])(?P<sex>[FM])(?P<number>\d\d)(?P<code>[A-Z]{2})(?P<angle>S|[HF][LR])\.\w+",
-    re.IGNORECASE,
+_NAME = (
+    r"(?P<session>[AB])(?P<sex>[FM])(?P<number>\d\d)(?P<code>[A-Z]{2})(?P<angle>S|[HF][LR])\.\w+"
 )
 _CODES = {
     "AF": "fear",
@@ -29,26 +29,22 @@ _ANGLES = {
 }
 
 
-def _recognises(tree: Tree) -> bool:
-    """Whether most pictures are called so: some copies hold a few misnamed files."""
-    named = sum(_NAME.fullmatch(name.rpartition("/")[2]) is not None for name in tree.pictures)
-    return 2 * named > len(tree.pictures)
+def _record(tree: Tree, found: re.Match[str]) -> Record:
+    sex = found["sex"].upper()
+    return tree.record(
+        found[0],
+        split_of(found[0]),
+        label_of(_CODES, found["code"].upper(), f"{tree.path}: {found[0]}"),
+        person=sex + found["number"],
+        groups={"sex": _SEX[sex], "angle": _ANGLES[found["angle"].upper()]},
+    )
 
 
-def _records(tree: Tree) -> Records:
-    for name in tree.pictures:
-        found = _NAME.fullmatch(name.rpartition("/")[2])
-        if found is None:
-            yield LeftOut(name, "not named as KDEF names its pictures")
-            continue
-        sex = found["sex"].upper()
-        yield tree.record(
-            name,
-            "train",
-            label_of(_CODES, found["code"].upper(), f"{tree.path}: {name}"),
-            person=sex + found["number"],
-            groups={"sex": _SEX[sex], "angle": _ANGLES[found["angle"].upper()]},
-        )
-
-
-FORMATS = (Format("kdef", "file names such as `AF01AFS.JPG`", _recognises, _records),)
+FORMATS = (
+    Format(
+        "kdef",
+        "file names such as `AF01AFS.JPG`",
+        lambda tree: tree.mostly(_NAME),  # some copies hold a few misnamed files
+        lambda tree: by_names(tree, _NAME, "KDEF", _record),
+    ),
+)

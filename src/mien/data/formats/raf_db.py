@@ -1,8 +1,10 @@
 """RAF-DB (Li et al. 2017): its own lists, or Kaggle's mirror of folders that are numbers."""
 
+import re
 from collections.abc import Iterator
 
-from mien.data.formats.format import Format, Records, label_of, numbered, words_of
+from mien.data.formats.format import Format, Records, by_names, label_of, numbered, words_of
+from mien.data.records import Record
 from mien.data.tree import Tree
 from mien.errors import DataError
 from mien.labels import RAFDB
@@ -53,10 +55,9 @@ def _attributes(tree: Tree) -> Iterator[tuple[str, dict[str, str]]]:
         )
 
 
-def _mirrored(tree: Tree) -> Records:
-    for match in tree.match(_MIRROR):
-        where = f"{tree.path}: {match[0]}"
-        yield tree.record(match[0], match["split"].lower(), label_of(_CODES, match["code"], where))
+def _mirrored(tree: Tree, found: re.Match[str]) -> Record:
+    label = label_of(_CODES, found["code"], f"{tree.path}: {found[0]}")
+    return tree.record(found[0], found["split"].lower(), label)
 
 
 FORMATS = (
@@ -69,7 +70,7 @@ FORMATS = (
     Format(
         "raf-db-folder",
         "Kaggle's mirror: `train/1/` ... `test/7/`",
-        lambda t: t.has(_MIRROR.replace("[^/]+)/", r"[1-7])/", 1)),
-        _mirrored,
+        lambda t: t.mostly(_MIRROR.replace("[^/]+)/", r"[1-7])/", 1)),
+        lambda t: by_names(t, _MIRROR, "RAF-DB's mirror", _mirrored),
     ),
 )
