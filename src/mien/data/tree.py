@@ -145,12 +145,19 @@ class Tree:
 
 
 def list_files(root: Path) -> list[str]:
-    """POSIX paths below `root` of all files that are not hidden, sorted."""
-    found = []
-    for folder, _, files in os.walk(root):
+    """POSIX paths below `root` of all files that are not hidden, sorted. Links are followed, but
+    not back to a folder that they lie in."""
+    found, above = list[str](), {str(root): frozenset[str]()}
+    for folder, folders, files in os.walk(root, followlinks=True):
+        around = above.pop(folder)
+        if (real := os.path.realpath(folder)) in around:
+            folders.clear()
+            continue
+        folders[:] = filter(wanted, folders)
+        above.update((os.path.join(folder, name), around | {real}) for name in folders)  # noqa: PTH118
         inside = Path(folder).relative_to(root)
-        found += [(inside / name).as_posix() for name in files]
-    return sorted(name for name in found if wanted(name))
+        found += [(inside / name).as_posix() for name in files if wanted(name)]
+    return sorted(found)
 
 
 def wanted(name: str) -> bool:

@@ -11,6 +11,7 @@ from mien.data.formats.folder import read, record
 from mien.data.tree import Tree, wanted
 from mien.errors import DataError
 from mien.labels import FER2013
+from tests.conftest import FER2013_FILES
 
 
 def zipped(folder: Path, target: Path, top: str = "") -> Path:
@@ -145,6 +146,20 @@ def test_hidden_files_and_system_litter_are_passed_over(kaggle, picture):
         (kaggle / name).parent.mkdir(parents=True, exist_ok=True)
         (kaggle / name).write_bytes(b"litter")
     assert open_dataset(kaggle).split("train").digest == expected
+
+
+def test_linked_folders_are_read_and_links_back_are_not_followed(kaggle, tmp_path, picture):
+    pool = tmp_path / "pool" / "sad"
+    pool.mkdir(parents=True)
+    (pool / "a.png").write_bytes(picture(9))
+    (pool / "back").symlink_to(pool.parent)
+    (kaggle / "train" / "sad").symlink_to(pool)
+    (kaggle / "val").symlink_to(tmp_path / "pool")
+    (kaggle / "train" / "again").symlink_to(kaggle)
+    data = open_dataset(kaggle)
+    assert "train/sad/a.png" in data.split("train").names
+    assert data.split("val").names.tolist() == ["val/sad/a.png"]
+    assert sum(map(len, data.splits.values())) == len(FER2013_FILES) + 2
 
 
 def put(name: str, content: bytes):
