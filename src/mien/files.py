@@ -8,7 +8,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
@@ -193,6 +193,22 @@ def replacing_folder(path: Path, *, keep: bool = False) -> Iterator[Path]:
         if aside.exists() and not path.exists():
             aside.rename(path)
         raise
+
+
+def first_line(path: Path) -> str:
+    """The first line of a text, up to 4,096 bytes of it."""
+    with path.open("rb") as file:
+        return file.readline(4096).decode("utf-8-sig", "replace")
+
+
+def columns_of(heading: str, expected: Collection[str]) -> tuple[str, tuple[str, ...]]:
+    """The separator with which a table's first line has most of the columns `expected`: a comma, a
+    semicolon or a tab; and its columns, in lower case."""
+    cells = {
+        mark: tuple(cell.strip(' "\r\n').lower() for cell in heading.split(mark)) for mark in ",;\t"
+    }
+    separator = max(cells, key=lambda mark: len(set(expected).intersection(cells[mark])))
+    return separator, cells[separator]
 
 
 def read_json(path: Path) -> Any:

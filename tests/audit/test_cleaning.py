@@ -189,3 +189,13 @@ def test_a_doubted_label_counts_as_much_as_a_model_believes_it(tmp_path: Path) -
 def test_a_table_of_weights_that_does_not_fit_is_told(tmp_path: Path, text, message) -> None:
     with pytest.raises(DataError, match=message):
         weighted(two_labels(), read_weights(table(tmp_path, text)))
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_tables_that_a_spreadsheet_saved_are_read(tmp_path: Path, mark: str) -> None:
+    weight = "0.5" if mark == "," else "0,5"
+    text = "split,name,label,weight\ntrain,a,Joy,{}\n".replace(",", mark).format(weight)
+    path = table(tmp_path, "\ufeff" + text)
+    assert read_exclude(path) == {("train", "a")}
+    assert read_relabel(path) == {("train", "a"): "happy"}
+    assert read_weights(path) == {("train", "a"): 0.5}

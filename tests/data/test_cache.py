@@ -60,9 +60,9 @@ def test_an_overwritten_picture_of_the_same_size_is_decoded_anew(kaggle, picture
 
 
 def test_the_key_of_a_file_is_its_content(tmp_path):
-    (tmp_path / "a.csv").write_text("same")
+    (tmp_path / "a.csv").write_text("pixels\nsame")
     shutil.copy(tmp_path / "a.csv", tmp_path / "b.csv")
-    (tmp_path / "c.csv").write_text("other")
+    (tmp_path / "c.csv").write_text("pixels\nother")
     keys = [cache.key_of(tmp_path / f"{name}.csv") for name in "abc"]
     assert keys[0] == keys[1] != keys[2]
 

@@ -192,11 +192,13 @@ def test_one_column_of_several(tmp_path: Path):
         by_groups(FAKE, path, ["sex"])
 
 
-def test_a_table_of_a_spreadsheet(tmp_path: Path):
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_table_of_a_spreadsheet(tmp_path: Path, mark: str):
     """A byte-order mark, blanks, a row twice, a short row, a heading without a name."""
     one, two, three = (str(name) for name in FAKE.names[:3])
     rows = [f"x,{one}, a ,p", f"x,{one},a,p", f"x,{two},b", f"x,{three},a,q"]
-    (tmp_path / "t.csv").write_text("\ufeff" + "\n".join([",name,age,path", *rows]) + "\n")
+    text = "\ufeff" + "\n".join([",name,age,path", *rows]) + "\n"
+    (tmp_path / "t.csv").write_text(text.replace(",", mark))
     found = by_groups(FAKE, tmp_path / "t.csv")
     assert [(g.column, g.empty) for g in found.groupings] == [("age", 0), ("path", 1)]
     assert [(g.name, g.images) for g in found.groupings[0].groups] == [("a", 2), ("b", 1)]

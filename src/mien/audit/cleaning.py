@@ -12,7 +12,8 @@ import numpy as np
 from mien.audit.checks import TRAIN, Check, Finding
 from mien.data import Dataset
 from mien.errors import DataError
-from mien.files import csv_text, existing, write_text
+from mien.files import columns_of, csv_text, existing, first_line, write_text
+from mien.labels import canonical
 
 Place = tuple[str, str]
 """Split and name of a picture."""
@@ -82,7 +83,7 @@ def read_relabel(path: Path | str) -> dict[Place, str]:
     """The new label of each picture in a table with columns split, name and label; InputError or
     DataError without one."""
     rows = _read(path, "relabel", ("split", "name", "label"))
-    return {(split, name): label for split, name, label in rows}
+    return {(split, name): canonical(label) for split, name, label in rows}
 
 
 def read_weights(path: Path | str) -> dict[Place, float]:
@@ -91,7 +92,7 @@ def read_weights(path: Path | str) -> dict[Place, float]:
     found: dict[Place, float] = {}
     for split, name, text in _read(path, "weights", ("split", "name", "weight")):
         try:
-            found[split, name] = weight = float(text)
+            found[split, name] = weight = float(text.replace(",", "."))
         except ValueError:
             weight = math.nan
         if not 0 <= weight < math.inf:
@@ -160,7 +161,8 @@ def _read(path: Path | str, what: str, columns: Sequence[str]) -> list[tuple[str
     path = existing(path, f"{what} table")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
+            separator, _ = columns_of(first_line(path), columns)
+            rows = csv.DictReader(file, delimiter=separator)
             if missing := set(columns) - set(rows.fieldnames or ()):
                 raise DataError(
                     f"{path} has no column {' and '.join(sorted(missing))}; expected the "

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset, Split
 from mien.errors import DataError, InputError
-from mien.files import existing, write_csv
+from mien.files import columns_of, existing, first_line, write_csv
 from mien.labels import FER2013, FERPLUS, canonical
 
 _USAGES = {
@@ -132,7 +132,8 @@ def majority(votes: NDArray[np.integer], labels: Sequence[str] = FER2013) -> NDA
 def _read(path: Path) -> tuple[list[str], list[Row]]:
     """Column names and rows; vote columns in mien's spelling, the others in lower case."""
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        table = csv.DictReader(file)
+        separator, _ = columns_of(first_line(path), _HEADER.lower().split(","))
+        table = csv.DictReader(file, delimiter=separator)
         columns = [canonical(name) for name in table.fieldnames or []]
         if missing := [name for name in FERPLUS if name not in columns]:
             raise DataError(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mien.data.records import Record
 from mien.errors import DataError, PictureError
+from mien.files import columns_of
 from mien.sources import PICTURE_SUFFIXES, decode
 from mien.types import Box
 
@@ -108,7 +109,9 @@ class Tree:
     def rows(self, name: str, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
         """Place and cells of each row of a CSV that has these columns, in lower case; without a
         header where its first row holds none of their names. DataError for other columns."""
-        table = csv.reader(io.StringIO(self.text(name), newline=""))
+        text = self.text(name)
+        separator, _ = columns_of(text.partition("\n")[0], columns)
+        table = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         try:
             for number, row in enumerate(filter(None, table), 1):
                 words = [cell.strip() for cell in row]

@@ -17,7 +17,7 @@ from mien.evaluate.intervals import LEVEL, RESAMPLES, Estimate, confusion_interv
 from mien.evaluate.metrics import macro_recall
 from mien.evaluate.paired import SIGNIFICANT, holm
 from mien.extras import need
-from mien.files import existing
+from mien.files import columns_of, existing, first_line
 
 MINIMUM = 30
 """A group of fewer images says nothing: the interval of its accuracy is up to 36 points wide."""
@@ -144,7 +144,8 @@ def _table(path: Path) -> Any:
         told = attributes(path).items()
         return pandas.DataFrame([{"name": name, **groups} for name, groups in told])
     try:
-        how = {"dtype": str, "keep_default_na": False, "index_col": False}
+        separator, _ = columns_of(first_line(path), _KEYS)
+        how = {"sep": separator, "dtype": str, "keep_default_na": False, "index_col": False}
         return pandas.read_csv(path, encoding="utf-8-sig", encoding_errors="replace", **how)
     except ValueError as error:
         raise DataError(f"{path} is not a readable table ({error})") from error

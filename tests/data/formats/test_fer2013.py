@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from mien.data import open_dataset
+from mien.data.formats import find
 from mien.data.formats.fer2013 import read_table
+from mien.data.tree import Tree
 from mien.errors import DataError
 
 FACES = np.random.default_rng(0).integers(0, 256, (6, 48, 48), np.uint8)
@@ -144,8 +146,13 @@ def test_of_several_tables_in_a_folder_one_is_read(tmp_path, there, read):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "has no column pixels .it has: none"),
-        ("a,b\n1,2\n", r"has no column pixels \(it has: a, b\); is it fer2013\.csv\?"),
+        (
+            "",
+            r"has no column path and label \(it begins with ''\); expected the columns path,label",
+        ),
+        ("image,emotion\na.png,joy\n", r"begins with 'image,emotion'\); expected the columns path"),
+        ("path,emotion\na.png,joy\n", r"has no column label \(it begins with 'path,emotion'\)"),
+        ("a.png;happy\n", r"it begins with 'a\.png;happy'\); expected the columns path,label\["),
         ("emotion,pixels\n", "holds no pictures"),
         (f"pixels\n{TEXTS[0]}\n", "holds no pictures"),
         ("emotion,pixels\n0,1 2 3\n", r"line 2: expected 2304 pixels \(48x48\), got 3"),
@@ -179,3 +186,15 @@ def test_binary_rubbish_named_csv_is_told(tmp_path):
     (tmp_path / "mine.csv").write_bytes(np.random.default_rng(0).bytes(5000))
     with pytest.raises(DataError):
         open_dataset(tmp_path / "mine.csv")
+
+
+def test_a_folder_with_another_table_of_that_name_is_not_fer2013(tmp_path):
+    (tmp_path / "train.csv").write_text("path,label\na.png,happy\n")
+    assert find(Tree.open(tmp_path)).name == "folder"
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_a_spreadsheet_s_separators_are_read(tmp_path, mark):
+    heading, row = mark.join(["Emotion", "pixels", "Usage"]), mark.join(["3", TEXTS[0], "Training"])
+    (tmp_path / "mine.csv").write_text(f"{heading}\r\n{row}\r\n")
+    assert open_dataset(tmp_path / "mine.csv").split("train").labels.tolist() == [3]

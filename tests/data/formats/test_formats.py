@@ -251,6 +251,21 @@ def test_a_table_counts_with_its_pictures(tmp_path):
     assert open_dataset(path).split("train").digest != before
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_a_table_of_a_spreadsheet_is_read(tmp_path, mark):
+    files = LAYOUTS["table"].files
+    text = files["labels.csv"].replace(b",", mark.encode()).replace(b"\n", b"\r\n")
+    path = LAYOUTS["table"].write(tmp_path, {**files, "labels.csv": b"\xef\xbb\xbf" + text})
+    assert list(told(open_dataset(path))) == [("train", "happy", ""), ("val", "neutral", "")]
+
+
+def test_points_of_a_face_do_not_part_a_list_without_a_heading(tmp_path):
+    files = dict(LAYOUTS["affectnet"].files)
+    name = "Manually_Annotated_file_lists/validation.csv"
+    files[name] = files[name].replace(b"1;2", b";".join([b"1"] * 136))
+    assert len(open_dataset(LAYOUTS["affectnet"].write(tmp_path, files)).split("test")) == 1
+
+
 def test_a_table_may_be_parquet(tmp_path):
     import pandas
 

@@ -11,11 +11,13 @@ from mien.data.formats.format import Format
 from mien.data.records import Record
 from mien.data.tree import Tree
 from mien.errors import DataError
+from mien.files import columns_of, first_line
 from mien.labels import FER2013_CSV, label_index
 
 TABLES = ("fer2013.csv", "icml_face_data.csv", "train.csv")
 """A folder with one of these is read from it, and its other files are not."""
 SIDE_PX = 48
+_COLUMNS = ("emotion", "pixels", "usage")
 _USAGES = {"training": "train", "publictest": "public", "privatetest": "private"}
 
 
@@ -34,7 +36,8 @@ def read_table(path: Path, default_split: str = "train") -> Iterator[Record]:
 
 def _records(path: Path, default_split: str) -> Iterator[Record]:
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        rows = csv.DictReader(file)
+        separator, _ = columns_of(first_line(path), _COLUMNS)
+        rows = csv.DictReader(file, delimiter=separator)
         rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or []]
         if "pixels" not in rows.fieldnames:
             found = ", ".join(rows.fieldnames) or "none"
@@ -48,6 +51,11 @@ def _records(path: Path, default_split: str) -> Iterator[Record]:
                     name=f"row {number}",
                     picture=_pixels(row["pixels"], where),
                 )
+
+
+def has_pixels(path: Path) -> bool:
+    """Whether a CSV has the columns of FER-2013."""
+    return "pixels" in columns_of(first_line(path), _COLUMNS)[1]
 
 
 def read_pair(folder: Path) -> Iterator[Record]:
@@ -88,14 +96,19 @@ def _pixels(text: str | None, where: str) -> NDArray[np.uint8]:
 
 def _recognises(tree: Tree) -> bool:
     if tree.path.is_dir():
-        return any(table in tree.names for table in TABLES)
-    return tree.path.suffix.lower() == ".csv"
+        return _table(tree) is not None
+    return tree.path.suffix.lower() == ".csv" and has_pixels(tree.path)
+
+
+def _table(tree: Tree) -> str | None:
+    there = (name for name in TABLES if name in tree.names)
+    return next((name for name in there if has_pixels(tree.file(name))), None)
 
 
 def _read(tree: Tree) -> Iterator[Record]:
     if tree.path.is_file():
         return read_table(tree.path)
-    table = next((table for table in TABLES if table in tree.names), TABLES[0])
+    table = _table(tree) or TABLES[0]
     return read_pair(tree.path) if table == "train.csv" else read_table(tree.file(table))
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from mien.data.formats.fer2013 import has_pixels
 from mien.data.formats.folder import SPLITS, check_classes
 from mien.data.formats.format import Format, Records
 from mien.data.formats.parquet import open_parquet
 from mien.data.tree import Tree
 from mien.errors import DataError
+from mien.files import columns_of, first_line
 from mien.labels import canonical
 
 _COLUMNS = ("path", "label")
@@ -21,15 +23,13 @@ def files(tree: Tree) -> Iterator[Path]:
 
 
 def recognises(tree: Tree) -> bool:
-    """Whether it is a table of pictures."""
+    """Whether it is a table of pictures: any CSV but FER-2013's, so that its columns are told."""
     suffix = tree.path.suffix.lower()
     if not tree.path.is_file() or suffix not in (".csv", ".parquet"):
         return False
     if suffix == ".parquet":
         return set(_COLUMNS) <= set(open_parquet(tree.path).schema_arrow.names)
-    with tree.path.open("rb") as file:
-        header = file.readline(4096).decode("utf-8-sig", errors="replace")
-    return set(_COLUMNS) <= {cell.strip(' "\r\n').lower() for cell in header.split(",")}
+    return not has_pixels(tree.path)
 
 
 def _records(tree: Tree) -> Records:
@@ -50,6 +50,13 @@ def _split(word: str, where: str) -> str:
 
 def _rows(tree: Tree) -> Iterator[tuple[str, Row]]:
     if tree.path.suffix.lower() == ".csv":
+        heading = first_line(tree.path).strip()
+        if missing := [c for c in _COLUMNS if c not in columns_of(heading, _COLUMNS)[1]]:
+            raise DataError(
+                f"{tree.path} has no column {' and '.join(missing)} (it begins with "
+                f"{heading[:60]!r}); expected the columns path,label[,split], or those of "
+                "fer2013.csv: emotion,pixels[,Usage]"
+            )
         yield from tree.rows(tree.path.name, _COLUMNS)
         return
     table = open_parquet(tree.path)
