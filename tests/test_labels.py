@@ -13,6 +13,7 @@ from mien.labels import (
     canonical,
     chosen,
     label_index,
+    misspelt,
 )
 from mien.labels import vocabulary as vocabulary_of
 
@@ -121,3 +122,34 @@ def test_labels_are_chosen_of_those_present(present, choice, labels):
 def test_data_sets_need_two_labels_in_common():
     with pytest.raises(DataError, match="have 1 labels in common; expected two or more"):
         chosen([("happy", "sad"), ("sad",)], "common")
+
+
+@pytest.mark.parametrize(
+    ("label", "near"),
+    [
+        ("suprise", "surprise"),
+        ("hapy", "happy"),
+        ("hapiness", "happiness"),
+        ("nuetral", "neutral"),
+        ("digust", "disgust"),
+        ("angery", "angry"),
+        ("sadd", "sad"),
+    ],
+)
+def test_a_misspelt_label_is_seen_among_known_ones(label, near):
+    assert misspelt([*FER2013, label]) == (label, near)
+    assert misspelt(["cat", "dog", label]) is None
+    with pytest.raises(DataError, match=f"the label '{label}'; did you mean {near}"):
+        chosen([FER2013, (label,)], None)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        *("bored", "confused", "tired", "excited", "content", "unhappy", "unafraid", "unsurprised"),
+        *("disappointed", "anxious", "joyful", "fearless", "helpless", "angered", "disgusting"),
+        *("contemptuous", "hungry", "natural", "mad", "pain", "no_face"),
+    ],
+)
+def test_one_s_own_labels_are_not_taken_for_misspelt_ones(own):
+    assert misspelt([*FER2013, own]) is None

@@ -4,7 +4,8 @@ Orders follow the data sets' own files: the FER-2013 CSV numbers its classes 0-6
 differs from the alphabetical one of the Kaggle folders; mien uses the alphabetical one throughout.
 """
 
-from collections.abc import Iterable, Sequence
+import difflib
+from collections.abc import Collection, Iterable, Sequence
 
 from mien.errors import DataError
 
@@ -56,12 +57,26 @@ _ALIASES = {
 
 KNOWN = frozenset(MAFW)
 """Every expression that a data set of those that mien reads has."""
+_NEAR = 0.85
+"""How alike a misspelt word is (difflib): hapy is 0.89, content to contempt 0.80."""
 
 
 def canonical(name: str) -> str:
     """mien's spelling of a class name: lower case, and `anger` → `angry` and the like."""
     name = name.strip().lower()
     return _ALIASES.get(name, name)
+
+
+def misspelt(labels: Collection[str]) -> tuple[str, str] | None:
+    """A label that is nearly the word of a known expression, and that word; None if most labels are
+    one's own."""
+    own = sorted(set(labels) - KNOWN)
+    words = sorted(KNOWN.union(_ALIASES))
+    for label in own if 2 * len(own) <= len(set(labels)) else ():
+        near = difflib.get_close_matches(label, words, 1, _NEAR)
+        if near and not label.endswith(near[0]):  # unhappy is another word
+            return label, near[0]
+    return None
 
 
 def vocabulary(names: Iterable[str]) -> tuple[str, ...]:
@@ -75,7 +90,7 @@ def chosen(present: Sequence[Sequence[str]], choice: int | str | None) -> tuple[
     (8), or those that all of them have (`common`).
 
     By default all of them, but for contempt beside the seven, which few data sets know. DataError
-    if fewer than two are left.
+    if fewer than two are left, or one is nearly another.
     """
     if choice in (7, 8):
         return FER2013 if choice == 7 else EIGHT
@@ -88,6 +103,8 @@ def chosen(present: Sequence[Sequence[str]], choice: int | str | None) -> tuple[
             )
         return found
     union = {label for labels in present for label in labels}
+    if wrong := misspelt(union):
+        raise DataError(f"the data sets have the label {wrong[0]!r}; did you mean {wrong[1]}?")
     return FER2013 if union <= set(EIGHT) else vocabulary(union)
 
 

@@ -9,7 +9,7 @@ from mien.data import Asked, attributes, open_dataset
 from mien.data.formats import FORMATS, find, open_clips
 from mien.data.tree import Tree
 from mien.errors import DataError, InputError
-from tests.data.formats.layouts import LAYOUTS, hugging_face, jpeg
+from tests.data.formats.layouts import HF, LAYOUTS, hugging_face, jpeg, renamed, swapped
 
 pytest.importorskip("pyarrow")
 
@@ -219,6 +219,25 @@ def test_classes_that_are_numbers_or_people_are_refused(tmp_path, classes, what)
     with pytest.raises(DataError, match=rf"its {len(classes)} classes .* are {what}") as error:
         open_dataset(tmp_path / "data")
     assert "rename them, or name the data set with --format" in str(error.value)
+
+
+MISSPELT = {
+    "folder": renamed("train/anger", "train/suprise"),
+    "clips": renamed("train/anger", "train/suprise"),
+    "table": swapped("labels.csv", "joy", "suprise"),
+    "parquet": lambda files: {**files, HF: hugging_face([(jpeg(), n) for n in range(3)], CALLED)},
+}
+CALLED = ["happy", "sad", "suprise"]
+
+
+@pytest.mark.parametrize("name", MISSPELT)
+def test_a_misspelt_label_is_told_with_its_place(tmp_path, name):
+    layout = LAYOUTS[name]
+    path = layout.write(tmp_path / "data", MISSPELT[name](layout.files))
+    place = r"(train/suprise|line 2|row 2).* has the label 'suprise'; did you mean surprise\?"
+    with pytest.raises(DataError, match=place) as error:
+        open_clips(path) if layout.films else open_dataset(path)
+    assert one_line(error)
 
 
 def test_numbers_in_parquet_need_their_names(tmp_path):

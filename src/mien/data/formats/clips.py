@@ -50,7 +50,7 @@ def _clips(tree: Tree, fold: int) -> Iterator[Clip]:
             )
         found.setdefault(path if suffix in _FILMS else path.parent, []).append(tree.file(name))
     clips = [_clip(tree, place, files) for place, files in found.items()]
-    check_classes({clip.label for clip in clips}, str(tree.path))
+    check_classes({c.label: f"{tree.path}: {c.name}" for c in clips}, str(tree.path))
     yield from clips
 
 

@@ -1,13 +1,13 @@
 """Folder-per-class data sets, unpacked or in a zip: Kaggle's FER-2013, or anyone's own."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from mien.data.formats.format import Format, Records
 from mien.data.records import Record
 from mien.data.tree import Tree
 from mien.errors import DataError
-from mien.labels import FER2013, KNOWN, canonical
+from mien.labels import FER2013, KNOWN, canonical, misspelt
 from mien.sources import PICTURE_SUFFIXES
 
 SPLITS = {
@@ -30,7 +30,7 @@ def read(tree: Tree) -> Records:
     """Records of `[split/]class/picture`; DataError for anything that is no picture, and for
     classes that are numbers or people."""
     records = [record(name, tree) for name in tree.names]
-    check_classes({r.label for r in records}, str(tree.path))
+    check_classes({r.label: f"{tree.path}: {r.name}" for r in records}, str(tree.path))
     yield from records
 
 
@@ -52,9 +52,11 @@ def record(name: str, tree: Tree) -> Record:
     return tree.record(name, split, label)
 
 
-def check_classes(classes: Iterable[str], where: str) -> None:
-    """DataError for classes that cannot be expressions: numbers, or the people of a data set."""
-    found = sorted(classes)
+def check_classes(places: Mapping[str, str], where: str) -> None:
+    """DataError for classes that cannot be expressions: numbers, the people of a data set, or one
+    that is misspelt; `places` has a place of each."""
+    check_spelling(places)
+    found = sorted(places)
     shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
     if strange := [name for name in found if any(c.isdigit() for c in name)]:
         what = "numbers" if strange[0].isdigit() else "numbered, as people are"
@@ -66,6 +68,16 @@ def check_classes(classes: Iterable[str], where: str) -> None:
         f"{where}: its {len(found)} classes ({shown}) are {what}; expected names such as happy: "
         "rename them, or name the data set with --format"
     )
+
+
+def check_spelling(places: Mapping[str, str]) -> None:
+    """DataError for a class that is nearly a known expression; `places` has a place of each."""
+    if found := misspelt(places):
+        label, near = found
+        raise DataError(
+            f"{places[label]} has the label {label!r}; did you mean {near}? Correct it, or give a "
+            "class of your own another name"
+        )
 
 
 def place_of(path: PurePosixPath) -> tuple[str, tuple[str, ...]]:

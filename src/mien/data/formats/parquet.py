@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.formats.folder import SPLITS, check_classes
+from mien.data.formats.folder import SPLITS, check_classes, check_spelling
 from mien.data.formats.format import Format, Records, label_of, numbered
 from mien.data.records import Record
 from mien.data.tree import Tree
@@ -53,12 +53,16 @@ def _of_file(path: Path, name: str) -> Iterator[Record]:
         raise DataError(f"{path} has no column {missing.pop()}; expected image and label")
     names, split, pictures = _class_names(table), _split(name), _Pictures(path)
     labels = table.read(["label"]).column("label").to_pylist()
+    places = dict[str, str]()
     for row, label in enumerate(labels):
         where = f"{path}, row {row}"
         word = label_of(names, str(label), where) if names else canonical(str(label))
+        places[word] = where
         yield Record(split, word, f"{name}/{row}", partial(pictures.decoded, row))
-    if not names:
-        check_classes({canonical(str(label)) for label in labels}, str(path))
+    if names:
+        check_spelling(places)
+    else:
+        check_classes(places, str(path))
 
 
 def _class_names(table: Any) -> dict[str, str]:

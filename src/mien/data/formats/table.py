@@ -34,7 +34,7 @@ def recognises(tree: Tree) -> bool:
 
 def _records(tree: Tree) -> Records:
     rows = list(_rows(tree))
-    check_classes({canonical(row["label"]) for _, row in rows}, str(tree.path))
+    check_classes({canonical(row["label"]): where for where, row in rows}, str(tree.path))
     for where, row in rows:
         name, label = row["path"].replace("\\", "/"), canonical(row["label"])
         if not name or not label:
