@@ -151,6 +151,14 @@ def test_films_are_no_photos(tmp_path):
         Cropper(LAYOUTS["dfew"].write(tmp_path / "films"), tmp_path / "out")
 
 
+def test_films_among_photos_are_left_out_and_persons_keep_their_folders(tmp_path):
+    save(tmp_path / "photos" / "happy" / "anna" / "1.jpg", PORTRAIT)
+    (tmp_path / "photos" / "happy" / "film.mp4").write_bytes(b"film")
+    Cropper(tmp_path / "photos", tmp_path / "out").run()
+    assert set(files(tmp_path / "out")) == {"happy/anna/1.png", "left-out.csv"}
+    assert table(tmp_path / "out") == {"happy/film.mp4": "not a picture"}
+
+
 def test_the_command_says_what_it_did_and_refuses_its_own_input(photos, tmp_path):
     from typer.testing import CliRunner
 

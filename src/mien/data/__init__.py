@@ -105,11 +105,13 @@ def check_source(path: Path | str, asked: Asked | None = None) -> Path:
 
 def _is_of_clips(path: Path, asked: Asked) -> bool:
     """Whether it is; DataError if that is not what is `asked` for."""
-    found, wanted = find(Tree.open(path), asked.format).clips is not None, asked.clips
+    chosen, wanted = find(Tree.open(path), asked.format), asked.clips
+    found = chosen.clips is not None
     if found and wanted is False:
+        photos = ", or read a folder per person with --format folder"
         raise DataError(
             f"{path} is a data set of clips, and still images are expected here; train a recipe "
-            "for clips on it, such as cnn-lstm"
+            f"for clips on it, such as cnn-lstm{photos if chosen.name == 'clips' else ''}"
         )
     if wanted and not found:
         raise DataError(

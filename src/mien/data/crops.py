@@ -105,6 +105,8 @@ class Cropper:
 
 def _photos(tree: Tree, asked: Asked, out: Path) -> tuple[list[Photo], list[LeftOut]]:
     chosen = find(tree, asked.format)
+    if chosen.name == "clips" and asked.format is None and tree.pictures:
+        chosen = find(tree, "folder")  # of persons, or with films among the photos
     if chosen.records is None:
         raise DataError(f"{tree.path} is a data set of films ({chosen.name}); expected photos")
     if chosen.name == "folder":

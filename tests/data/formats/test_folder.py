@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.data import open_dataset
+from mien.data import Asked, open_dataset
 from mien.data.formats.folder import read, record
 from mien.data.tree import Tree, wanted
 from mien.errors import DataError
@@ -78,6 +78,19 @@ def test_kaggle_s_layout_opens_alike_in_every_form(kaggle, form):
 def test_a_path_tells_split_and_label(tmp_path, name, split, label):
     found = record(name, Tree(tmp_path, (name,)))
     assert (found.split, found.label, found.name) == (split, label, name)
+
+
+@pytest.mark.parametrize("top", ["", "train/"])
+def test_a_folder_per_person_is_read_where_it_is_named(tmp_path, picture, top):
+    for seed, name in enumerate(("happy/anna/1.png", "happy/ben/1.png", "sad/2.png")):
+        file = tmp_path / "data" / top / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(picture(seed))
+    with pytest.raises(DataError, match=r"read a folder per person with --format folder"):
+        open_dataset(tmp_path / "data")
+    train = open_dataset(tmp_path / "data", Asked("folder")).split("train")
+    assert train.labels.tolist() == [3, 3, 5]
+    assert train.persons.tolist() == ["anna", "ben", ""]
 
 
 @pytest.mark.parametrize("form", ["folder", "zip"])

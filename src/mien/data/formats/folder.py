@@ -27,8 +27,8 @@ _MOST_CLASSES = 12
 
 
 def read(tree: Tree) -> Records:
-    """Records of `[split/]class/picture`; DataError for anything that is no picture, and for
-    classes that are numbers or people."""
+    """Records of `[split/]class/[person/]picture`; DataError for anything that is no picture, and
+    for classes that are numbers or people."""
     records = [record(name, tree) for name in tree.names]
     check_classes({r.label: f"{tree.path}: {r.name}" for r in records}, str(tree.path))
     yield from records
@@ -40,6 +40,9 @@ def record(name: str, tree: Tree) -> Record:
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise DataError(f"{tree.path}: {name} is not a picture; move it out of the data set")
     split, inside = place_of(path)
+    person = ""
+    if inside and len(inside) < 3 and _is_class(path.parent.parent) and not _is_class(path.parent):
+        inside, person = path.parts[-3:-2], path.parts[-2]
     if len(inside) != 1:
         raise DataError(
             f"{tree.path}: {name} has no class folder; expected train/<class>/picture.png "
@@ -49,7 +52,11 @@ def record(name: str, tree: Tree) -> Record:
     if path.name.startswith(("PublicTest", "PrivateTest", "Training")) and label not in FER2013:
         expected = ", ".join(FER2013)
         raise DataError(f"{tree.path}: {name}: unknown label {label!r}; expected {expected}")
-    return tree.record(name, split, label)
+    return tree.record(name, split, label, person=person)
+
+
+def _is_class(folder: PurePosixPath) -> bool:
+    return canonical(folder.name) in KNOWN
 
 
 def check_classes(places: Mapping[str, str], where: str) -> None:
