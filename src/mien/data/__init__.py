@@ -9,7 +9,7 @@ from mien.data.cache import PLAIN, Asked
 from mien.data.clips import faces_of
 from mien.data.dataset import Clips, Dataset, Split, class_weights, seen
 from mien.data.formats import find, open_clips
-from mien.data.formats.fer2013 import TABLES
+from mien.data.formats.fer2013 import TABLES, has_pixels
 from mien.data.records import LeftOut, Record
 from mien.data.tree import Tree, wanted
 from mien.errors import DataError, InputError
@@ -128,7 +128,8 @@ def check_outside(out: Path, source: Path | str, option: str = "--out") -> None:
     """
     check_folder(option, out, [source])
     inside, root = out.resolve(), Path(source).resolve()
-    if not root.is_dir() or any((root / table).is_file() for table in TABLES):
+    tables = (root / name for name in TABLES)
+    if not root.is_dir() or any(table.is_file() and has_pixels(table) for table in tables):
         return
     if inside.is_relative_to(root) and wanted((inside / "x").relative_to(root).as_posix()):
         raise InputError(
