@@ -141,6 +141,8 @@ def test_of_several_tables_in_a_folder_one_is_read(tmp_path, there, read):
     data = open_dataset(tmp_path)
     assert data.split("train").labels.tolist() == [label]
     assert list(data.splits) == ["train"]
+    pictures = sum(name.endswith(".png") for name in there)
+    assert sum(data.left_out.values()) == pictures
 
 
 @pytest.mark.parametrize(

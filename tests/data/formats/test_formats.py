@@ -240,6 +240,12 @@ def test_a_misspelt_label_is_told_with_its_place(tmp_path, name):
     assert one_line(error)
 
 
+def test_pictures_beside_parquet_are_left_out_with_a_word(tmp_path):
+    files = {"train.parquet": hugging_face([(jpeg(), "joy")]), "sad/a.jpg": jpeg()}
+    data = open_dataset(LAYOUTS["parquet"].write(tmp_path, files))
+    assert data.left_out == {"beside Parquet": 1}
+
+
 def test_numbers_in_parquet_need_their_names(tmp_path):
     (tmp_path / "train.parquet").write_bytes(hugging_face([(jpeg(), 3)]))
     with pytest.raises(DataError, match=r"its 1 classes \(3\) are numbers"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.formats.format import Format
+from mien.data.formats.format import Format, Records, beside
 from mien.data.records import Record
 from mien.data.tree import Tree
 from mien.errors import DataError
@@ -105,11 +105,13 @@ def _table(tree: Tree) -> str | None:
     return next((name for name in there if has_pixels(tree.file(name))), None)
 
 
-def _read(tree: Tree) -> Iterator[Record]:
+def _read(tree: Tree) -> Records:
     if tree.path.is_file():
-        return read_table(tree.path)
+        yield from read_table(tree.path)
+        return
     table = _table(tree) or TABLES[0]
-    return read_pair(tree.path) if table == "train.csv" else read_table(tree.file(table))
+    yield from read_pair(tree.path) if table == "train.csv" else read_table(tree.file(table))
+    yield from beside(tree, table)
 
 
 FORMATS = (

@@ -41,6 +41,11 @@ def by_names(
             yield LeftOut(name, f"not named as {data_set} names its pictures")
 
 
+def beside(tree: Tree, tables: str) -> Records:
+    """The pictures that lie beside the `tables` that are read instead: all are left out."""
+    return (LeftOut(name, f"beside {tables}") for name in tree.pictures)
+
+
 def label_of(codes: Mapping[str, str], code: str, where: str) -> str:
     """The label of a data set's own code; DataError names the place of an unknown one."""
     if (label := codes.get(code)) is None:

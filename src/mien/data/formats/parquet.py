@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.formats.folder import SPLITS, check_classes, check_spelling
-from mien.data.formats.format import Format, Records, label_of, numbered
+from mien.data.formats.format import Format, Records, beside, label_of, numbered
 from mien.data.records import Record
 from mien.data.tree import Tree
 from mien.errors import DataError, PictureError
@@ -45,6 +45,7 @@ def _files(tree: Tree) -> list[str]:
 def _records(tree: Tree) -> Records:
     for name in _files(tree):
         yield from _of_file(tree.file(name), name)
+    yield from beside(tree, "Parquet")
 
 
 def _of_file(path: Path, name: str) -> Iterator[Record]:
