@@ -23,6 +23,7 @@ import torch
 from typer.testing import CliRunner
 
 from mien.cli import app
+from mien.data.drawn import draw_dataset
 from mien.errors import InputError, MissingExtra, OutOfMemory, RunError
 from mien.recipes import load_recipe
 from mien.search import study as searching
@@ -177,14 +178,24 @@ def tell(watch: Watch, accuracy: float) -> None:
         watch.on_train_epoch_end(SimpleNamespace(callback_metrics=metrics, callbacks=[history]))
 
 
-@pytest.mark.parametrize(
-    "changes", [{"changes": ("training.epochs=4",)}, {"data": Path("other.zip")}]
-)
-def test_another_search_is_not_continued(search, changes, told, by_formula):
+def test_another_search_is_not_continued(search, told, by_formula):
     work(search, told.append)
-    other = dataclasses.replace(search, **changes)
-    with pytest.raises(RunError, match="was begun with another recipe"):
-        work(other, told.append)
+    other = search.out.parent / "other" / search.data.name  # of the same name
+    draw_dataset(other, images=70, seed=1)
+    for changes in ({"changes": ("training.epochs=4",)}, {"data": other}):
+        with pytest.raises(RunError, match="was begun with another recipe"):
+            work(dataclasses.replace(search, **changes), told.append)
+
+
+def test_a_search_goes_on_where_its_images_lie_elsewhere_or_an_older_version_began_it(
+    search, told, by_formula
+):
+    study = open_study(search)
+    study.set_user_attr("digest", search.digest_by_name)
+    work(search, told.append)
+    moved = shutil.copytree(search.data, search.out.parent / "moved")
+    work(dataclasses.replace(search, data=moved, trials=5), told.append)
+    assert len(told) == 5
 
 
 @pytest.mark.parametrize(

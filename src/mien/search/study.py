@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mien.errors import InputError, MissingExtra, OutOfMemory, RunError
 from mien.extras import need, remedy
 from mien.recipes import Recipe, load_recipe
-from mien.runs import RunFolder
+from mien.runs import RunFolder, data_of
 from mien.search.space import Space, near, overrides, short
 
 if TYPE_CHECKING:
@@ -75,9 +75,20 @@ class Search:
 
     @property
     def digest(self) -> str:
-        """Equal for searches of which one continues the other."""
-        recipe = load_recipe(self.recipe, list(self.changes)).to_yaml()
-        said = (recipe, str(self.space.keys), self.data.resolve().name)  # it may lie elsewhere
+        """Equal for searches of which one continues the other: of one recipe and space, on the
+        same images, wherever they lie. The errors of the data set."""
+        recipe = load_recipe(self.recipe, list(self.changes))
+        data = data_of(recipe, self.data)
+        images = [(name, split.digest) for name, split in data.splits.items()]
+        return self._digest(recipe, f"{data.labels} {images}")
+
+    @property
+    def digest_by_name(self) -> str:
+        """That of older versions of mien, which took a data set for another by its name alone."""
+        return self._digest(load_recipe(self.recipe, list(self.changes)), self.data.resolve().name)
+
+    def _digest(self, recipe: Recipe, data: str) -> str:
+        said = (recipe.to_yaml(), str(self.space.keys), data)
         return hashlib.sha256("\0".join(said).encode()).hexdigest()
 
 
@@ -86,7 +97,7 @@ def work(search: Search, tell: Callable[[str], None]) -> None:
 
     A worker: several may share a study. `tell` gets a line after each trial. Raises InputError
     for a database that cannot be opened, RunError for a study of another search, and for a database
-    that is lost on the way.
+    that is lost on the way; and those of the data set.
     """
     engine = _optuna()
     study = open_study(search)
@@ -130,12 +141,13 @@ def open_study(search: Search) -> "optuna.Study":
             direction="maximize",
             load_if_exists=True,
         )
-    if study.user_attrs.setdefault("digest", search.digest) != search.digest:
+    digest = search.digest
+    if study.user_attrs.get("digest", digest) not in (digest, search.digest_by_name):
         raise RunError(
             f"the study {search.name!r} was begun with another recipe, --set, space or data "
             "set; choose another --study or --out"
         )
-    study.set_user_attr("digest", search.digest)
+    study.set_user_attr("digest", digest)
     return study
 
 
