@@ -5,11 +5,14 @@ import sqlite3
 import subprocess
 import sys
 
+import lightning as L
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mien.errors import InputError, MissingExtra
+from mien.runs import RunFolder
 from mien.train.check import check
+from mien.train.loggers import Logging
 from mien.train.run import run
 from tests.train.runs import history, interrupt
 
@@ -27,6 +30,24 @@ def test_tensorboard_and_csv_have_every_figure_and_the_learning_rate(drawn, tiny
         rows = list(csv.DictReader(file))
     assert {*rows[0]} >= CHARTS
     assert [float(row["lr"]) for row in rows if row["lr"]] == pytest.approx(rates)
+
+
+@pytest.mark.filterwarnings("ignore:Experiment logs directory")
+def test_tensorboard_and_csv_keep_earlier_epochs_however_often_a_run_is_resumed(
+    tiny_recipe, tmp_path
+):
+    log = Logging(("tensorboard", "csv"), tmp_path, L.Callback())
+    for epoch in range(3):
+        with log.of(tiny_recipe, RunFolder(tmp_path)) as loggers:
+            for logger in loggers:
+                logger.log_metrics({"lr": epoch / 8} | ({"late": 1.0} if epoch else {}), epoch)
+                logger.finalize("success")
+    with (tmp_path / "csv" / "metrics.csv").open() as file:
+        rows = [tuple(row.values()) for row in csv.DictReader(file)]
+    assert rows == [("", "0.0", "0"), ("1.0", "0.125", "1"), ("1.0", "0.25", "2")]
+    charts = EventAccumulator(str(tmp_path / "tensorboard"))
+    charts.Reload()
+    assert [event.value for event in charts.Scalars("lr")] == [0, 0.125, 0.25]
 
 
 def test_mlflow_goes_on_with_a_run_that_is_resumed(drawn, tiny_recipe, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Where the figures of a training go, by name: Lightning's loggers."""
 
+import csv
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ class Logging:
         if name == "tensorboard":
             return TensorBoardLogger(folder.path, name="", version=name)
         if name == "csv":
-            return CSVLogger(folder.path, name="", version=name)
+            return _csv(folder)
         return _wandb(folder, title, begun) if name == "wandb" else self._mlflow(title, begun)
 
     def _mlflow(self, title: str, begun: str | None) -> Logger:
@@ -69,6 +70,18 @@ class Logging:
         store = f"sqlite:///{self.store.resolve() / 'mlflow.db'}"
         place = os.environ.get("MLFLOW_TRACKING_URI") or store
         return MLFlowLogger(PROJECT, run_name=title, tracking_uri=place, run_id=begun)
+
+
+def _csv(folder: RunFolder) -> Logger:
+    """With the rows that are there, which Lightning deletes as it begins."""
+    logger = CSVLogger(folder.path, name="", version="csv")
+    file, rows = Path(logger.log_dir, "metrics.csv"), []
+    if file.is_file():
+        with file.open(newline="") as text:
+            rows = list(csv.DictReader(text))
+    logger.experiment.metrics.extend(rows)
+    logger.save()
+    return logger
 
 
 def _wandb(folder: RunFolder, title: str, begun: str | None) -> Logger:
