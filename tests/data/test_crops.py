@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from mien.data import Asked, open_dataset
-from mien.data.crops import Cropper
+from mien.data.crops import Cropper, _targets
+from mien.data.records import Record
 from mien.errors import DataError, InputError
 from mien.faces import find, open_detector
 from tests.data.formats.layouts import LAYOUTS, face
@@ -132,6 +133,29 @@ def test_files_of_one_name_do_not_replace_each_other(tmp_path):
         "happy/one.png.png",
         "left-out.csv",
     }
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("x.jpg", "x.png", "x.jpg.webp"), ("x.jpg.png", "x.png.png", "x.jpg.webp.png")),
+        (("a.jpg", "a.face2.jpg"), ("a.jpg.png", "a.face2.jpg.png")),
+        (("a.face2.jpg", "b.jpg"), ("a.face2.png", "b.png")),
+        (("x.jpg", "X.JPG", "x.jpg-2.webp"), ("x.jpg.png", "X.JPG-2.png", "x.jpg-2.webp-2.png")),
+    ],
+)
+def test_every_photo_has_a_target_of_its_own(names, expected):
+    records = [Record("", "", f"sad/{name}", np.zeros((1, 1), np.uint8)) for name in names]
+    assert tuple(_targets(records)) == tuple(f"sad/{name}" for name in expected)
+
+
+def test_a_second_run_tells_the_same_and_all_faces_may_be_asked_for_later(photos, tmp_path):
+    save(photos / "train/sad/two.face2.jpg", PORTRAIT)
+    out, told = tmp_path / "out", []
+    for every in (False, False, True, True, False):
+        told.append(Cropper(photos, out, every=every).run().faces)
+        assert told[-1] == len([*out.rglob("*.png")])
+    assert told == [3, 3, 4, 4, 4]
 
 
 def test_a_data_set_of_people_becomes_classes_and_keeps_who_they_are(tmp_path):

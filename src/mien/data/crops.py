@@ -1,8 +1,10 @@
 """Photos of a data set → a data set of their faces, cut as recognition cuts them."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 import cv2
@@ -21,6 +23,7 @@ from mien.preprocess import scale
 from mien.stream import in_order
 
 _NO_FACE = "no face"
+_ALL = ".all-faces"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,9 @@ class Cropper:
 
     def run(self, progress: Callable[[int], None] | None = None) -> Crops:
         """Cut what is not cut yet, and write left-out.csv; `progress` is told the photos done."""
+        begun = _begun(self.out)
         _write(self.out, self._left_out)  # from here on, the folder is known as ours
+        self._mark(whole=not begun)
         faces, left_out = 0, list(self._left_out)
         for cut in in_order(self.photos, self._cut):
             faces += cut.faces
@@ -87,20 +92,32 @@ class Cropper:
             if progress:
                 progress(1)
         _write(self.out, left_out)
+        self._mark(whole=True)
         return Crops(faces, tuple(left_out))
+
+    def _mark(self, *, whole: bool) -> None:
+        """Note whether photos that are cut have all their faces here."""
+        mark = self.out / _ALL
+        if not self.every:
+            mark.unlink(missing_ok=True)
+        elif whole:
+            write_text(mark, "")
 
     def _cut(self, photo: Photo) -> Cut:
         name, target = photo.record.name, photo.target
-        if target.is_file():
-            return Cut(name, 1 + sum(1 for _ in _others(target)))
+        if target.is_file() and (not self.every or (self.out / _ALL).is_file()):
+            return Cut(name, _written(target))
         try:
             faces = find_faces(photo.record.decoded(color=True), self._detector)[1]
         except (InputError, OSError) as error:
             return Cut(name, 0, " ".join(str(error).split()))
-        kept = faces if self.every else faces[:1]
-        for number, face in reversed([*enumerate(kept, 1)]):  # the first last: it says all are
-            _save(target if number == 1 else _numbered(target, number), face)
-        return Cut(name, len(kept), "" if kept else _NO_FACE)
+        if not faces:
+            return Cut(name, 0, _NO_FACE)
+        for number, face in enumerate(faces[1:] if self.every else [], 2):
+            _save(_numbered(target, number), face)
+        if not target.is_file():
+            _save(target, faces[0])  # the last: it says that all are written
+        return Cut(name, _written(target))
 
 
 def _photos(tree: Tree, asked: Asked, out: Path) -> tuple[list[Photo], list[LeftOut]]:
@@ -122,13 +139,27 @@ def _photos(tree: Tree, asked: Asked, out: Path) -> tuple[list[Photo], list[Left
 
 
 def _targets(records: list[Record]) -> Iterator[str]:
-    """Where the face of each goes: a path that no other one has, however the files are called."""
-    short = [_target(r, PurePosixPath(r.name).stem) for r in records]
-    often = Counter(name.lower() for name in short)
-    for record, name in zip(records, short, strict=True):
-        whole = PurePosixPath(record.name).name if not record.split else record.name
-        alone = often[name.lower()] == 1
-        yield name if alone else _target(record, whole.replace("/", "_"))
+    """Where the face of each goes: a path that no other one has, however the files are called, and
+    that is no further face of another (`_numbered`)."""
+    pairs = []
+    for record in records:
+        path = PurePosixPath(record.name)
+        whole = record.name.replace("/", "_") if record.split else path.name
+        pairs.append((_target(record, path.stem), _target(record, whole)))
+    often = Counter(place for pair in pairs for place in {_place(name) for name in pair})
+    taken: set[str] = set()
+    for short, whole in pairs:
+        name = short if often[_place(short)] == 1 else whole
+        numbers = count(2)
+        while _place(name) in taken:
+            name = f"{whole.removesuffix('.png')}-{next(numbers)}.png"
+        taken.add(_place(name))
+        yield name
+
+
+def _place(target: str) -> str:
+    """Equal for targets whose faces could be one file, also where capitals do not count."""
+    return re.sub(r"(\.face\d+)+\.png$", ".png", target.lower())
 
 
 def _target(record: Record, stem: str) -> str:
@@ -141,11 +172,9 @@ def _numbered(target: Path, number: int) -> Path:
     return target.with_name(f"{target.stem}.face{number}.png")
 
 
-def _others(target: Path) -> Iterator[Path]:
-    number = 2
-    while (path := _numbered(target, number)).is_file():
-        yield path
-        number += 1
+def _written(target: Path) -> int:
+    """How many faces of its photo there are."""
+    return next(n for n in count(1) if not _numbered(target, n + 1).is_file())
 
 
 def _save(path: Path, face: NDArray[np.uint8]) -> None:
