@@ -176,7 +176,11 @@ def test_what_is_drawn_joins_a_training(drawn: Path, tmp_path: Path, tiny_recipe
     assert len(both.split("train")) == len(open_dataset(drawn).split("train")) + written
 
     trained = (out / "generator" / "generator.pt").read_bytes()
-    again = CliRunner().invoke(app, command.replace("disgust,", "").split())
+    fewer = command.replace("disgust,", "").split()
+    with pytest.raises(InputError, match="has faces of disgust, which would be deleted"):
+        CliRunner().invoke(app, fewer, catch_exceptions=False)
+    (out / "faces").rename(tmp_path / "earlier")
+    again = CliRunner().invoke(app, fewer)
     assert again.exit_code == 0, again.output
     assert (out / "generator" / "generator.pt").read_bytes() == trained
     assert open_dataset(out / "faces").present == ("fear",)

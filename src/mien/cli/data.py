@@ -171,13 +171,13 @@ def data_synthesize(
     need_train()
     from rich.table import Table
 
-    from mien.synthesis.wanted import Material, Wanted
+    from mien.synthesis.wanted import FACES, Material, Wanted
 
     asked = tuple(name.strip() for name in (labels or "").split(",") if name.strip())
     wanted = Wanted(images, fill, asked, epochs, seed)
     with busy("reading the data"):
         material = Material.open(data, out, wanted, format_)
-    from mien.synthesis.run import FACES, synthesize
+    from mien.synthesis.run import synthesize
 
     found = synthesize(material, wanted, out, bar)
     table = Table(box=None, header_style="bold")

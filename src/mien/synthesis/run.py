@@ -14,13 +14,12 @@ from mien.files import replacing, replacing_folder, write_json
 from mien.report.figures import picture_sheets, png
 from mien.synthesis.fit import Generator
 from mien.synthesis.judge import JUDGE, QUANTILE, Novelty, distance, looks, novelty, share
-from mien.synthesis.wanted import GENERATOR, Material, Wanted
+from mien.synthesis.wanted import FACES, GENERATOR, Material, Wanted
 from mien.train.memory import keep_freed
 
 GUIDANCE = 4.0
 """How much further than the label says (`mien.synthesis.flow.sample`); docs/decisions.md."""
 STEPS = 25
-FACES = "faces"
 _SHOWN = 64
 
 Bar = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]

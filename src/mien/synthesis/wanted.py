@@ -15,6 +15,7 @@ from mien.preprocess import scale
 SIDE_PX = 48
 GENERATOR = "generator"
 FACTS = "generator.json"
+FACES = "faces"
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ class Material:
         """That of the data set `source`: its training split, and the one that validates.
 
         InputError for unknown labels, for labels without training images, and where `out` lies
-        among the data or holds something else, RunError where its generator was trained on other
-        images or with another seed; the errors of the data set.
+        among the data, holds something else or has faces of further labels, RunError where its
+        generator was trained on other images or with another seed; the errors of the data set.
         """
         check_outside(out, source, option="OUT")
         if out.exists() and not _is_ours(out):
@@ -107,6 +108,7 @@ class Material:
         numbers = tuple(label_index(data.labels, name, where="--labels") for name in asked)
         if without := [data.labels[n] for n in numbers if counts[n] == 0]:
             raise InputError(f"{data.name} has no training image of {', '.join(without)}")
+        _check_kept(out / FACES, {data.labels[number] for number in numbers})
         facts = Facts.of(data.labels, training, wanted.seed)
         facts.check(out / GENERATOR)
         return cls(data, training, held_out, tuple(dict.fromkeys(numbers)), facts)
@@ -114,6 +116,16 @@ class Material:
 
 def _is_ours(out: Path) -> bool:
     return out.is_dir() and (not any(out.iterdir()) or (out / GENERATOR / FACTS).is_file())
+
+
+def _check_kept(faces: Path, asked: set[str]) -> None:
+    """InputError if faces of other labels than those `asked` for lie there: all are replaced."""
+    there = {face.parent.name for face in faces.glob("*/*")}
+    if lost := sorted(there - asked):
+        raise InputError(
+            f"{faces} has faces of {', '.join(lost)}, which would be deleted; name them in "
+            "--labels, too, or move that folder away (the generator stays)"
+        )
 
 
 def _small(split: Split) -> Split:
