@@ -108,6 +108,7 @@ def test_evaluate_compare_export_recognise(mien, workshop: Path, drawn: Path, tm
     code, out, _ = mien("export", run, "--out", tmp_path / "bundle", "--half")
     assert code == 0
     assert "on images of faces" in out, "proved on the data of the run"
+    assert f"next:   mien calibrate {tmp_path / 'bundle'} --data DATA" in out
     code, out, _ = mien("calibrate", tmp_path / "bundle", "--data", drawn)
     assert code == 0
     assert "field accuracy" in out

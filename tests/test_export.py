@@ -20,6 +20,7 @@ from torch import nn
 
 from mien import runs
 from mien.bundle import CARD_FILE, MODEL_FILE, Bundle, Classifier, bundle_names, open_bundle
+from mien.card import Measured
 from mien.data import Dataset, Split
 from mien.data.drawn import draw_face
 from mien.errors import BundleError, RunError
@@ -377,6 +378,21 @@ def test_without_parity_the_older_bundle_stays(run: Path, tmp_path: Path, distur
         export(run, FACES, tmp_path / "b", half=True)
     assert open_bundle(tmp_path / "b") == first
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+def test_what_the_run_s_own_bundle_has_measured_is_taken_over(run: Path, tmp_path: Path):
+    shutil.copytree(run, tmp_path / "run")
+    own, _ = export(tmp_path / "run", FACES[:1], tmp_path / "run" / "bundle")
+    found = Measured("faces", "public", 21, "d" * 64, 0.5, 0.4, 0.6)
+    card = dataclasses.replace(own.card, temperature=2.0, unsure_below=0.4, measured=(found,))
+    card.save(own.folder / CARD_FILE)
+    (own.folder / "README.md").write_text("measured")
+    same, _ = export(tmp_path / "run", FACES[:1], tmp_path / "same")
+    half, _ = export(tmp_path / "run", FACES[:1], tmp_path / "half", half=True)
+    assert same.card == card
+    assert (same.folder / "README.md").read_text() == "measured"
+    assert (half.card.temperature, half.card.measured) == (1.0, ())
+    assert not (half.folder / "README.md").exists()
 
 
 def test_an_older_bundle_is_replaced_another_folder_is_not(run: Path, tmp_path: Path):

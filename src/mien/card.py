@@ -16,6 +16,8 @@ from mien.values import as_json, from_json
 from mien.views import VIEWS
 
 FORMAT = 2
+CALIBRATED = ("temperature", "views", "unsure_below", "measured")
+"""The facts of a card that `mien calibrate` finds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from numpy.typing import NDArray
 from mien.bundle import (
     CARD_FILE,
     MODEL_FILE,
+    README_FILE,
     Bundle,
     Classifier,
     new_bundle,
     open_bundle,
     softmax,
 )
-from mien.card import Card
+from mien.card import CALIBRATED, Card, load_card
 from mien.data import Clips, Dataset
 from mien.data.drawn import draw_face
 from mien.errors import BundleError
@@ -55,7 +57,8 @@ def export(
 
     The best checkpoint is exported; with `half`, its weights are kept in 16 bits (and computed in
     32). Nothing is written unless ONNX Runtime agrees with torch to within the tolerance; raises
-    BundleError otherwise, and RunError if `run` holds no trained run.
+    BundleError otherwise, and RunError if `run` holds no trained run. What was measured of the
+    run's own bundle is taken over where that holds the same network.
     """
     tolerance = HALF_TOLERANCE if half else TOLERANCE
     source = RunFolder(run)
@@ -73,7 +76,23 @@ def export(
                 f"the exported network differs from torch by {difference:.2g} (allowed: "
                 f"{tolerance}); nothing was written"
             )
+        _take_over(source.bundle, card, folder)
     return open_bundle(out), difference
+
+
+def _take_over(own: Path, card: Card, folder: Path) -> None:
+    """Write what was measured of the bundle `own` into the new one in `folder`, with this `card`,
+    if it answers as that does."""
+    try:
+        known = load_card(own / CARD_FILE)
+    except BundleError:
+        return
+    same = all(getattr(known, n) == getattr(card, n) for n in ("digest", "labels", "preprocess"))
+    if same and known.measured:
+        found = {name: getattr(known, name) for name in CALIBRATED}
+        dataclasses.replace(card, **found).save(folder / CARD_FILE)
+        if (own / README_FILE).is_file():
+            shutil.copyfile(own / README_FILE, folder / README_FILE)
 
 
 def _to_onnx(model: Any, card: Card, path: Path) -> None:

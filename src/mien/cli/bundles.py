@@ -25,7 +25,11 @@ def export(
     ] = False,
 ) -> None:
     """Export a run to ONNX, after comparing the exported network with torch."""
+    from mien.bundle import open_bundle
+
     say(f"bundle: {export_run(run, data, out, half=half)}")
+    if not open_bundle(out).card.measured:
+        say(f"next:   mien calibrate {out} --data {data or 'DATA'}")
 
 
 def ensemble(
