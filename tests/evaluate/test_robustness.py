@@ -318,6 +318,7 @@ def test_what_is_saved_comes_back(scored, found: Robustness, tmp_path: Path):
     assert (raw["baseline"], raw["network"]) == ("other", "m" * 64)
     assert raw["errors"]["darkness"] == pytest.approx(1)
     assert raw["errors"]["contrast"] is raw["mce"]["value"] is None
+    assert raw["reason"] == "under a corruption, other makes no error to divide by"
 
 
 def test_what_is_saved_is_noted_with_the_evaluation(scored, found: Robustness, tmp_path: Path):

@@ -80,6 +80,18 @@ def test_corrupted_faces_in_a_line():
     )
 
 
+def test_an_error_that_cannot_be_told_is_told_in_words():
+    none, against = Estimate(np.nan, np.nan, np.nan), AGAINST.relative
+    assert against is not None
+    harmless = dataclasses.replace(against, relative_mce=none)
+    flawless = dataclasses.replace(harmless, mce=none)
+    told = [summary(dataclasses.replace(FOUND, relative=each)) for each in (harmless, flawless)]
+    assert told[0].endswith("of base's, none relative: a corruption does base no harm")
+    assert told[1].endswith(
+        "; no mean corruption error: under a corruption, base makes no error to divide by"
+    )
+
+
 def test_attacks_in_a_line():
     assert attack_summary(ATTACKED) == (
         "under attack: 45.00 [43.00, 46.00] % right under PGD-20 at 1/255 "

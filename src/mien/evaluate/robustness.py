@@ -54,6 +54,14 @@ class Relative:
     mce: Estimate
     relative_mce: Estimate
 
+    @property
+    def reason(self) -> str:
+        """Why a mean is NaN; empty where both are numbers."""
+        if np.isnan(self.mce.value):
+            return f"under a corruption, {self.baseline} makes no error to divide by"
+        harmless = np.isnan(self.relative_mce.value)
+        return f"a corruption does {self.baseline} no harm" if harmless else ""
+
 
 @dataclass(frozen=True)
 class Robustness:
@@ -180,6 +188,8 @@ def save_robustness(found: Robustness, folder: Path, stem: str = ROBUSTNESS) -> 
     missing = {"baseline": None, "reason": "no baseline was named: --baseline FOLDER"}
     scores = as_json({"clean": found.clean, "mean": found.mean, "corruptions": kinds})
     scores["relative"] = as_json(found.relative) or missing
+    if found.relative and found.relative.reason:
+        scores["relative"]["reason"] = found.relative.reason
     write_json(
         folder / f"{stem}.json",
         {name: getattr(found, name) for name in (*_WHO, "images")} | scores,
@@ -198,6 +208,7 @@ def load_robustness(folder: Path, stem: str = ROBUSTNESS) -> Robustness:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         kinds, relative = raw["corruptions"], raw["relative"]
+        relative.pop("reason", None)
         return Robustness(
             **{name: raw[name] for name in (*_WHO, "images")},
             strengths={name: tuple(kind["strengths"]) for name, kind in kinds.items()},

@@ -288,7 +288,9 @@ def _against(found: Robustness) -> str:
     against = found.relative
     if against is None:
         return "mean corruption error left out: no --baseline was named"
-    return (
-        f"mean corruption error {against.mce.percent(1)} % of {against.baseline}'s, relative "
-        f"{against.relative_mce.percent(1)} %"
+    if np.isnan(against.mce.value):
+        return f"no mean corruption error: {against.reason}"
+    relative = against.relative_mce.percent(1)
+    return f"mean corruption error {against.mce.percent(1)} % of {against.baseline}'s, " + (
+        f"none relative: {against.reason}" if against.reason else f"relative {relative} %"
     )
