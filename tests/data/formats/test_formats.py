@@ -56,7 +56,7 @@ def test_splits_labels_and_people_are_those_of_the_data_set(tmp_path, name, form
     assert len(set(names)) == len(names) or name == "fer2013"
 
 
-@pytest.mark.parametrize("name", [n for n in PICTURES if n not in ("table", "parquet", "fer2013")])
+@pytest.mark.parametrize("name", [n for n in PICTURES if n not in ("table", "fer2013")])
 def test_a_zip_is_read_as_its_folder(tmp_path, name):
     path = LAYOUTS[name].write(tmp_path / "data")
     with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
@@ -252,6 +252,29 @@ def test_numbers_in_parquet_need_their_names(tmp_path):
         open_dataset(tmp_path / "train.parquet")
     (tmp_path / "words.parquet").write_bytes(hugging_face([(jpeg(), "joy")]))
     assert open_dataset(tmp_path / "words.parquet").labels[3] == "happy"
+
+
+def test_parquet_may_call_its_labels_emotion_and_lacks_no_column_unsaid(tmp_path):
+    import pandas
+
+    (tmp_path / "d").mkdir()
+    words = pandas.DataFrame({"image": [{"bytes": jpeg()}], "emotion": ["joy"]})
+    words.to_parquet(tmp_path / "d" / "train.parquet")
+    assert open_dataset(tmp_path / "d").labels[3] == "happy"
+    words.rename(columns={"emotion": "mood"}).to_parquet(tmp_path / "d" / "train.parquet")
+    says = "train.parquet has no column label or emotion; expected image and label, got: image, m"
+    with pytest.raises(DataError, match=says):
+        open_dataset(tmp_path / "d")
+
+
+@pytest.mark.parametrize("pictures", ["images", "."])
+def test_a_folder_of_pictures_and_their_table_says_to_give_the_table(tmp_path, pictures):
+    (tmp_path / pictures).mkdir(exist_ok=True)
+    (tmp_path / pictures / "a.jpg").write_bytes(jpeg())
+    (tmp_path / "labels.csv").write_text(f"path,label\n{pictures}/a.jpg,happy\n")
+    with pytest.raises(DataError, match=rf"give it itself \(--data {tmp_path}/labels.csv\), else"):
+        open_dataset(tmp_path)
+    assert open_dataset(tmp_path / "labels.csv").labels[3] == "happy"
 
 
 def test_parquet_is_read_in_any_order(tmp_path):

@@ -29,7 +29,8 @@ _MOST_CLASSES = 12
 def read(tree: Tree) -> Records:
     """Records of `[split/]class/[person/]picture`; DataError for anything that is no picture, and
     for classes that are numbers or people."""
-    records = [record(name, tree) for name in tree.names]
+    names = sorted(tree.names, key=lambda name: not _is_table(name))  # which are told of first
+    records = [record(name, tree) for name in names]
     check_classes({r.label: f"{tree.path}: {r.name}" for r in records}, str(tree.path))
     yield from records
 
@@ -37,6 +38,13 @@ def read(tree: Tree) -> Records:
 def record(name: str, tree: Tree) -> Record:
     """The picture in a file, with the split and label that its path tells; DataError otherwise."""
     path = PurePosixPath(name)
+    if _is_table(name):
+        give = f"give it itself (--data {(tree.root or tree.path.with_suffix('')) / name})"
+        raise DataError(
+            f"{tree.path}: {name} is a table, not a picture; if it has path and label of the "
+            f"pictures, {'' if tree.root else 'unpack the zip and '}{give}, else move it out of "
+            "the data set"
+        )
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise DataError(f"{tree.path}: {name} is not a picture; move it out of the data set")
     split, inside = place_of(path)
@@ -57,6 +65,10 @@ def record(name: str, tree: Tree) -> Record:
 
 def _is_class(folder: PurePosixPath) -> bool:
     return canonical(folder.name) in KNOWN
+
+
+def _is_table(name: str) -> bool:
+    return name.lower().endswith((".csv", ".parquet"))
 
 
 def check_classes(places: Mapping[str, str], where: str) -> None:

@@ -1,5 +1,6 @@
-"""Parquet as Hugging Face keeps pictures: columns `image: {bytes, path}` and `label`."""
+"""Parquet as Hugging Face keeps pictures: columns `image: {bytes, path}`, `label` or `emotion`."""
 
+import io
 import json
 from collections.abc import Iterator
 from functools import partial
@@ -19,42 +20,63 @@ from mien.labels import canonical
 from mien.sources import decode
 
 _BATCH = 256
+_LABELS = ("label", "emotion")
 
 
-def open_parquet(path: Path) -> Any:
-    """The opened file; DataError if it is none, MissingExtra without pyarrow."""
+def open_parquet(path: Path, content: bytes | None = None) -> Any:
+    """The opened file, or its `content` from a zip; DataError if it is none, MissingExtra without
+    pyarrow."""
     parquet = need("pyarrow.parquet", extra="report")
     try:
-        return parquet.ParquetFile(path)
+        return parquet.ParquetFile(path if content is None else io.BytesIO(content))
     except (ValueError, OSError) as error:  # pyarrow's errors are of both kinds
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path} is not a whole Parquet file ({reason}); fetch it again") from error
 
 
 def recognises(tree: Tree) -> bool:
-    """Whether it is such a file, or a folder of such files."""
-    if tree.root is None or not (found := _files(tree)):
-        return False
-    return {"image", "label"} <= set(open_parquet(tree.file(found[0])).schema_arrow.names)
+    """Whether it is such a file, or holds such files, or any Parquet and no pictures beside."""
+    found = _files(tree)
+    return bool(found) and (not tree.pictures or not _missing(_open(tree, found[0])))
 
 
 def _files(tree: Tree) -> list[str]:
     return [name for name in tree.names if name.lower().endswith(".parquet")]
 
 
+def _open(tree: Tree, name: str) -> Any:
+    return open_parquet(_place(tree, name), None if tree.root else tree.read(name))
+
+
+def _place(tree: Tree, name: str) -> Path:
+    return (tree.root or tree.path) / name
+
+
+def _missing(table: Any) -> str:
+    """What it lacks of an image and a label, in words; empty if nothing."""
+    there = set(table.schema_arrow.names)
+    if "image" not in there:
+        return "image"
+    return "" if there & set(_LABELS) else " or ".join(_LABELS)
+
+
 def _records(tree: Tree) -> Records:
     for name in _files(tree):
-        yield from _of_file(tree.file(name), name)
+        yield from _of_file(tree, name)
     yield from beside(tree, "Parquet")
 
 
-def _of_file(path: Path, name: str) -> Iterator[Record]:
-    table = open_parquet(path)
-    if missing := {"image", "label"} - set(table.schema_arrow.names):
-        raise DataError(f"{path} has no column {missing.pop()}; expected image and label")
-    names, split, pictures = _class_names(table), _split(name), _Pictures(path)
-    labels = table.read(["label"]).column("label").to_pylist()
-    places = dict[str, str]()
+def _of_file(tree: Tree, name: str) -> Iterator[Record]:
+    table, path = _open(tree, name), _place(tree, name)
+    if missing := _missing(table):
+        raise DataError(
+            f"{path} has no column {missing}; expected image and label, got: "
+            f"{', '.join(table.schema_arrow.names)}"
+        )
+    column = next(label for label in _LABELS if label in table.schema_arrow.names)
+    names, split = _class_names(table, column), _split(name)
+    labels = table.read([column]).column(column).to_pylist()
+    pictures, places = _Pictures(tree, name, len(labels)), dict[str, str]()
     for row, label in enumerate(labels):
         where = f"{path}, row {row}"
         word = label_of(names, str(label), where) if names else canonical(str(label))
@@ -66,11 +88,11 @@ def _of_file(path: Path, name: str) -> Iterator[Record]:
         check_classes(places, str(path))
 
 
-def _class_names(table: Any) -> dict[str, str]:
+def _class_names(table: Any, column: str) -> dict[str, str]:
     """The label of each number, as the file's own metadata tell; empty where labels are words."""
     try:
         told = json.loads((table.schema_arrow.metadata or {})[b"huggingface"])
-        names = told["info"]["features"]["label"]["names"]
+        names = told["info"]["features"][column]["names"]
     except (KeyError, ValueError, TypeError):
         return {}
     return numbered([canonical(name) for name in names])
@@ -88,15 +110,15 @@ def _split(name: str) -> str:
 class _Pictures:
     """The pictures of a file, read forwards in small batches."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, tree: Tree, name: str, rows: int) -> None:
+        self.tree, self.name, self.rows = tree, name, rows
         self._batches: Iterator[Any] = iter(())
         self._start = 0
         self._batch: Any = ()
 
     def decoded(self, row: int, color: bool) -> NDArray[np.uint8]:
         """What `Record.decoded` gives of a row."""
-        where = f"{self.path}, row {row}"
+        where = f"{_place(self.tree, self.name)}, row {row}"
         cell = self._cell(row)
         data = cell.get("bytes") if isinstance(cell, dict) else cell
         if not isinstance(data, bytes):
@@ -108,13 +130,15 @@ class _Pictures:
 
     def _cell(self, row: int) -> Any:
         if not len(self._batch) or row < self._start:
-            table = open_parquet(self.path)
-            self._batches = table.iter_batches(_BATCH, columns=["image"])
+            self._batches = _open(self.tree, self.name).iter_batches(_BATCH, columns=["image"])
             self._start, self._batch = 0, next(self._batches)
         while row >= self._start + len(self._batch):
             self._start += len(self._batch)
             self._batch = next(self._batches)
-        return self._batch.column(0)[row - self._start].as_py()
+        cell = self._batch.column(0)[row - self._start].as_py()
+        if row == self.rows - 1:  # let go of it: out of a zip, the whole file is in memory
+            self._batches, self._batch = iter(()), ()
+        return cell
 
 
 FORMATS = (
