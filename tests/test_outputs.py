@@ -359,7 +359,7 @@ def test_python_keeps_bundles_runs_and_data(bench, tmp_path: Path, tiny_recipe: 
 
 
 def test_a_folder_that_is_read_from_its_table_may_hold_outputs(tmp_path: Path, drawn: Path):
-    (tmp_path / "fer2013.csv").write_text("")
+    (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage\n")
     check_outside(tmp_path / "stats", tmp_path)
     check_outside(drawn / ".stats", drawn)
     check_outside(drawn.parent, drawn)
