@@ -243,8 +243,10 @@ def told_by_run(name: str, run: Path) -> dict[str, Any]:
     """Keep recipe and history; columns of `runs.csv`."""
     recipe = yaml.safe_load((run / "recipe.yaml").read_text())
     # Where they lay on this machine is nobody's business.
-    for file in ("votes", "exclude", "relabel"):
+    for file in ("votes", "exclude", "relabel", "weights"):
         recipe["data"] |= {file: (path := recipe["data"].get(file)) and Path(path).name}
+    for one in recipe["data"].get("also") or ():
+        one["path"] = Path(one["path"]).name
     recipe["model"] |= {"weights": (path := recipe["model"]["weights"]) and Path(path).name}
     with (run / "history.csv").open(newline="") as file:
         epochs = list(csv.DictReader(file))

@@ -79,7 +79,9 @@ def test_a_run_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     evaluations = [run / "evaluation" / "public", tmp_path / "mirrored"]
     save_evaluation(results.load("attention"), evaluations[0])
     save_evaluation(results.load("mien-s", "flip"), evaluations[1])
-    (run / "recipe.yaml").write_text(yaml.safe_dump(recipes()["attention"]))
+    placed = {"weights": f"{tmp_path}/weights.csv", "also": [{"path": f"{tmp_path}/more"}]}
+    recipe = recipes()["attention"]
+    (run / "recipe.yaml").write_text(yaml.safe_dump(recipe | {"data": recipe["data"] | placed}))
     columns = "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds"
     (run / "history.csv").write_text(f"{columns}\n1,0.1,2,0.3,1.9,0.31,60.4\n")
     before, found = results.load("attention").probabilities, results.predictions()
@@ -99,7 +101,8 @@ def test_a_run_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         assert (tmp_path / "results" / "predictions.npz").read_bytes() == large
         added = (tmp_path / "results" / "histories.csv").read_text().splitlines()[-1]
         assert added == "mine,1,0.1,2,0.3,1.9,0.31,,60.4"
-        assert list(yaml.safe_load((results.RESULTS / "recipes.yaml").read_text()))[-1] == "mine"
+        kept = yaml.safe_load((results.RESULTS / "recipes.yaml").read_text())
+        assert list(kept)[-1] == "mine" and str(tmp_path) not in str(kept["mine"])
     finally:
         monkeypatch.undo()
         forget()

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.bundle import bundle_names, open_bundle
+from mien.bundle import DEFAULT, bundle_names, open_bundle
 from mien.card import Card
 from mien.faces import Detector
 from mien.faces.yunet import YuNet
@@ -131,16 +131,19 @@ class Golden:
         return readings
 
     def texts(self, name: str) -> dict[str, str]:
-        """File name → text: JSON lines and the table of a set."""
+        """File name → text: the table of a set, and JSON lines of the default's, as faces and form
+        are the same in all."""
         readings = self.read(name)
         with tempfile.TemporaryDirectory() as scratch:
             table = open_table(Path(scratch) / "t.csv", open_card(name).labels)
             table.write(readings)
             table.close()
-            text = (Path(scratch) / "t.csv").read_text("utf-8")
+            table_of = {f"{name}.csv": (Path(scratch) / "t.csv").read_text("utf-8")}
+        if name != DEFAULT:
+            return table_of
         told = json.loads(readings.to_json(), parse_float=lambda t: round(float(t), _DIGITS))
         lines = "".join(f"{json.dumps(reading)}\n" for reading in told)
-        return {f"{name}.jsonl": lines, f"{name}.csv": text}
+        return table_of | {f"{name}.jsonl": lines}
 
 
 @functools.cache
